@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// From a name to an HDF5 file to a typed struct. An author of a dataset writes three things (see
+// datasets/attention/attention_inputs.cpp): a Definition (schema and generator as data), a struct, and a function
+// that fills the struct from a Reader. No HDF5 header is needed for any of them.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace remeasure::datasets {
+
+/// Anything wrong with a dataset: names the file, the HDF5 object, what is there, what was expected, the remedy.
+struct DatasetError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// Element types as stored. Half and bfloat16 are stored as uint16 with `logical_dtype` "float16" / "bfloat16".
+enum class ElementType { f32, f64, u8, i8, u16, i16, i32, u32, i64, u64 };
+
+using Shape = std::vector<std::uint64_t>;
+
+/// One array of a schema. Reading checks type, rank, extents, range and NaN against it.
+struct ArraySchema {
+  std::string path;                    ///< "/q"
+  ElementType type = ElementType::f32;
+  std::vector<std::string> axes;       ///< {"batch", "head", "token", "dim"}: rank and meaning
+  std::string units = "1";
+  std::string description;
+  std::string logical_dtype;           ///< empty = the stored type
+  std::optional<double> minimum, maximum;
+  bool nan_allowed = false;
+  bool optional = false;
+};
+
+/// Parameters that select one file of a Definition: sorted, so that a file's name is unique.
+/// Values print as they are written ("512", "gauss").
+struct Parameters {
+  std::map<std::string, std::string> values;
+  std::uint64_t seed = 1;
+
+  std::int64_t integer(const std::string& name) const;   ///< throws DatasetError if missing or no integer
+  double real(const std::string& name) const;
+  const std::string& text(const std::string& name) const;
+};
+
+class Writer;
+class Reader;
+
+/// A catalogue entry: what `remeasure data list` shows and `data make` runs.
+struct Definition {
+  std::string name;                    ///< "attention_inputs"; also the schema's name
+  std::string title;
+  std::string theme;
+  int schema_version = 1;
+  int generator_version = 1;           ///< raised whenever the generator's numbers change
+  std::string stands_for;              ///< the real data that this imitates, and by which statistics
+  std::string source;                  ///< DOI or URL of the real data; "synthetic in the literature"
+  std::string licence = "CC0-1.0 (generated)";
+  std::vector<ArraySchema> arrays;
+  /// Extents by axis name for these parameters; reading checks them ({"token", 512}). Axes that aren't named are free.
+  std::function<std::map<std::string, std::uint64_t>(const Parameters&)> extents;
+  std::function<void(const Parameters&, Writer&)> generate;
+  /// From the real data's own files; empty where there is none.
+  std::function<void(const std::filesystem::path&, const Parameters&, Writer&)> import;
+  std::string import_help;             ///< which files, which layout
+  std::vector<Parameters> examples;    ///< what `data make NAME` makes when no parameters are given (smoke sizes)
+};
+
+/// Collects arrays and attributes of one file. `finish` is called by the Store.
+class Writer {
+ public:
+  virtual ~Writer() = default;
+  virtual void array(const std::string& path, std::span<const float>, Shape) = 0;
+  virtual void array(const std::string& path, std::span<const double>, Shape) = 0;
+  virtual void array(const std::string& path, std::span<const std::uint8_t>, Shape) = 0;
+  virtual void array(const std::string& path, std::span<const std::int8_t>, Shape) = 0;
+  virtual void array(const std::string& path, std::span<const std::uint16_t>, Shape) = 0;
+  virtual void array(const std::string& path, std::span<const std::int32_t>, Shape) = 0;
+  virtual void array(const std::string& path, std::span<const std::uint32_t>, Shape) = 0;
+  virtual void array(const std::string& path, std::span<const std::int64_t>, Shape) = 0;
+  virtual void array(const std::string& path, std::span<const std::uint64_t>, Shape) = 0;
+  /// A number or text of the root group: parameters that the generator chose, statistics that it reached.
+  virtual void attribute(const std::string& name, double value) = 0;
+  virtual void attribute(const std::string& name, const std::string& value) = 0;
+};
+
+/// A verified, open file.
+class Reader {
+ public:
+  virtual ~Reader() = default;
+  virtual std::vector<float> f32(const std::string& path) = 0;     ///< the whole array, row-major
+  virtual std::vector<double> f64(const std::string& path) = 0;
+  virtual std::vector<std::uint8_t> u8(const std::string& path) = 0;
+  virtual std::vector<std::int8_t> i8(const std::string& path) = 0;
+  virtual std::vector<std::uint16_t> u16(const std::string& path) = 0;
+  virtual std::vector<std::int32_t> i32(const std::string& path) = 0;
+  virtual std::vector<std::uint32_t> u32(const std::string& path) = 0;
+  virtual std::vector<std::int64_t> i64(const std::string& path) = 0;
+  virtual std::vector<std::uint64_t> u64(const std::string& path) = 0;
+  virtual bool has(const std::string& path) const = 0;
+  virtual Shape shape(const std::string& path) = 0;
+  virtual double number(const std::string& attribute) = 0;
+  virtual std::string text(const std::string& attribute) = 0;
+};
+
+/// Identity of an opened file, for records.
+struct Provenance {
+  std::string dataset;                 ///< Definition::name
+  std::filesystem::path file;
+  std::string sha256;                  ///< of the canonical content
+  bool synthetic = true;
+  std::uint64_t seed = 0;
+};
+
+struct Opened {
+  std::unique_ptr<Reader> reader;
+  Provenance provenance;
+};
+
+/// A folder of dataset files: `<root>/<name>/<parameters>-s<seed>-g<generator version>.h5`.
+/// Real data imported under the same parameters is `...-real.h5` and is preferred when `prefer_real`.
+class Store {
+ public:
+  explicit Store(std::filesystem::path root);
+  const std::filesystem::path& root() const { return root_; }
+
+  std::filesystem::path path_of(const Definition&, const Parameters&) const;
+  /// Opens and verifies; makes the file where it is missing; a corrupt file is set aside as `<file>.corrupt-<n>`
+  /// with a warning, and made again. Safe when several processes ask at once.
+  Opened open(const Definition&, const Parameters&);
+  /// Makes the file even if one exists; returns its path. The bytes depend on the arguments alone.
+  std::filesystem::path make(const Definition&, const Parameters&);
+  std::filesystem::path import(const Definition&, const std::filesystem::path& source, const Parameters&);
+  /// Everything that reading would check, for a file anywhere; throws DatasetError with the first fault.
+  static Provenance verify(const std::filesystem::path& file, std::span<const Definition* const> catalogue);
+
+  std::function<void(const std::string&)> warn;   ///< where warnings go; stderr by default
+
+ private:
+  std::filesystem::path root_;
+};
+
+/// All Definitions that are compiled in, sorted by name (generated list: one per datasets/<theme>/<name>.cpp).
+std::span<const Definition* const> catalogue();
+
+}  // namespace remeasure::datasets
