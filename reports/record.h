@@ -58,7 +58,7 @@ struct Roofline {
 struct Accuracy {
   std::string output;                 ///< name of the output
   std::string metric;                 ///< "relative l2", "max scaled error", ...
-  double value = 0;
+  double value = 0;                   ///< infinite (absent in JSON) where the output has NaN or Inf; then not passed
   double limit = 0;                   ///< value must be <= limit ...
   std::optional<double> at_least;     ///< ... and >= this (a result too good for its dtype is suspicious)
   std::string reason;                 ///< why this limit
@@ -194,6 +194,7 @@ struct ClaimResult {
   Verdict verdict = Verdict::not_measured;
   std::string why;                    ///< the rule that decided, or what is missing
   bool modelled = false;
+  bool is_time = false;               ///< a time or ratio of times: compared on the same device only (`check`)
 };
 
 struct Build {
@@ -229,6 +230,7 @@ struct Record {
   std::vector<KernelFigures> kernels;
   std::vector<CaseResult> cases;
   std::vector<ClaimResult> claims;
+  std::vector<std::string> notes;     ///< findings, deviations, limits: printed under the tables
   double elapsed_seconds = 0;
 };
 
