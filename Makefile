@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+# A thin front: every target prints the command it runs. `make help` lists them.
+BUILD ?= build
+OUT ?= results
+DATA ?= data
+SIZE ?= smoke
+JOBS ?= $(shell nproc)
+CMAKE_FLAGS ?=
+REMEASURE = $(BUILD)/remeasure
+GENERATOR := $(shell command -v ninja >/dev/null 2>&1 && echo "-G Ninja")
+
+.DEFAULT_GOAL := build
+.PHONY: help setup configure build test run reproduce-all report check mutants bundle lint lint-floors format clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
+	@echo
+	@echo "  variables: BUILD=$(BUILD) OUT=$(OUT) DATA=$(DATA) SIZE=smoke|paper JOBS=$(JOBS) EXPERIMENT='id ...' CMAKE_FLAGS='-D...'"
+
+setup: ## install what is missing from the distribution's packages (idempotent; sudo only if needed)
+	cmake/scripts/setup.sh
+
+configure:
+	@command -v cmake >/dev/null || { echo "cmake was not found: run 'make setup' first" >&2; exit 2; }
+	@test -f $(BUILD)/CMakeCache.txt && test -z "$(CMAKE_FLAGS)" || \
+	  (set -x; cmake -S . -B $(BUILD) $(GENERATOR) -DCMAKE_BUILD_TYPE=Release $(CMAKE_FLAGS))
+
+build: configure ## configure and compile everything (Release, all cores, ccache if present)
+	cmake --build $(BUILD) --parallel $(JOBS)
+
+test: build ## every test (CTest over Catch2)
+	ctest --test-dir $(BUILD) --output-on-failure --parallel $(JOBS) --no-tests=error
+
+run: build ## one or more experiments: make run EXPERIMENT=dfss [SIZE=paper]
+	@test -n "$(EXPERIMENT)" || { echo "make run needs EXPERIMENT=<id>, e.g. make run EXPERIMENT=dfss; ids: $(REMEASURE) list" >&2; exit 2; }
+	$(REMEASURE) run $(EXPERIMENT) --size $(SIZE) --out $(OUT) --data $(DATA)
+
+reproduce-all: build ## datasets, every experiment, tables and page, comparison with the recorded reference
+	BUILD=$(BUILD) OUT=$(OUT) DATA=$(DATA) SIZE=$(SIZE) cmake/scripts/reproduce_all.sh
+
+report: ## write all reports from the result files again
+	$(REMEASURE) report $(OUT)
+
+check: ## compare the results with the recorded reference
+	$(REMEASURE) check $(OUT)
+
+mutants: build ## plant known bugs in the kernels; every one must be caught by its named test
+	BUILD=$(BUILD) cmake/scripts/mutants.sh
+
+bundle: ## a folder that runs on a Linux machine with an NVIDIA driver and the CUDA libraries
+	JOBS=$(JOBS) cmake/scripts/bundle.sh
+
+lint-floors: ## includes run downward, PTX stays in kernels/device
+	cmake/scripts/floors.sh
+
+lint: configure ## clang-tidy and the floors of the house
+	BUILD=$(BUILD) JOBS=$(JOBS) cmake/scripts/lint.sh
+
+format: ## clang-format everything
+	git ls-files '*.h' '*.cpp' '*.cu' | xargs clang-format -i
+
+clean: ## remove the build folder (results and datasets stay)
+	rm -rf $(BUILD)

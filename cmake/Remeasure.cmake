@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+# Flags and helpers that every room uses.
+add_library(remeasure_options INTERFACE)
+target_include_directories(remeasure_options INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR}/generated)
+target_include_directories(remeasure_options SYSTEM INTERFACE ${PROJECT_SOURCE_DIR}/cmake/include)
+target_compile_options(remeasure_options INTERFACE
+  $<$<COMPILE_LANGUAGE:CXX>:-march=${REMEASURE_MARCH} -Wall -Wextra -Wconversion -Wshadow -g1>
+  $<$<AND:$<BOOL:${REMEASURE_WERROR}>,$<COMPILE_LANGUAGE:CXX>>:-Werror>)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # GCC 12 reports these inside Eigen and fmt, where they are wrong.
+  target_compile_options(remeasure_options INTERFACE
+    $<$<COMPILE_LANGUAGE:CXX>:-Wno-maybe-uninitialized -Wno-array-bounds -Wno-stringop-overflow -Wno-psabi>)
+endif()
+if(REMEASURE_SANITIZE)
+  target_compile_options(remeasure_options INTERFACE
+    $<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${REMEASURE_SANITIZE} -fno-omit-frame-pointer>)
+  target_link_options(remeasure_options INTERFACE -fsanitize=${REMEASURE_SANITIZE})
+endif()
+if(REMEASURE_HAS_CUDA)
+  target_compile_definitions(remeasure_options INTERFACE REMEASURE_HAS_CUDA)
+endif()
+target_link_libraries(remeasure_options INTERFACE Threads::Threads)
+
+# remeasure_sources(<variable> <folder of this room> [suffix]): the room's sources without its tests.
+function(remeasure_sources variable)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "EXCLUDE" "PATTERNS")
+  set(found "")
+  foreach(pattern IN LISTS arg_PATTERNS)
+    file(GLOB files CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${pattern})
+    list(APPEND found ${files})
+  endforeach()
+  list(FILTER found EXCLUDE REGEX "_test\\.cpp$")
+  if(arg_EXCLUDE)
+    list(FILTER found EXCLUDE REGEX "${arg_EXCLUDE}")
+  endif()
+  set(${variable} ${found} PARENT_SCOPE)
+endfunction()
+
+# remeasure_test(<program> LIBRARIES ... PATTERNS ...): one test program of a room, a ctest per test case, its labels
+# from the tags [cpu], [simt], [gpu], [slow]. A case that says "skipped: <reason>" counts as skipped.
+if(REMEASURE_TESTS AND NOT TARGET remeasure_catch)
+  add_library(remeasure_catch STATIC ${PROJECT_SOURCE_DIR}/cmake/testing/catch_main.cpp)
+  target_include_directories(remeasure_catch SYSTEM PUBLIC ${PROJECT_SOURCE_DIR}/cmake/include)
+  target_link_libraries(remeasure_catch PUBLIC Catch2::Catch2)
+endif()
+function(remeasure_test program)
+  if(NOT REMEASURE_TESTS)
+    return()
+  endif()
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "PATTERNS;LIBRARIES;DEFINITIONS;DEPENDS;INSTRUMENTED")
+  set(files "")
+  foreach(pattern IN LISTS arg_PATTERNS)
+    file(GLOB found CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${pattern})
+    list(APPEND files ${found})
+  endforeach()
+  list(REMOVE_DUPLICATES files)
+  if(NOT files)
+    return()
+  endif()
+  add_executable(${program} ${files})
+  target_link_libraries(${program} PRIVATE ${arg_LIBRARIES} remeasure_catch remeasure_options)
+  target_compile_definitions(${program} PRIVATE ${arg_DEFINITIONS} REMEASURE_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  target_compile_options(${program} PRIVATE -O1)  # tests wait more for the compiler than for themselves
+  if(arg_INSTRUMENTED)
+    set(kernel_files ${files})
+    list(FILTER kernel_files INCLUDE REGEX "${arg_INSTRUMENTED}")
+    set_source_files_properties(${kernel_files} PROPERTIES COMPILE_OPTIONS "${REMEASURE_HOOK_FLAGS}")
+  endif()
+  if(arg_DEPENDS)
+    add_dependencies(${program} ${arg_DEPENDS})
+  endif()
+  foreach(label cpu simt gpu)
+    set(lock "")
+    if(label STREQUAL "gpu")
+      set(lock RESOURCE_LOCK gpu)
+    endif()
+    catch_discover_tests(${program} TEST_SPEC "[${label}]" TEST_LIST ${program}_${label}
+      WORKING_DIRECTORY ${PROJECT_BINARY_DIR}
+      PROPERTIES LABELS ${label} TIMEOUT 600 SKIP_RETURN_CODE 4 SKIP_REGULAR_EXPRESSION "skipped: " ${lock})
+  endforeach()
+endfunction()
+
+# remeasure_embed(<target> <file> <namespace> <symbol>): the file's text as `extern const std::string_view`.
+function(remeasure_embed target file namespace symbol)
+  set(output ${PROJECT_BINARY_DIR}/generated/embed/${symbol}.cpp)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
+  file(READ ${file} text)
+  string(CONCAT content "#include <string_view>\n"
+    "namespace ${namespace} {\nextern const std::string_view ${symbol};\n"
+    "const std::string_view ${symbol} = R\"_embed_(${text})_embed_\";\n}\n")
+  file(CONFIGURE OUTPUT ${output} CONTENT "${content}" @ONLY)
+  target_sources(${target} PRIVATE ${output})
+endfunction()

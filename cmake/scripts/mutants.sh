@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Plants the bugs listed in kernels/<theme>/*.mutants, one at a time, and runs the test that must catch each.
+# A mutant: blank-line separated blocks of
+#   mutant: <name>          file: <source>        replace: <exact text, once in the file>
+#   with: <text>            caught by: <exact test name>
+# Only the mutated file is compiled and linked ahead of the libraries, so a mutant takes seconds.
+# usage: mutants.sh [pattern]   (part of a mutant's name or file; default all)
+set -uo pipefail
+: "${BUILD:=build}"
+pattern=${1:-}
+root=$(pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+caught=0; escaped=0; broken=0
+
+die() { echo "mutants: $*" >&2; exit 2; }
+[ -f "$BUILD/build.ninja" ] || die "$BUILD is no Ninja build folder: install ninja-build, then make clean build"
+[ -x "$BUILD/kernels_test" ] || die "$BUILD/kernels_test is missing: make build"
+
+# Commands as the build would run them, without the compiler cache.
+link_command=$(ninja -C "$BUILD" -t commands kernels_test | grep -E -- '-o kernels_test( |$)' | tail -n 1)
+[ -n "$link_command" ] || die "found no link command of kernels_test"
+
+compile_command() {  # source -> the checked build's command for it (.cu), or the host library's (.cpp)
+  local library=kernels_simt_checked
+  case "$1" in *.cpp) library='(kernels_host|engine_simt_checked)' ;; esac
+  ninja -C "$BUILD" -t commands kernels_test | grep -E "$library\.dir" | grep -F -- "-c $root/$1" | head -n 1
+}
+
+judge() {
+  local name=$1 file=$2 old=$3 new=$4 test=$5
+  case "$name $file" in *"$pattern"*) ;; *) return ;; esac
+  [ -f "$file" ] || { echo "BROKEN   $name: no file $file"; broken=$((broken + 1)); return; }
+  local text; text=$(cat "$file"; printf x); text=${text%x}
+  local rest=${text#*"$old"}
+  if [ "$rest" = "$text" ]; then echo "BROKEN   $name: text not found in $file"; broken=$((broken + 1)); return; fi
+  if [ "${rest#*"$old"}" != "$rest" ]; then echo "BROKEN   $name: text found twice in $file"; broken=$((broken + 1)); return; fi
+  local before=${text%%"$old"*}
+  local mutant="$work/mutant.${file##*.}"
+  printf '%s%s%s' "$before" "$new" "$rest" > "$mutant"
+  local compile; compile=$(compile_command "$file")
+  [ -n "$compile" ] || { echo "BROKEN   $name: $file isn't compiled into kernels_test"; broken=$((broken + 1)); return; }
+  compile=${compile/"-c $root/$file"/"-I$root/$(dirname "$file") -c $mutant"}
+  compile=$(sed -E "s# -o [^ ]+# -o $work/mutant.o#; s# -MF [^ ]+# -MF $work/mutant.d#; s# -MT [^ ]+##" <<<"$compile")
+  if ! (cd "$BUILD" && eval "$compile") >"$work/log" 2>&1; then
+    echo "BROKEN   $name: doesn't compile"; sed 's/^/         /' "$work/log" | head -n 5; broken=$((broken + 1)); return
+  fi
+  local link=${link_command/"-o kernels_test"/"$work/mutant.o -o $work/kernels_test"}
+  if ! (cd "$BUILD" && eval "$link") >"$work/log" 2>&1; then
+    echo "BROKEN   $name: doesn't link"; sed 's/^/         /' "$work/log" | head -n 5; broken=$((broken + 1)); return
+  fi
+  # Catch2 reads commas and brackets in a name as syntax.
+  local spec=${test//\\/\\\\}; spec=${spec//,/\\,}; spec=${spec//\[/\\[}
+  if ! "$BUILD/kernels_test" "$spec" >"$work/log" 2>&1; then
+    echo "BROKEN   $name: the test \"$test\" fails or doesn't exist without the mutant"; broken=$((broken + 1)); return
+  fi
+  if timeout 300 "$work/kernels_test" "$spec" >"$work/log" 2>&1; then
+    echo "ESCAPED  $name ($file): \"$test\" passes"; escaped=$((escaped + 1))
+  else
+    echo "caught   $name  <-  $test"; caught=$((caught + 1))
+  fi
+}
+
+for list in kernels/*/*.mutants; do
+  name=""; file=""; old=""; new=""; test=""
+  while IFS= read -r line || [ -n "$line" ]; do
+    case "$line" in
+      "mutant: "*) name=${line#mutant: } ;;
+      "file: "*) file=${line#file: } ;;
+      "replace: "*) old=${line#replace: } ;;
+      "with: "*) new=${line#with: } ;;
+      "with:") new="" ;;
+      "caught by: "*) test=${line#caught by: }
+        [ -n "$name" ] && [ -n "$file" ] && [ -n "$old" ] || die "$list: incomplete block before '$line'"
+        judge "$name" "$file" "$old" "$new" "$test"; name=""; file=""; old=""; new="" ;;
+      "" | "#"*) ;;
+      *) die "$list: can't read the line '$line'" ;;
+    esac
+  done < "$list"
+done
+echo "$caught caught, $escaped escaped, $broken broken"
+[ $((caught + escaped + broken)) -gt 0 ] || die "no mutant matches '$pattern'"
+[ "$escaped" -eq 0 ] && [ "$broken" -eq 0 ]
