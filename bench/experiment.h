@@ -55,6 +55,7 @@ struct Claim {
   Over over = Over::range;
   bool is_time = false;                ///< a time or ratio of times: never judged on Simt
   bool any_size = false;               ///< the stated setting holds at smoke size too; else smoke is not comparable
+  bool modelled = false;               ///< the paper itself derived it from a model (simulator), not from hardware
 };
 
 /// "n=512 pattern=2:4": ordered name-value pairs that make a case's name.

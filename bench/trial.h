@@ -13,6 +13,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "bench/accuracy.h"
@@ -80,7 +81,7 @@ struct OracleOutput {
 /// A measured number on its way into a claim: a value with its interval, or the reason why there is none.
 struct Measured {
   std::optional<reports::Estimate> value;
-  std::string on;                      ///< device
+  std::string on;                      ///< device; begins with "model:" for a value from a model of hardware
   std::string missing;
   Measured operator*(double factor) const;
 };
