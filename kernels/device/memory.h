@@ -7,10 +7,12 @@
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
+#include "kernels/device/qualifiers.h"
 #include "kernels/device/target.h"
 
 namespace remeasure {
@@ -60,10 +62,10 @@ class DeviceSpan {
     requires(std::is_same_v<const U, T>)
   constexpr DeviceSpan(DeviceSpan<Target, U> other) : data_(other.data()), size_(other.size()) {}
 
-  constexpr T* data() const { return data_; }
-  constexpr std::size_t size() const { return size_; }
-  constexpr std::size_t size_bytes() const { return size_ * sizeof(T); }
-  constexpr bool empty() const { return size_ == 0; }
+  RM_HOST_DEVICE constexpr T* data() const { return data_; }
+  RM_HOST_DEVICE constexpr std::size_t size() const { return size_; }
+  RM_HOST_DEVICE constexpr std::size_t size_bytes() const { return size_ * sizeof(T); }
+  RM_HOST_DEVICE constexpr bool empty() const { return size_ == 0; }
   /// Elements [first, first + count); throws std::out_of_range beyond the end.
   constexpr DeviceSpan subspan(std::size_t first, std::size_t count) const {
     if (first > size_ || count > size_ - first) throw std::out_of_range("DeviceSpan::subspan");

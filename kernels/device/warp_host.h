@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// CUDA's `_sync` warp operations on the SIMT engine. Each is one rendezvous of the lanes in `mask` (simt::warp_exchange), in
+// which every lane contributes its operands and then reads what it needs. The engine reports a calling lane that its own
+// mask doesn't name, and a named lane that has exited or waits elsewhere.
+#pragma once
+
+#include <bit>
+#include <concepts>
+#include <cstring>
+#include <string>
+#include <type_traits>
+
+#include "kernels/device/cuda_names.h"
+
+namespace remeasure::simt_warp {
+
+using simt::Site;
+
+/// The types that CUDA's shuffles and matches take.
+template <class T>
+concept Exchangeable = std::same_as<T, int> || std::same_as<T, unsigned> || std::same_as<T, long> ||
+                       std::same_as<T, unsigned long> || std::same_as<T, long long> ||
+                       std::same_as<T, unsigned long long> || std::same_as<T, float> || std::same_as<T, double>;
+
+inline int lane() { return static_cast<int>(simt::this_thread().lane); }
+
+template <class T>
+T slot_value(const simt::WarpSlots& slots, int source) {
+  T value;
+  std::memcpy(&value, slots[source], sizeof(T));
+  return value;
+}
+
+/// The value of lane `source`, which must take part: CUDA leaves reading another lane undefined, here it is an error.
+template <Exchangeable T>
+T shuffle(unsigned mask, T value, int source, const char* what, Site where) {
+  const auto slots = simt::warp_exchange(mask, &value, sizeof value, where, what);
+  if ((mask >> source & 1u) == 0) {
+    simt::fail("warp-mask",
+               (std::string(what) + " reads lane " + std::to_string(source) + ", which its mask doesn't name").c_str(),
+               where);
+  }
+  return slot_value<T>(slots, source);
+}
+
+inline void check_width(int width, const char* what, Site where) {
+  if (width < 1 || width > 32 || !std::has_single_bit(static_cast<unsigned>(width))) {
+    simt::fail("warp-width",
+               (std::string(what) + ": width " + std::to_string(width) + " is not 1, 2, 4, 8, 16 or 32").c_str(), where);
+  }
+}
+
+/// Folds the contributions of the lanes in `mask`, lowest lane first.
+template <class T, class Combine>
+T reduce(unsigned mask, T value, Combine combine, const char* what, Site where) {
+  const auto slots = simt::warp_exchange(mask, &value, sizeof value, where, what);
+  int source = std::countr_zero(mask);
+  T result = slot_value<T>(slots, source);
+  while (++source < 32) {
+    if (mask >> source & 1u) result = combine(result, slot_value<T>(slots, source));
+  }
+  return result;
+}
+
+}  // namespace remeasure::simt_warp
+
+// Shuffles. `width` cuts the warp into segments that begin at multiples of it; a source beyond the segment means the own
+// value for up, down and xor, and wraps around inside the segment for the indexed form.
+template <remeasure::simt_warp::Exchangeable T>
+T __shfl_sync(unsigned mask, T value, int source, int width = 32,
+              remeasure::simt::Site where = remeasure::simt::Site::current()) {
+  namespace w = remeasure::simt_warp;
+  w::check_width(width, "__shfl_sync", where);
+  const int first = w::lane() & ~(width - 1);
+  return w::shuffle(mask, value, first + (source & (width - 1)), "__shfl_sync", where);
+}
+
+template <remeasure::simt_warp::Exchangeable T>
+T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32,
+                 remeasure::simt::Site where = remeasure::simt::Site::current()) {
+  namespace w = remeasure::simt_warp;
+  w::check_width(width, "__shfl_up_sync", where);
+  const int first = w::lane() & ~(width - 1);
+  const long long source = static_cast<long long>(w::lane()) - static_cast<long long>(delta);
+  return w::shuffle(mask, value, source < first ? w::lane() : static_cast<int>(source), "__shfl_up_sync", where);
+}
+
+template <remeasure::simt_warp::Exchangeable T>
+T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = 32,
+                   remeasure::simt::Site where = remeasure::simt::Site::current()) {
+  namespace w = remeasure::simt_warp;
+  w::check_width(width, "__shfl_down_sync", where);
+  const int last = w::lane() | (width - 1);
+  const long long source = static_cast<long long>(w::lane()) + static_cast<long long>(delta);
+  return w::shuffle(mask, value, source > last ? w::lane() : static_cast<int>(source), "__shfl_down_sync", where);
+}
+
+/// A source in a later segment gives the own value; one in an earlier segment is read (PTX ISA, shfl.bfly).
+template <remeasure::simt_warp::Exchangeable T>
+T __shfl_xor_sync(unsigned mask, T value, int lane_mask, int width = 32,
+                  remeasure::simt::Site where = remeasure::simt::Site::current()) {
+  namespace w = remeasure::simt_warp;
+  w::check_width(width, "__shfl_xor_sync", where);
+  const int last = w::lane() | (width - 1);
+  const int source = w::lane() ^ (lane_mask & 31);
+  return w::shuffle(mask, value, source > last ? w::lane() : source, "__shfl_xor_sync", where);
+}
+
+// Votes over the lanes in the mask.
+inline unsigned __ballot_sync(unsigned mask, int predicate,
+                              remeasure::simt::Site where = remeasure::simt::Site::current()) {
+  namespace w = remeasure::simt_warp;
+  const unsigned own = predicate != 0 ? 1u << w::lane() : 0u;
+  return w::reduce(mask, own, [](unsigned a, unsigned b) { return a | b; }, "__ballot_sync", where);
+}
+inline int __all_sync(unsigned mask, int predicate, remeasure::simt::Site where = remeasure::simt::Site::current()) {
+  const int own = predicate != 0;
+  return remeasure::simt_warp::reduce(mask, own, [](int a, int b) { return a & b; }, "__all_sync", where);
+}
+inline int __any_sync(unsigned mask, int predicate, remeasure::simt::Site where = remeasure::simt::Site::current()) {
+  const int own = predicate != 0;
+  return remeasure::simt_warp::reduce(mask, own, [](int a, int b) { return a | b; }, "__any_sync", where);
+}
+inline int __uni_sync(unsigned mask, int predicate, remeasure::simt::Site where = remeasure::simt::Site::current()) {
+  const int own = predicate != 0 ? 2 : 1;
+  return remeasure::simt_warp::reduce(mask, own, [](int a, int b) { return a | b; }, "__uni_sync", where) != 3;
+}
+
+// Match: equality of bits, so -0.0f and 0.0f differ and a NaN equals itself, as in PTX (match.sync takes .b32 and .b64).
+template <remeasure::simt_warp::Exchangeable T>
+unsigned __match_any_sync(unsigned mask, T value, remeasure::simt::Site where = remeasure::simt::Site::current()) {
+  const auto slots = remeasure::simt::warp_exchange(mask, &value, sizeof value, where, "__match_any_sync");
+  unsigned equal = 0;
+  for (int source = 0; source < 32; ++source) {
+    if ((mask >> source & 1u) && std::memcmp(slots[source], &value, sizeof value) == 0) equal |= 1u << source;
+  }
+  return equal;
+}
+template <remeasure::simt_warp::Exchangeable T>
+unsigned __match_all_sync(unsigned mask, T value, int* all_equal,
+                          remeasure::simt::Site where = remeasure::simt::Site::current()) {
+  const auto slots = remeasure::simt::warp_exchange(mask, &value, sizeof value, where, "__match_all_sync");
+  bool equal = true;
+  for (int source = 0; source < 32; ++source) {
+    if (mask >> source & 1u) equal = equal && std::memcmp(slots[source], &value, sizeof value) == 0;
+  }
+  *all_equal = equal ? 1 : 0;
+  return equal ? mask : 0u;
+}
+
+// Reductions of 32-bit integers (sm_80).
+#define RM_REDUCE(name, Type, expression)                                                                         \
+  inline Type name(unsigned mask, Type value, remeasure::simt::Site where = remeasure::simt::Site::current()) {   \
+    return remeasure::simt_warp::reduce(mask, value, [](Type a, Type b) -> Type { return expression; }, #name, where); \
+  }
+RM_REDUCE(__reduce_add_sync, unsigned, a + b)
+RM_REDUCE(__reduce_add_sync, int, static_cast<int>(static_cast<unsigned>(a) + static_cast<unsigned>(b)))
+RM_REDUCE(__reduce_min_sync, unsigned, a < b ? a : b)
+RM_REDUCE(__reduce_min_sync, int, a < b ? a : b)
+RM_REDUCE(__reduce_max_sync, unsigned, a < b ? b : a)
+RM_REDUCE(__reduce_max_sync, int, a < b ? b : a)
+RM_REDUCE(__reduce_and_sync, unsigned, a & b)
+RM_REDUCE(__reduce_or_sync, unsigned, a | b)
+RM_REDUCE(__reduce_xor_sync, unsigned, a ^ b)
+#undef RM_REDUCE
+
+inline void __syncwarp(unsigned mask = 0xffffffffu, remeasure::simt::Site where = remeasure::simt::Site::current()) {
+  const char nothing = 0;
+  (void)remeasure::simt::warp_exchange(mask, &nothing, 0, where, "__syncwarp");
+}
+inline unsigned __activemask() { return remeasure::simt::active_mask(); }
