@@ -1,8 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// From a name to an HDF5 file to a typed struct. An author of a dataset writes three things (see
-// datasets/attention/attention_inputs.cpp): a Definition (schema and generator as data), a struct, and a function
-// that fills the struct from a Reader. No HDF5 header is needed for any of them.
+// From a name to an HDF5 file to a typed struct. An author of a dataset writes three things: a Definition (schema and
+// generator as data), a struct, and a function that fills the struct from a Reader. No HDF5 header is needed for any
+// of them. The smallest that there is, datasets/science/noise.cpp (random.h has the numbers):
+//
+//   extern const Definition noise_definition = {
+//       .name = "noise", .title = "White noise", .theme = "science",
+//       .stands_for = "nothing: mean 0, variance 1", .source = "synthetic in the literature",
+//       .arrays = {{.path = "/x", .axes = {"sample"}, .description = "independent N(0, 1)"}},
+//       .extents = [](const Parameters& p) { return Extents{{"sample", p.extent("n")}}; },
+//       .generate = [](const Parameters& p, Writer& out) {
+//         std::vector<float> x(p.extent("n"));
+//         for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(Philox(p.seed).normal(i));
+//         out.array("/x", std::span<const float>(x), {x.size()});
+//         out.attribute("mean_square", std::inner_product(x.begin(), x.end(), x.begin(), 0.0) / double(x.size()));
+//       },
+//       .examples = {{.values = {{"n", "1000"}}}},
+//   };
+//   struct Noise { std::vector<float> x; };
+//   Noise read_noise(Reader& reader) { return {reader.f32("/x")}; }
+//
+// Two makes of one version of HDF5 and zlib give the same bytes; the SHA-256 of the content (Provenance::sha256) is the
+// same on every machine as long as the generator keeps to random.h and + - * / sqrt: libm differs between machines, and a
+// compiler that fuses a * b + c changes last bits, so datasets/ is compiled with -ffp-contract=off.
+// HDF5 is used by one thread at a time.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +48,14 @@ struct DatasetError : std::runtime_error {
 /// Element types as stored. Half and bfloat16 are stored as uint16 with `logical_dtype` "float16" / "bfloat16".
 enum class ElementType { f32, f64, u8, i8, u16, i16, i32, u32, i64, u64 };
 
+std::size_t size_of(ElementType type);
+const char* to_string(ElementType type);   ///< "float32"
+
 using Shape = std::vector<std::uint64_t>;
+std::string to_string(const Shape& shape);  ///< "[2, 3]"
+
+/// Lengths of axes by their names.
+using Extents = std::map<std::string, std::uint64_t>;
 
 /// One array of a schema. Reading checks type, rank, extents, range and NaN against it.
 struct ArraySchema {
@@ -49,7 +77,8 @@ struct Parameters {
   std::uint64_t seed = 1;
 
   std::int64_t integer(const std::string& name) const;   ///< throws DatasetError if missing or no integer
-  double real(const std::string& name) const;
+  std::uint64_t extent(const std::string& name) const;   ///< an integer from 1 to 2^40
+  double real(const std::string& name) const;             ///< finite
   const std::string& text(const std::string& name) const;
 };
 
@@ -68,7 +97,7 @@ struct Definition {
   std::string licence = "CC0-1.0 (generated)";
   std::vector<ArraySchema> arrays;
   /// Extents by axis name for these parameters; reading checks them ({"token", 512}). Axes that aren't named are free.
-  std::function<std::map<std::string, std::uint64_t>(const Parameters&)> extents;
+  std::function<Extents(const Parameters&)> extents;
   std::function<void(const Parameters&, Writer&)> generate;
   /// From the real data's own files; empty where there is none.
   std::function<void(const std::filesystem::path&, const Parameters&, Writer&)> import;
@@ -85,11 +114,13 @@ class Writer {
   virtual void array(const std::string& path, std::span<const std::uint8_t>, Shape) = 0;
   virtual void array(const std::string& path, std::span<const std::int8_t>, Shape) = 0;
   virtual void array(const std::string& path, std::span<const std::uint16_t>, Shape) = 0;
+  virtual void array(const std::string& path, std::span<const std::int16_t>, Shape) = 0;
   virtual void array(const std::string& path, std::span<const std::int32_t>, Shape) = 0;
   virtual void array(const std::string& path, std::span<const std::uint32_t>, Shape) = 0;
   virtual void array(const std::string& path, std::span<const std::int64_t>, Shape) = 0;
   virtual void array(const std::string& path, std::span<const std::uint64_t>, Shape) = 0;
-  /// A number or text of the root group: parameters that the generator chose, statistics that it reached.
+  /// A number or text of the root group: statistics that the generator reached, choices that it made. Parameters are
+  /// attributes already ("param_n"); names of the format itself ("seed", "sha256", ...) are refused.
   virtual void attribute(const std::string& name, double value) = 0;
   virtual void attribute(const std::string& name, const std::string& value) = 0;
 };
@@ -103,12 +134,14 @@ class Reader {
   virtual std::vector<std::uint8_t> u8(const std::string& path) = 0;
   virtual std::vector<std::int8_t> i8(const std::string& path) = 0;
   virtual std::vector<std::uint16_t> u16(const std::string& path) = 0;
+  virtual std::vector<std::int16_t> i16(const std::string& path) = 0;
   virtual std::vector<std::int32_t> i32(const std::string& path) = 0;
   virtual std::vector<std::uint32_t> u32(const std::string& path) = 0;
   virtual std::vector<std::int64_t> i64(const std::string& path) = 0;
   virtual std::vector<std::uint64_t> u64(const std::string& path) = 0;
   virtual bool has(const std::string& path) const = 0;
   virtual Shape shape(const std::string& path) = 0;
+  /// Root attributes, by the name that the generator gave; a parameter "n" is found as "param_n".
   virtual double number(const std::string& attribute) = 0;
   virtual std::string text(const std::string& attribute) = 0;
 };
@@ -128,13 +161,15 @@ struct Opened {
 };
 
 /// A folder of dataset files: `<root>/<name>/<parameters>-s<seed>-g<generator version>.h5`.
-/// Real data imported under the same parameters is `...-real.h5` and is preferred when `prefer_real`.
+/// Real data imported under the same parameters is `<root>/<name>/<parameters>-real.h5`; it is what `open` gives when
+/// `prefer_real`. It can't be made again, so a damaged one is an error.
 class Store {
  public:
   explicit Store(std::filesystem::path root);
   const std::filesystem::path& root() const { return root_; }
 
   std::filesystem::path path_of(const Definition&, const Parameters&) const;
+  std::filesystem::path real_path_of(const Definition&, const Parameters&) const;
   /// Opens and verifies; makes the file where it is missing; a corrupt file is set aside as `<file>.corrupt-<n>`
   /// with a warning, and made again. Safe when several processes ask at once.
   Opened open(const Definition&, const Parameters&);
@@ -145,10 +180,18 @@ class Store {
   static Provenance verify(const std::filesystem::path& file, std::span<const Definition* const> catalogue);
 
   std::function<void(const std::string&)> warn;   ///< where warnings go; stderr by default
+  bool prefer_real = true;
 
  private:
   std::filesystem::path root_;
 };
+
+/// What a file holds, for people: attributes, then each array with shape, type, storage and statistics. Reads files of any
+/// catalogue and version; throws DatasetError where the file is damaged.
+std::string describe(const std::filesystem::path& file);
+
+/// The Definition of that name, or null.
+const Definition* find_definition(std::span<const Definition* const> catalogue, std::string_view name);
 
 /// All Definitions that are compiled in, sorted by name (generated list: one per datasets/<theme>/<name>.cpp).
 std::span<const Definition* const> catalogue();
