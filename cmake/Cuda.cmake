@@ -19,7 +19,12 @@ if(NOT REMEASURE_CUDA STREQUAL "OFF")
     find_package(CUDAToolkit 12.0)
     if(CUDAToolkit_FOUND AND TARGET CUDA::cublas AND TARGET CUDA::cudart)
       set(REMEASURE_HAS_CUDA ON)
-      string(APPEND CMAKE_CUDA_FLAGS " -std=c++20")  # CMake 3.25 (Debian 12) doesn't know CUDA_STANDARD 20
+      set(CMAKE_CUDA_STANDARD 20)
+      if(NOT DEFINED CMAKE_CUDA20_STANDARD_COMPILE_OPTION OR CMAKE_CUDA20_STANDARD_COMPILE_OPTION STREQUAL "")
+        # CMake 3.25 (Debian 12) doesn't know nvcc's flag.
+        set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")
+        set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION "-std=c++20")
+      endif()
       find_path(CUDNN_INCLUDE_DIR cudnn.h HINTS ${CUDAToolkit_INCLUDE_DIRS})
       find_library(CUDNN_LIBRARY cudnn HINTS ${CUDAToolkit_LIBRARY_DIR})
     endif()
