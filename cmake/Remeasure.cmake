@@ -7,9 +7,9 @@ target_compile_options(remeasure_options INTERFACE
   $<$<COMPILE_LANGUAGE:CXX>:-march=${REMEASURE_MARCH} -Wall -Wextra -Wconversion -Wshadow -g1>
   $<$<AND:$<BOOL:${REMEASURE_WERROR}>,$<COMPILE_LANGUAGE:CXX>>:-Werror>)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  # GCC 12 reports these inside Eigen and fmt, where they are wrong.
+  # GCC 12 reports these inside Eigen, fmt and std::string (its bug 105651), where they are wrong.
   target_compile_options(remeasure_options INTERFACE
-    $<$<COMPILE_LANGUAGE:CXX>:-Wno-maybe-uninitialized -Wno-array-bounds -Wno-stringop-overflow -Wno-psabi>)
+    $<$<COMPILE_LANGUAGE:CXX>:-Wno-maybe-uninitialized -Wno-array-bounds -Wno-stringop-overflow -Wno-restrict -Wno-psabi>)
 endif()
 if(REMEASURE_SANITIZE)
   target_compile_options(remeasure_options INTERFACE
