@@ -11,6 +11,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/device/qualifiers.h"
+
 namespace remeasure::kernels {
 
 inline constexpr int kUniformOrder = 13;
@@ -18,7 +20,7 @@ inline constexpr int kUniformOrder = 13;
 inline constexpr int kUniformCoefficients = kUniformOrder * (kUniformOrder + 3) / 2;
 
 /// Index of c_{k,0}, k >= 1, in the table.
-constexpr int uniform_offset(int k) { return (k - 1) * (k + 2) / 2; }
+RM_HOST_DEVICE constexpr int uniform_offset(int k) { return (k - 1) * (k + 2) / 2; }
 
 namespace detail {
 

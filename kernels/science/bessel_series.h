@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "kernels/device/device.h"
+
+namespace remeasure::kernels {
+
+/// out = ln(I_v(x)) from the unscaled power series, logarithm taken after.  v, x, out: [n]
+///
+/// What a GPU user writes who needs a general order, since no CUDA library has one; a baseline, with the limits of its kind:
+/// +inf where I_v(x) > 1.8e308 (x above 713), -inf where (x/2)^v / Gamma(v+1) underflows. NaN for v or x < 0.
+template <class Target>
+void bessel_series(Stream<Target>& stream, DeviceSpan<Target, const double> v, DeviceSpan<Target, const double> x,
+                   DeviceSpan<Target, double> out);
+
+}  // namespace remeasure::kernels
