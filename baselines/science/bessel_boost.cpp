@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <boost/math/policies/policy.hpp>
+#include <boost/math/special_functions/bessel.hpp>
+#include <cmath>
+
+#include "baselines/science/bessel.h"
+
+namespace remeasure::baselines {
+namespace {
+
+namespace policies = boost::math::policies;
+
+// Boost's fastest setting: in double throughout, and inf or nan instead of an exception.
+using Fast = policies::policy<policies::promote_double<false>, policies::overflow_error<policies::ignore_error>,
+                              policies::underflow_error<policies::ignore_error>,
+                              policies::domain_error<policies::ignore_error>,
+                              policies::evaluation_error<policies::ignore_error>>;
+
+}  // namespace
+
+void boost_log_iv(std::span<const double> v, std::span<const double> x, std::span<double> out) {
+  for (std::size_t i = 0; i < out.size(); ++i) out[i] = std::log(boost::math::cyl_bessel_i(v[i], x[i], Fast()));
+}
+
+void boost_log_kv(std::span<const double> v, std::span<const double> x, std::span<double> out) {
+  for (std::size_t i = 0; i < out.size(); ++i) out[i] = std::log(boost::math::cyl_bessel_k(v[i], x[i], Fast()));
+}
+
+}  // namespace remeasure::baselines
