@@ -131,14 +131,14 @@ Process::Process(const ProcessSpec& spec) : log_limit_(spec.log_limit), memory_k
     std::vector<char*> arguments;
     for (auto& word : words) arguments.push_back(word.data());
     arguments.push_back(nullptr);
-    const int failed = ::posix_spawn(&pid_, arguments[0], &actions, &attributes, arguments.data(), environ);
+    const int failed = ::posix_spawn(&pid_, spec.program.c_str(), &actions, &attributes, arguments.data(), environ);
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
     close_if_open(message_end);
     close_if_open(output_end);
     if (failed != 0) {
       pid_ = -1;
-      throw std::system_error(failed, std::generic_category(), "cannot start " + spec.command.at(0));
+      throw std::system_error(failed, std::generic_category(), "cannot start " + spec.program.string());
     }
     std::swap(messages_, messages.read_end);
     std::swap(output_, output.read_end);
@@ -190,10 +190,14 @@ bool Process::pump(std::chrono::milliseconds wait, std::string& messages) {
 }
 
 bool Process::reap() {
+  siginfo_t info{};
+  if (::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid != pid_) {
+    return false;
+  }
+  ::kill(-pid_, SIGKILL);  // whatever the worker itself has started; its number isn't free before the waitpid
   int status = 0;
-  const pid_t waited = ::waitpid(pid_, &status, WNOHANG);
-  if (waited != pid_) return false;
-  ::kill(-pid_, SIGKILL);  // whatever the worker itself has started
+  while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
+  }
   Ending ending;
   if (WIFSIGNALED(status)) ending.signal = WTERMSIG(status);
   else ending.exit_code = WEXITSTATUS(status);

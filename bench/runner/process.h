@@ -19,7 +19,9 @@ namespace remeasure::bench::runner {
 inline constexpr int kMessageDescriptor = 3;
 
 struct ProcessSpec {
-  std::vector<std::string> command;   ///< program and arguments
+  /// By default the very file that is running, even if a build has replaced it meanwhile.
+  std::filesystem::path program = "/proc/self/exe";
+  std::vector<std::string> command;   ///< name and arguments
   std::filesystem::path log;          ///< gets stdout and stderr
   std::string log_header;             ///< first line of the log
   std::size_t log_limit = 8u << 20;   ///< bytes; what comes after is counted and dropped

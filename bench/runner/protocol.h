@@ -24,8 +24,8 @@ struct Tally {
   bool operator==(const Tally&) const = default;
 };
 
-/// `begin` opens, `finished` closes; `refused` means that the worker can't go on for a reason that isn't the
-/// experiment's: a wrong option, a full disk.
+/// `begin` opens, `finished` closes and names the variants that the cases declared; `refused` means that the worker can't
+/// go on for a reason that isn't the experiment's: a variant that can't run here, a full disk.
 enum class MessageKind { begin, case_started, phase, case_finished, note, refused, finished };
 
 struct Message {

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "bench/experiment.h"
+
+namespace remeasure::bench::runner {
+
+/// How experiments are run: what the user chose, the same for every experiment of a run.
+struct Settings {
+  Size size = Size::smoke;
+  std::uint64_t seed = 1;
+  std::vector<std::string> variants = {};      ///< empty = all
+  std::optional<double> min_time = {};         ///< seconds per variant; empty = the size's own rule
+  std::string filter = {};                     ///< regular expression on "experiment/case"; empty = all
+  double timeout = 0;                          ///< seconds per experiment
+  std::filesystem::path out = "results";
+  std::filesystem::path data = "data";
+  bool resume = false;
+};
+
+/// Seconds that an experiment gets if nothing else is said: a smoke run is meant to take 10 s on 2 cores, a paper
+/// run 10 minutes; slow machines and cold caches get several times that.
+constexpr double default_timeout(Size size) { return size == Size::smoke ? 300 : 7200; }
+
+/// The command that makes this experiment's record again, in a fixed form: "remeasure run dfss --size smoke --seed 1".
+/// Folders, timeout and resuming have no influence on a result and aren't in it. The filter stands last.
+std::string canonical_command(const std::string& experiment, const Settings& settings);
+/// The part that two runs must have in common for their cases to stand in one record: all but the filter.
+std::string_view without_filter(std::string_view canonical);
+
+std::filesystem::path record_path(const Settings& settings, const std::string& experiment);
+std::filesystem::path log_path(const Settings& settings, const std::string& experiment);
+
+/// What a worker is told: one argument of its command line.
+struct Assignment {
+  std::string experiment;
+  std::string run_id;
+  int parent = 0;                              ///< process id
+  Settings settings;
+};
+std::string encode(const Assignment& assignment);
+/// Throws std::invalid_argument for a text that `encode` didn't write.
+Assignment decode_assignment(const std::string& text);
+
+/// A text as one word of a shell command.
+std::string shell_word(const std::string& text);
+
+}  // namespace remeasure::bench::runner

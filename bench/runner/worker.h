@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "bench/experiment.h"
+#include "bench/runner/settings.h"
+#include "reports/record.h"
+
+namespace remeasure::bench::runner {
+
+/// The life of a worker process: runs the cases of one experiment, writes its record after each, and says what it does
+/// on kMessageDescriptor. Returns the process's exit status: 0 if the record is final.
+int run_worker(const std::string& assignment, std::span<const Registered> experiments);
+
+/// A record without cases: subject, build and machine filled in.
+reports::Record blank_record(const Registered& registered, const Assignment& assignment);
+
+/// Now, in UTC, ISO 8601.
+std::string utc_now();
+
+}  // namespace remeasure::bench::runner
