@@ -49,11 +49,7 @@ RM_VECTOR_TYPES_1_2(double, double, 8, 16)
 #undef RM_VECTOR_TYPES_1_2
 #undef RM_VECTOR_TYPES_3_4
 
-/// As in CUDA: what isn't given is 1.
-struct dim3 {
-  unsigned int x = 1, y = 1, z = 1;
-  constexpr dim3(unsigned int x_ = 1, unsigned int y_ = 1, unsigned int z_ = 1) : x(x_), y(y_), z(z_) {}
-};
+using dim3 = remeasure::simt::Dim3;
 
 // Built-in variables: views of the thread that the engine runs just now.
 #define threadIdx (::remeasure::simt::this_thread().thread_index)
@@ -63,24 +59,28 @@ struct dim3 {
 inline constexpr int warpSize = 32;
 
 // Block barriers. `where` is the line of the caller: errors name it, and two barriers on different lines are different.
-inline void __syncthreads(remeasure::simt::Site where = remeasure::simt::Site::current()) {
+inline void __syncthreads(const remeasure::simt::Site& where = remeasure::simt::Site::here()) {
   remeasure::simt::block_barrier(where);
 }
-inline int __syncthreads_count(int predicate, remeasure::simt::Site where = remeasure::simt::Site::current()) {
-  return remeasure::simt::block_barrier_count(predicate != 0, where);
+inline int __syncthreads_count(int predicate, const remeasure::simt::Site& where = remeasure::simt::Site::here()) {
+  return remeasure::simt::block_barrier_count(predicate, where);
 }
-inline int __syncthreads_and(int predicate, remeasure::simt::Site where = remeasure::simt::Site::current()) {
-  return remeasure::simt::block_barrier_and(predicate != 0, where);
+inline int __syncthreads_and(int predicate, const remeasure::simt::Site& where = remeasure::simt::Site::here()) {
+  return remeasure::simt::block_barrier_and(predicate, where);
 }
-inline int __syncthreads_or(int predicate, remeasure::simt::Site where = remeasure::simt::Site::current()) {
-  return remeasure::simt::block_barrier_or(predicate != 0, where);
+inline int __syncthreads_or(int predicate, const remeasure::simt::Site& where = remeasure::simt::Site::here()) {
+  return remeasure::simt::block_barrier_or(predicate, where);
 }
 
-// Fences order memory on a GPU. The engine runs a block on one CPU thread and knows no weak ordering; between blocks this is
-// a full fence of the CPU.
-inline void __threadfence_block() { __atomic_signal_fence(__ATOMIC_SEQ_CST); }
-inline void __threadfence() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
-inline void __threadfence_system() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+// Fences order memory on a GPU. A block runs on one CPU thread, so inside it there is nothing to order; between blocks the
+// engine makes it a full fence and remembers it for the race check.
+inline void __threadfence_block() {}
+inline void __threadfence(const remeasure::simt::Site& where = remeasure::simt::Site::here()) {
+  remeasure::simt::thread_fence(where);
+}
+inline void __threadfence_system(const remeasure::simt::Site& where = remeasure::simt::Site::here()) {
+  remeasure::simt::thread_fence(where);
+}
 
 // A failed assert in a kernel ends the launch with an error that names the thread, in every build type.
 #include <cassert>
@@ -88,4 +88,4 @@ inline void __threadfence_system() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 #define assert(condition)                                                                             \
   (static_cast<bool>(condition)                                                                       \
        ? static_cast<void>(0)                                                                         \
-       : ::remeasure::simt::fail("assert", #condition, ::remeasure::simt::Site::current()))
+       : ::remeasure::simt::fail(::remeasure::simt::ErrorKind::device_assert, "assertion failed: " #condition))

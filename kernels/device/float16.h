@@ -110,7 +110,11 @@ RM_HOST_DEVICE inline bfloat16::bfloat16(float value) {
 }
 
 RM_HOST_DEVICE inline bfloat16::operator float() const {
+#ifdef __CUDA_ARCH__
+  return __uint_as_float(static_cast<std::uint32_t>(bits) << 16);
+#else
   return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
+#endif
 }
 
 RM_HOST_DEVICE inline bfloat16 bfloat16::from_bits(std::uint16_t bits) {

@@ -37,6 +37,7 @@
 //   - shared memory is declared by RM_SHARED / RM_DYNAMIC_SHARED (shared.h says why);
 //   - kernels are launched by launch({...}, stream, kernel, arguments...) instead of <<<...>>>;
 //   - tensor-core and copy instructions are called by their wrappers (mma.h, copy.h), never as inline PTX.
+// Included one by one where needed: mma.h, copy.h, philox.h (random numbers), warp_tile.h (parts of a warp).
 // A kernel and its host function live in a named namespace below `remeasure`; device functions may be static, in an
 // unnamed namespace, or templates, as in CUDA.
 #pragma once
@@ -57,7 +58,7 @@
 #endif
 
 #include "kernels/device/atomics.h"
-#include "kernels/device/launch.h"
 #include "kernels/device/cuda_math.h"
+#include "kernels/device/launch.h"
 #include "kernels/device/shared.h"
 #include "kernels/device/warp.h"

@@ -36,7 +36,8 @@ struct Launch {
   dim3 block = 1;
   std::size_t shared_bytes = 0;   ///< dynamic shared memory of a block
   bool order_dependent = false;   ///< the result's last bits depend on the schedule (float atomics); Simt then allows it
-  bool exited_count_as_arrived = false;  ///< threads that returned don't hold up a barrier; an error on Simt by default
+  /// Threads that returned don't hold up a barrier. Hardware tolerates it; on Simt it is an error unless said here.
+  bool exited_threads_count_as_arrived = false;
 };
 
 /// Blocks of `per_block` that cover `items`; at least one, since a grid can't be empty.
@@ -85,9 +86,14 @@ template <class... Parameters>
 void launch(const Launch& what, Stream<Simt>& stream, void (*kernel)(Parameters...),
             std::type_identity_t<Parameters>... arguments) {
   const std::tuple<Parameters...> copies(arguments...);
-  const auto body = [&] { std::apply(kernel, copies); };  // each thread gets its own copy of the parameters
-  simt::launch_on(stream.device().engine(), what.name, what.grid, what.block, what.shared_bytes, what.order_dependent,
-                  what.exited_count_as_arrived, body);
+  const auto body = [&copies, kernel] { std::apply(kernel, copies); };  // each thread has its own copy of the parameters
+  stream.device().engine().launch({.name = what.name,
+                                   .grid = what.grid,
+                                   .block = what.block,
+                                   .shared_bytes = what.shared_bytes,
+                                   .order_dependent = what.order_dependent,
+                                   .exited_threads_count_as_arrived = what.exited_threads_count_as_arrived},
+                                  body);
 }
 
 #endif

@@ -24,13 +24,14 @@ extern __shared__ __align__(128) unsigned char rm_dynamic_shared_bytes[];
 
 #include "kernels/simt/thread.h"
 
-// The static char is the variable's identity: like the variable itself under nvcc there is one per declaration, and one
+// The static object is the variable's identity: like the variable itself under nvcc there is one per declaration, and one
 // per instantiation of a template.
-#define RM_SHARED(Type, name, ...)                                                                      \
-  typedef Type name##_shared_type __VA_ARGS__;                                                          \
-  static char name##_shared_key;                                                                        \
-  name##_shared_type& name = *static_cast<name##_shared_type*>(::remeasure::simt::static_shared(        \
-      &name##_shared_key, sizeof(name##_shared_type), alignof(name##_shared_type), #name))
+#define RM_SHARED(Type, name, ...)                                                                               \
+  typedef Type name##_shared_type __VA_ARGS__;                                                                   \
+  static constinit ::remeasure::simt::SharedSite name##_shared_site{#name, sizeof(name##_shared_type),           \
+                                                                    alignof(name##_shared_type)};                \
+  name##_shared_type& name =                                                                                     \
+      *static_cast<name##_shared_type*>(::remeasure::simt::static_shared(name##_shared_site))
 #define RM_DYNAMIC_SHARED(Type, name) Type* const name = static_cast<Type*>(::remeasure::simt::dynamic_shared())
 
 #endif

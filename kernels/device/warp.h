@@ -8,7 +8,7 @@
 #ifndef __CUDACC__
 #include "kernels/device/warp_host.h"
 #endif
-#include "kernels/device/qualifiers.h"
+#include "kernels/device/kernel_site.h"
 #include "kernels/device/shared.h"
 
 namespace remeasure {

@@ -23,42 +23,35 @@ concept Exchangeable = std::same_as<T, int> || std::same_as<T, unsigned> || std:
                        std::same_as<T, unsigned long> || std::same_as<T, long long> ||
                        std::same_as<T, unsigned long long> || std::same_as<T, float> || std::same_as<T, double>;
 
-inline int lane() { return static_cast<int>(simt::this_thread().lane); }
-
-template <class T>
-T slot_value(const simt::WarpSlots& slots, int source) {
-  T value;
-  std::memcpy(&value, slots[source], sizeof(T));
-  return value;
-}
+inline int lane() { return static_cast<int>(simt::this_thread().lane()); }
 
 /// The value of lane `source`, which must take part: CUDA leaves reading another lane undefined, here it is an error.
 template <Exchangeable T>
-T shuffle(unsigned mask, T value, int source, const char* what, Site where) {
-  const auto slots = simt::warp_exchange(mask, &value, sizeof value, where, what);
+T shuffle(unsigned mask, T value, int source, const char* what, const Site& where) {
+  const simt::WarpView slots = simt::warp_exchange(mask, &value, sizeof value, where, what);
   if ((mask >> source & 1u) == 0) {
-    simt::fail("warp-mask",
+    simt::fail(simt::ErrorKind::warp_mask,
                (std::string(what) + " reads lane " + std::to_string(source) + ", which its mask doesn't name").c_str(),
                where);
   }
-  return slot_value<T>(slots, source);
+  return slots.template get<T>(static_cast<unsigned>(source));
 }
 
-inline void check_width(int width, const char* what, Site where) {
+inline void check_width(int width, const char* what, const Site& where) {
   if (width < 1 || width > 32 || !std::has_single_bit(static_cast<unsigned>(width))) {
-    simt::fail("warp-width",
+    simt::fail(simt::ErrorKind::device_assert,
                (std::string(what) + ": width " + std::to_string(width) + " is not 1, 2, 4, 8, 16 or 32").c_str(), where);
   }
 }
 
 /// Folds the contributions of the lanes in `mask`, lowest lane first.
 template <class T, class Combine>
-T reduce(unsigned mask, T value, Combine combine, const char* what, Site where) {
-  const auto slots = simt::warp_exchange(mask, &value, sizeof value, where, what);
+T reduce(unsigned mask, T value, Combine combine, const char* what, const Site& where) {
+  const simt::WarpView slots = simt::warp_exchange(mask, &value, sizeof value, where, what);
   int source = std::countr_zero(mask);
-  T result = slot_value<T>(slots, source);
+  T result = slots.template get<T>(static_cast<unsigned>(source));
   while (++source < 32) {
-    if (mask >> source & 1u) result = combine(result, slot_value<T>(slots, source));
+    if (mask >> source & 1u) result = combine(result, slots.template get<T>(static_cast<unsigned>(source)));
   }
   return result;
 }
@@ -69,7 +62,7 @@ T reduce(unsigned mask, T value, Combine combine, const char* what, Site where) 
 // value for up, down and xor, and wraps around inside the segment for the indexed form.
 template <remeasure::simt_warp::Exchangeable T>
 T __shfl_sync(unsigned mask, T value, int source, int width = 32,
-              remeasure::simt::Site where = remeasure::simt::Site::current()) {
+              const remeasure::simt::Site& where = remeasure::simt::Site::here()) {
   namespace w = remeasure::simt_warp;
   w::check_width(width, "__shfl_sync", where);
   const int first = w::lane() & ~(width - 1);
@@ -78,7 +71,7 @@ T __shfl_sync(unsigned mask, T value, int source, int width = 32,
 
 template <remeasure::simt_warp::Exchangeable T>
 T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32,
-                 remeasure::simt::Site where = remeasure::simt::Site::current()) {
+                 const remeasure::simt::Site& where = remeasure::simt::Site::here()) {
   namespace w = remeasure::simt_warp;
   w::check_width(width, "__shfl_up_sync", where);
   const int first = w::lane() & ~(width - 1);
@@ -88,7 +81,7 @@ T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32,
 
 template <remeasure::simt_warp::Exchangeable T>
 T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = 32,
-                   remeasure::simt::Site where = remeasure::simt::Site::current()) {
+                   const remeasure::simt::Site& where = remeasure::simt::Site::here()) {
   namespace w = remeasure::simt_warp;
   w::check_width(width, "__shfl_down_sync", where);
   const int last = w::lane() | (width - 1);
@@ -99,7 +92,7 @@ T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = 32,
 /// A source in a later segment gives the own value; one in an earlier segment is read (PTX ISA, shfl.bfly).
 template <remeasure::simt_warp::Exchangeable T>
 T __shfl_xor_sync(unsigned mask, T value, int lane_mask, int width = 32,
-                  remeasure::simt::Site where = remeasure::simt::Site::current()) {
+                  const remeasure::simt::Site& where = remeasure::simt::Site::here()) {
   namespace w = remeasure::simt_warp;
   w::check_width(width, "__shfl_xor_sync", where);
   const int last = w::lane() | (width - 1);
@@ -109,41 +102,41 @@ T __shfl_xor_sync(unsigned mask, T value, int lane_mask, int width = 32,
 
 // Votes over the lanes in the mask.
 inline unsigned __ballot_sync(unsigned mask, int predicate,
-                              remeasure::simt::Site where = remeasure::simt::Site::current()) {
+                              const remeasure::simt::Site& where = remeasure::simt::Site::here()) {
   namespace w = remeasure::simt_warp;
   const unsigned own = predicate != 0 ? 1u << w::lane() : 0u;
   return w::reduce(mask, own, [](unsigned a, unsigned b) { return a | b; }, "__ballot_sync", where);
 }
-inline int __all_sync(unsigned mask, int predicate, remeasure::simt::Site where = remeasure::simt::Site::current()) {
+inline int __all_sync(unsigned mask, int predicate, const remeasure::simt::Site& where = remeasure::simt::Site::here()) {
   const int own = predicate != 0;
   return remeasure::simt_warp::reduce(mask, own, [](int a, int b) { return a & b; }, "__all_sync", where);
 }
-inline int __any_sync(unsigned mask, int predicate, remeasure::simt::Site where = remeasure::simt::Site::current()) {
+inline int __any_sync(unsigned mask, int predicate, const remeasure::simt::Site& where = remeasure::simt::Site::here()) {
   const int own = predicate != 0;
   return remeasure::simt_warp::reduce(mask, own, [](int a, int b) { return a | b; }, "__any_sync", where);
 }
-inline int __uni_sync(unsigned mask, int predicate, remeasure::simt::Site where = remeasure::simt::Site::current()) {
+inline int __uni_sync(unsigned mask, int predicate, const remeasure::simt::Site& where = remeasure::simt::Site::here()) {
   const int own = predicate != 0 ? 2 : 1;
   return remeasure::simt_warp::reduce(mask, own, [](int a, int b) { return a | b; }, "__uni_sync", where) != 3;
 }
 
 // Match: equality of bits, so -0.0f and 0.0f differ and a NaN equals itself, as in PTX (match.sync takes .b32 and .b64).
 template <remeasure::simt_warp::Exchangeable T>
-unsigned __match_any_sync(unsigned mask, T value, remeasure::simt::Site where = remeasure::simt::Site::current()) {
-  const auto slots = remeasure::simt::warp_exchange(mask, &value, sizeof value, where, "__match_any_sync");
+unsigned __match_any_sync(unsigned mask, T value, const remeasure::simt::Site& where = remeasure::simt::Site::here()) {
+  const remeasure::simt::WarpView slots = remeasure::simt::warp_exchange(mask, &value, sizeof value, where, "__match_any_sync");
   unsigned equal = 0;
   for (int source = 0; source < 32; ++source) {
-    if ((mask >> source & 1u) && std::memcmp(slots[source], &value, sizeof value) == 0) equal |= 1u << source;
+    if ((mask >> source & 1u) && std::memcmp(slots.slot(static_cast<unsigned>(source)), &value, sizeof value) == 0) equal |= 1u << source;
   }
   return equal;
 }
 template <remeasure::simt_warp::Exchangeable T>
 unsigned __match_all_sync(unsigned mask, T value, int* all_equal,
-                          remeasure::simt::Site where = remeasure::simt::Site::current()) {
-  const auto slots = remeasure::simt::warp_exchange(mask, &value, sizeof value, where, "__match_all_sync");
+                          const remeasure::simt::Site& where = remeasure::simt::Site::here()) {
+  const remeasure::simt::WarpView slots = remeasure::simt::warp_exchange(mask, &value, sizeof value, where, "__match_all_sync");
   bool equal = true;
   for (int source = 0; source < 32; ++source) {
-    if (mask >> source & 1u) equal = equal && std::memcmp(slots[source], &value, sizeof value) == 0;
+    if (mask >> source & 1u) equal = equal && std::memcmp(slots.slot(static_cast<unsigned>(source)), &value, sizeof value) == 0;
   }
   *all_equal = equal ? 1 : 0;
   return equal ? mask : 0u;
@@ -151,7 +144,7 @@ unsigned __match_all_sync(unsigned mask, T value, int* all_equal,
 
 // Reductions of 32-bit integers (sm_80).
 #define RM_REDUCE(name, Type, expression)                                                                         \
-  inline Type name(unsigned mask, Type value, remeasure::simt::Site where = remeasure::simt::Site::current()) {   \
+  inline Type name(unsigned mask, Type value, const remeasure::simt::Site& where = remeasure::simt::Site::here()) {   \
     return remeasure::simt_warp::reduce(mask, value, [](Type a, Type b) -> Type { return expression; }, #name, where); \
   }
 RM_REDUCE(__reduce_add_sync, unsigned, a + b)
@@ -165,7 +158,7 @@ RM_REDUCE(__reduce_or_sync, unsigned, a | b)
 RM_REDUCE(__reduce_xor_sync, unsigned, a ^ b)
 #undef RM_REDUCE
 
-inline void __syncwarp(unsigned mask = 0xffffffffu, remeasure::simt::Site where = remeasure::simt::Site::current()) {
+inline void __syncwarp(unsigned mask = 0xffffffffu, const remeasure::simt::Site& where = remeasure::simt::Site::here()) {
   const char nothing = 0;
   (void)remeasure::simt::warp_exchange(mask, &nothing, 0, where, "__syncwarp");
 }
