@@ -30,6 +30,7 @@ class ThreadCursor {
 
   bool exhausted() const { return next_ == count_; }
   unsigned started() const { return next_; }
+  const std::uint16_t* order() const { return order_; }
   /// `order` is null for ascending, else a permutation of the thread numbers.
   void restart(Dim3 dim, const std::uint16_t* order) {
     next_ = 0;

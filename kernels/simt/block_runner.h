@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One worker of the engine: runs one block at a time.
+//
+// A *carrier* is a fiber that runs the block's threads one after another in a plain loop. When a thread has to
+// wait, its carrier is left and another continues: one whose thread may go on, else a fresh one that takes the
+// next thread not yet started. So a block that never waits is a loop on one fiber, and a block of n threads that
+// all wait has n carriers. Nobody watches for progress: when no thread can go on and none is left to start, either
+// a barrier is complete and opens, or what the threads wait for can never come, and that is the error.
+#pragma once
+
+#include <atomic>
+#include <csetjmp>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include "kernels/simt/async_copy.h"
+#include "kernels/simt/error.h"
+#include "kernels/simt/fiber.h"
+#include "kernels/simt/options.h"
+#include "kernels/simt/schedule.h"
+#include "kernels/simt/shared_arena.h"
+#include "kernels/simt/thread_cursor.h"
+
+namespace remeasure::simt {
+
+inline constexpr unsigned kMaxBlockThreads = 1024;
+inline constexpr unsigned kMaxWarps = kMaxBlockThreads / kWarpSize;
+
+struct LaunchInfo;
+struct Carrier;
+
+/// A meeting of the lanes of one warp, and what they brought. It lives until the last lane that met has gone on
+/// to its next meeting, so a lane may look at it as long as it likes.
+struct Rendezvous {
+  std::uint32_t mask;
+  std::uint32_t arrived;
+  unsigned holders;
+  std::size_t bytes;
+  const Site* site;
+  const char* what;
+  Rendezvous* next;   ///< in the warp's list of open ones, or in the list of free ones
+  Carrier* lanes[kWarpSize];
+  alignas(16) std::byte slots[kWarpSize * kMaxContribution];
+};
+
+struct Carrier {
+  enum class Waits : std::uint8_t { no, at_barrier, in_warp };
+
+  ThreadState thread;
+  Fiber fiber;
+  Waits waits = Waits::no;
+  bool in_use = false;               ///< runs a thread that has not returned
+  const Site* site = nullptr;        ///< where it waits
+  const char* what = nullptr;        ///< the warp operation it waits in
+  Rendezvous* held = nullptr;        ///< the latest meeting of this thread
+  AsyncCopies copies;
+  Stack stack;
+};
+
+/// First in, first out; a carrier is in it at most once.
+class ReadyQueue {
+ public:
+  bool empty() const { return head_ == tail_; }
+  unsigned size() const { return tail_ - head_; }
+  void push(Carrier* carrier) { slots_[tail_++ % kMaxBlockThreads] = carrier; }
+  Carrier* pop() { return slots_[head_++ % kMaxBlockThreads]; }
+  Carrier*& operator[](unsigned i) { return slots_[(head_ + i) % kMaxBlockThreads]; }
+  void clear() { head_ = tail_ = 0; }
+
+ private:
+  std::unique_ptr<Carrier*[]> slots_ = std::make_unique<Carrier*[]>(kMaxBlockThreads);
+  unsigned head_ = 0;
+  unsigned tail_ = 0;
+};
+
+/// What all workers of a launch share.
+struct LaunchState {
+  const LaunchInfo* info = nullptr;
+  Program program{};
+  std::uint64_t blocks = 0;
+  std::uint64_t chunk = 1;
+  std::atomic<std::uint64_t> next_block{0};
+  std::atomic<bool> stopped{false};
+};
+
+class BlockRunner {
+ public:
+  BlockRunner(const EngineOptions& options, std::uint64_t seed);
+  ~BlockRunner();
+  BlockRunner(const BlockRunner&) = delete;
+  BlockRunner& operator=(const BlockRunner&) = delete;
+
+  /// Runs blocks until there are no more or somebody stops. What was wrong, if anything was.
+  std::optional<Finding> run_blocks(LaunchState& launch);
+  std::array<std::uint64_t, kCounters>& counters() { return counters_; }
+  void set_options(const EngineOptions& options);
+
+  // What threads ask for (thread.h).
+  void barrier(const Site& site);
+  int barrier_sum(int value, const Site& site);
+  WarpView exchange(std::uint32_t mask, const void* contribution, std::size_t bytes, const Site& site,
+                    const char* what);
+  std::uint32_t active_mask() const;
+  void* place_static_shared(SharedSite& site);
+  void thread_returned(Carrier& carrier);
+  [[noreturn]] void fail(Finding finding);
+  /// Fills in kernel, block and the current thread.
+  [[noreturn]] void fail_here(ErrorKind kind, std::string message, std::vector<Site> sites);
+
+  /// For the signal handler: the fault is in a stack's guard, or elsewhere in a kernel. Does not return when it is ours.
+  void on_fault(const void* address);
+
+  const EngineOptions& options() const { return options_; }
+  SharedArena& shared() { return shared_; }
+  const LaunchState& launch() const { return *launch_; }
+  Carrier& current() const;
+  std::uint32_t present_lanes(unsigned warp) const;
+  std::uint64_t block_number() const { return block_; }
+
+ private:
+  void begin_launch(LaunchState& launch);
+  void run_block(std::uint64_t block);
+  static void carry(void* self);
+  Carrier* fresh_carrier();
+  Carrier* make_carrier();
+  void wait(Carrier& self);
+  void leave(Carrier& self);
+  Carrier* pick();
+  Carrier* pick_random();
+  void go(Carrier& from, Carrier& to);
+  void open_barrier();
+  Carrier* resolve_standstill();
+  [[noreturn]] void refuse_exchange(std::uint32_t mask, std::size_t bytes, const Site& site, const char* what);
+  void release_rendezvous(Rendezvous* meeting);
+  Rendezvous* new_rendezvous();
+  void abandon_block();
+  [[noreturn]] void jump_home();
+
+  // Diagnosis of a standstill (diagnosis.cpp).
+  Finding diagnose() const;
+  Finding diagnose_warp(const Rendezvous& meeting) const;
+  Finding diagnose_barrier() const;
+  std::vector<unsigned> waiting_threads(const Site* site) const;
+  std::vector<unsigned> returned_threads() const;
+  std::vector<Dim3> indices(const std::vector<unsigned>& threads) const;
+  Finding finding(ErrorKind kind) const;
+
+  // Hot: touched at every barrier and rendezvous.
+  ReadyQueue ready_;
+  ReadyQueue waiting_;               ///< at the block barrier
+  const Site* barrier_site_ = nullptr;
+  bool barrier_mixed_ = false;       ///< waiting_ holds different sites
+  bool random_ = false;
+  unsigned threads_ = 0;             ///< of a block
+  int barrier_sum_ = 0;
+  int barrier_result_ = 0;
+  ThreadCursor cursor_;
+  Rendezvous* open_[kMaxWarps] = {};
+  Rendezvous* free_meetings_ = nullptr;
+  std::vector<Carrier*> idle_;
+  Fiber home_;
+  std::array<std::uint64_t, kCounters> counters_{};
+
+  EngineOptions options_;
+  Schedule schedule_;
+  SharedArena shared_;
+  StackPool stacks_;
+  std::vector<std::unique_ptr<Carrier>> carriers_;
+  std::vector<std::unique_ptr<Rendezvous>> meetings_;
+  LaunchState* launch_ = nullptr;
+  std::uint64_t block_ = 0;          ///< number of the block in the grid
+  std::uint64_t block_serial_ = 0;
+  Dim3 block_index_{0, 0, 0};
+  std::optional<Finding> finding_;
+  std::thread::id owner_;
+  sigjmp_buf after_fault_;
+  const void* fault_address_ = nullptr;
+  long fault_guard_ = -1;
+};
+
+}  // namespace remeasure::simt

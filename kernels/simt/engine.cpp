@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/simt/engine.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "kernels/simt/block_runner.h"
+#include "kernels/simt/checked.h"
+#include "kernels/simt/worker_pool.h"
+
+namespace remeasure::simt {
+namespace {
+
+// Below this many threads, waking other workers costs more than it saves.
+constexpr std::uint64_t kInlineThreads = 4096;
+
+// In the checked build the kernels' hooks reach one set of checks per process.
+std::mutex checked_launch;
+
+int worker_count(const EngineOptions& options) {
+  if (kChecked || options.schedule_seed != 0) return 1;
+  if (options.workers > 0) return options.workers;
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+// The limits of compute capability 9.0 (CUDA C++ Programming Guide, technical specifications).
+std::string refuse(const LaunchInfo& info, const EngineOptions& options) {
+  const Dim3 g = info.grid;
+  const Dim3 b = info.block;
+  if (g.count() == 0) return fmt::format("the grid {} has no blocks", describe(g));
+  if (b.count() == 0) return fmt::format("the block {} has no threads", describe(b));
+  if (b.count() > kMaxBlockThreads || b.x > 1024 || b.y > 1024 || b.z > 64) {
+    return fmt::format("the block {} exceeds 1024 threads or (1024,1024,64)", describe(b));
+  }
+  if (g.x > 0x7fffffffu || g.y > 65535 || g.z > 65535) {
+    return fmt::format("the grid {} exceeds (2147483647,65535,65535)", describe(g));
+  }
+  if (info.shared_bytes > options.shared_limit_bytes) {
+    return fmt::format("{} bytes of dynamic shared memory exceed the limit of {} bytes a block", info.shared_bytes,
+                       options.shared_limit_bytes);
+  }
+  return {};
+}
+
+}  // namespace
+
+LaunchCounts& LaunchCounts::operator+=(const LaunchCounts& other) {
+  launches += other.launches;
+  blocks += other.blocks;
+  threads += other.threads;
+  for (std::size_t i = 0; i < kCounters; ++i) values[i] += other.values[i];
+  return *this;
+}
+
+struct Engine::State {
+  explicit State(const EngineOptions& given) : options(given), pool(worker_count(given)) {
+    runners.push_back(std::make_unique<BlockRunner>(options, options.schedule_seed));
+    runners.resize(static_cast<std::size_t>(pool.size()));
+  }
+
+  EngineOptions options;
+  WorkerPool pool;
+  std::vector<std::unique_ptr<BlockRunner>> runners;   ///< made by the worker that needs it
+  std::map<std::string, LaunchCounts, std::less<>> counts;
+  LaunchCounts last;
+  bool last_order_dependent = false;
+  std::vector<const void*> registered;
+
+  // For the workers of the launch in progress.
+  LaunchState* launch = nullptr;
+  std::mutex finding_mutex;
+  std::optional<Finding> finding;
+
+  void work(int worker);
+};
+
+void Engine::State::work(int worker) {
+  std::optional<Finding> found;
+  try {
+    std::unique_ptr<BlockRunner>& runner = runners[static_cast<std::size_t>(worker)];
+    if (!runner) runner = std::make_unique<BlockRunner>(options, options.schedule_seed);
+    found = runner->run_blocks(*launch);
+  } catch (const std::exception& error) {  // no room for stacks or shared memory
+    launch->stopped.store(true);
+    found.emplace();
+    found->kind = ErrorKind::launch_configuration;
+    found->kernel = std::string(launch->info->name);
+    found->message = error.what();
+  }
+  if (!found) return;
+  const std::lock_guard lock(finding_mutex);
+  if (!finding) finding = std::move(found);
+}
+
+Engine::Engine(const EngineOptions& options) : state_(std::make_unique<State>(options)) {}
+
+Engine::~Engine() {
+  for (const void* address : state_->registered) check::unregister_memory(address);
+}
+
+void Engine::run(const LaunchInfo& info, const Program& program) {
+  State& state = *state_;
+  if (inside_kernel()) fail(ErrorKind::launch_configuration, "a kernel can't launch a kernel");
+  if (const std::string why = refuse(info, state.options); !why.empty()) {
+    Finding finding;
+    finding.kind = ErrorKind::launch_configuration;
+    finding.kernel = std::string(info.name);
+    finding.message = why;
+    throw EngineError(std::move(finding));
+  }
+  std::unique_lock<std::mutex> only_one;
+  if constexpr (kChecked) only_one = std::unique_lock(checked_launch);
+
+  LaunchState launch;
+  launch.info = &info;
+  launch.program = program;
+  launch.blocks = info.grid.count();
+  state.launch = &launch;
+  state.finding.reset();
+  for (const auto& runner : state.runners) {
+    if (runner) runner->counters().fill(0);
+  }
+  const std::uint64_t threads = launch.blocks * info.block.count();
+  const auto workers = static_cast<std::uint64_t>(state.options.schedule_seed != 0 ? 1 : state.pool.size());
+  launch.chunk = std::clamp<std::uint64_t>(launch.blocks / (workers * 16), 1, 64);
+  check::begin_launch(*state.runners.front());
+  if (workers == 1 || launch.blocks == 1 || threads <= kInlineThreads) {
+    state.work(0);
+  } else {
+    state.pool.run([](void* context, int worker) { static_cast<State*>(context)->work(worker); }, &state);
+  }
+  check::end_launch();
+
+  state.last = {};
+  state.last.launches = 1;
+  state.last.blocks = launch.blocks;
+  state.last.threads = threads;
+  for (const auto& runner : state.runners) {
+    if (!runner) continue;
+    for (std::size_t i = 0; i < kCounters; ++i) state.last.values[i] += runner->counters()[i];
+  }
+  state.last_order_dependent = info.order_dependent;
+  if (state.finding) throw EngineError(std::move(*state.finding));
+  auto entry = state.counts.find(info.name);
+  if (entry == state.counts.end()) entry = state.counts.emplace(std::string(info.name), LaunchCounts{}).first;
+  entry->second += state.last;
+}
+
+void Engine::register_memory(const void* address, std::size_t bytes, std::string_view name, bool initialised,
+                             std::size_t red_zone_bytes) {
+  state_->registered.push_back(address);
+  check::register_memory(this, address, bytes, name, initialised, red_zone_bytes);
+}
+
+void Engine::unregister_memory(const void* address) {
+  std::erase(state_->registered, address);
+  check::unregister_memory(address);
+}
+
+void Engine::mark_initialised(const void* address, std::size_t bytes) { check::mark_initialised(address, bytes); }
+
+bool Engine::is_initialised(const void* address, std::size_t bytes) const {
+  return check::is_initialised(address, bytes);
+}
+
+const std::map<std::string, LaunchCounts, std::less<>>& Engine::counts() const { return state_->counts; }
+
+LaunchCounts Engine::counts(std::string_view kernel) const {
+  const auto entry = state_->counts.find(kernel);
+  return entry == state_->counts.end() ? LaunchCounts{} : entry->second;
+}
+
+const LaunchCounts& Engine::last_launch() const { return state_->last; }
+bool Engine::last_launch_was_order_dependent() const { return state_->last_order_dependent; }
+void Engine::reset_counts() { state_->counts.clear(); }
+
+const EngineOptions& Engine::options() const { return state_->options; }
+
+void Engine::set_schedule(std::uint64_t seed) {
+  state_->options.schedule_seed = seed;
+  for (const auto& runner : state_->runners) {
+    if (runner) runner->set_options(state_->options);
+  }
+}
+
+void Engine::set_copy_timing(CopyTiming timing) {
+  state_->options.cp_async = timing;
+  for (const auto& runner : state_->runners) {
+    if (runner) runner->set_options(state_->options);
+  }
+}
+
+int Engine::workers() const { return state_->pool.size(); }
+bool Engine::checked() { return kChecked; }
+
+}  // namespace remeasure::simt
