@@ -7,6 +7,7 @@
 
 #include "datasets/array_check.h"
 #include "datasets/hdf5_object.h"
+#include "datasets/seal.h"
 
 namespace remeasure::datasets {
 namespace {
@@ -34,13 +35,31 @@ Handle property_list(hid_t kind, const Where& where, Set... set) {
 herr_t without_times(hid_t list) { return H5Pset_obj_track_times(list, false); }
 herr_t compact_attributes(hid_t list) { return H5Pset_attr_phase_change(list, 1000, 0); }
 
+// The file grows in a vector of ours, which is left alone when HDF5 closes the file: then it holds the finished file.
+// (H5Fget_file_image, made for this, gives a superblock with a wrong checksum in HDF5 1.10.8.)
+void* resize_image(void*, std::size_t size, H5FD_file_image_op_t, void* image) noexcept {
+  auto& bytes = *static_cast<std::vector<std::byte>*>(image);
+  try {
+    bytes.resize(size);
+  } catch (const std::exception&) {
+    return nullptr;  // HDF5 reports that memory is out
+  }
+  return bytes.data();
+}
+void* allocate_image(std::size_t size, H5FD_file_image_op_t operation, void* image) noexcept {
+  return resize_image(nullptr, size, operation, image);
+}
+herr_t free_image(void*, H5FD_file_image_op_t, void*) noexcept { return 0; }
+void* keep_pointer(void* image) noexcept { return image; }
+herr_t drop_pointer(void*) noexcept { return 0; }
+
 }  // namespace
 
 Shape chunk_of(const Shape& shape, std::size_t element_bytes) {
   Shape chunk(shape.size(), 1);
   std::uint64_t bytes = element_bytes;
   for (std::size_t axis = shape.size(); axis-- > 0;) {
-    chunk[axis] = std::clamp<std::uint64_t>(kChunkBytes / bytes, 1, shape[axis]);
+    chunk[axis] = std::clamp<std::uint64_t>(kChunkBytes / bytes, 1, std::max<std::uint64_t>(shape[axis], 1));
     if (chunk[axis] < shape[axis]) break;
     bytes *= chunk[axis];
   }
@@ -58,12 +77,28 @@ FileWriter::FileWriter(const Definition& definition, const Parameters& parameter
     : definition_(definition), parameters_(parameters), synthetic_(synthetic), file_(std::move(file)) {
   if (definition.extents) extents_ = definition.extents(parameters);
   const Where where = at("");
-  // In memory: `false` means that closing writes nothing. Superblock and object headers of version 1.10 have checksums.
+  // `false` means that closing writes nothing to disk. The 1.8 format is read by every HDF5 since 2008.
   const Handle access = property_list(
       H5P_FILE_ACCESS, where, [](hid_t list) { return H5Pset_fapl_core(list, std::size_t{1} << 20, false); },
-      [](hid_t list) { return H5Pset_libver_bounds(list, H5F_LIBVER_V110, H5F_LIBVER_V110); });
+      [](hid_t list) { return H5Pset_libver_bounds(list, H5F_LIBVER_V18, H5F_LIBVER_V18); },
+      [&](hid_t list) {
+        H5FD_file_image_callbacks_t callbacks{allocate_image, nullptr, resize_image, free_image, keep_pointer, drop_pointer,
+                                              &image_};
+        return H5Pset_file_image_callbacks(list, &callbacks);
+      });
   const Handle creation = property_list(H5P_FILE_CREATE, where, without_times, compact_attributes);
   hdf5_ = own(H5Fcreate(file_.c_str(), H5F_ACC_TRUNC, creation, access), H5Fclose, where, "create it in memory");
+}
+
+void FileWriter::make_groups(const std::string& path) {
+  for (std::size_t slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1)) {
+    const std::string group = path.substr(0, slash);
+    const Where where = at(group);
+    if (check(H5Lexists(hdf5_, group.c_str(), H5P_DEFAULT), where, "look for it") > 0) continue;
+    // HDF5's own H5Pset_create_intermediate_group would store the time in them.
+    const Handle creation = property_list(H5P_GROUP_CREATE, where, without_times);
+    own(H5Gcreate2(hdf5_, group.c_str(), H5P_DEFAULT, creation, H5P_DEFAULT), H5Gclose, where, "create it");
+  }
 }
 
 template <class T>
@@ -93,7 +128,7 @@ void FileWriter::put(const std::string& path, ElementType type, std::span<const 
   const std::vector<hsize_t> chunks(chunk.begin(), chunk.end());
   const int rank = static_cast<int>(shape.size());
   const Handle space = own(H5Screate_simple(rank, extents.data(), nullptr), H5Sclose, where, "make a dataspace");
-  const Handle links = property_list(H5P_LINK_CREATE, where, [](hid_t list) { return H5Pset_create_intermediate_group(list, 1); });
+  make_groups(path);
   const Handle creation = property_list(H5P_DATASET_CREATE, where, without_times, compact_attributes);
   if (!data.empty()) {  // an empty array has no bytes to filter, and no valid chunk
     check(H5Pset_chunk(creation, rank, chunks.data()), where, "set its chunks");
@@ -101,7 +136,7 @@ void FileWriter::put(const std::string& path, ElementType type, std::span<const 
     check(H5Pset_deflate(creation, kDeflateLevel), where, "set the deflate filter");
     check(H5Pset_fletcher32(creation), where, "set the fletcher32 filter");
   }
-  const Handle dataset = own(H5Dcreate2(hdf5_, path.c_str(), hdf5::file_type(type), space, links, creation, H5P_DEFAULT),
+  const Handle dataset = own(H5Dcreate2(hdf5_, path.c_str(), hdf5::file_type(type), space, H5P_DEFAULT, creation, H5P_DEFAULT),
                              H5Dclose, where, "create it");
   if (!data.empty()) {
     check(H5Dwrite(dataset, hdf5::native_type(type), H5S_ALL, H5S_ALL, H5P_DEFAULT, data.data()), where, "write it");
@@ -175,11 +210,9 @@ std::vector<std::byte> FileWriter::finish() {
   text("sha256", content.finish());
 
   check(H5Fflush(hdf5_, H5F_SCOPE_LOCAL), where, "flush it");
-  const ssize_t size = check(H5Fget_file_image(hdf5_, nullptr, 0), where, "measure it");
-  std::vector<std::byte> image(static_cast<std::size_t>(size));
-  check(H5Fget_file_image(hdf5_, image.data(), image.size()), where, "copy it");
   hdf5_ = Handle();
-  return image;
+  image_.resize(static_cast<std::size_t>(hdf5_end(image_, file_)));  // memory grows in steps of 1 MiB
+  return std::move(image_);
 }
 
 }  // namespace remeasure::datasets

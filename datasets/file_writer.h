@@ -39,6 +39,7 @@ class FileWriter final : public Writer {
  private:
   template <class T>
   void put(const std::string& path, ElementType type, std::span<const T> data, const Shape& shape);
+  void make_groups(const std::string& path);
   void check_new_attribute(const std::string& name);
   hdf5::Where at(const std::string& object) const { return {file_, object}; }
 
@@ -48,6 +49,7 @@ class FileWriter final : public Writer {
   std::string file_;
   std::map<std::string, std::uint64_t> extents_;
   hdf5::Quiet quiet_;
+  std::vector<std::byte> image_;                 // the file, while and after HDF5 writes it; outlives hdf5_
   hdf5::Handle hdf5_;
   std::map<std::string, std::string> digests_;   // by path; sorted, so the content has one hash
   std::set<std::string> attributes_;

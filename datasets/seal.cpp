@@ -130,6 +130,12 @@ void write_sealed(const fs::path& file, std::span<const std::byte> image, bool r
   sync_folder(folder);
 }
 
+std::uint64_t hdf5_end(std::span<const std::byte> image, const fs::path& file) {
+  const std::uint64_t end = end_by_superblock({reinterpret_cast<const char*>(image.data()), image.size()});
+  if (end == 0 || end > image.size()) refuse(file, "HDF5 left an incomplete file in memory");
+  return end;
+}
+
 void check_seal(const fs::path& file) {
   // O_NONBLOCK: opening a FIFO must not wait for a writer.
   const Descriptor descriptor(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <span>
 #include <string>
@@ -18,6 +19,9 @@ inline constexpr std::size_t kSealBytes = 128;
 /// Writes image and seal to a temporary name in the same folder, syncs, renames: `file` is the old or the new, never half.
 /// Temporary files that a killed process left for the same file are removed if `remove_stale` (hold a FileLock).
 void write_sealed(const std::filesystem::path& file, std::span<const std::byte> image, bool remove_stale);
+
+/// Where HDF5's superblock says that the file ends; throws DatasetError for anything but a whole HDF5 image.
+std::uint64_t hdf5_end(std::span<const std::byte> image, const std::filesystem::path& file);
 
 /// Throws DatasetError unless `file` is a readable regular file with an intact seal.
 void check_seal(const std::filesystem::path& file);
