@@ -33,19 +33,19 @@ enum class BranchTable : unsigned char { full, reduced };
 /// 2.5^k / k!, so that the sum loses up to nine digits where v is large.
 enum class MuGuard : unsigned char { paper, guarded };
 
-/// Branch of a point with v >= 0 and x > 0 (NaN and edges are handled before). Needs two logarithms at most.
+/// Branch of a point with v >= 0 and x > 0 (NaN and edges are handled before). Logarithms are taken only where they can
+/// matter: for x <= 59.6925 never.
 RM_HOST_DEVICE inline BesselBranch bessel_branch(BranchTable table, MuGuard guard, double v, double x) {
   const bool full = table == BranchTable::full;
   const bool guarded = guard == MuGuard::guarded;
-  const double ln_x = std::log(x);
-  const double ln_v = std::log(v);  // -inf for v = 0, which compares as it should
-  if (full && ((x > 1400 && v < 3.05) || (0.6229 * ln_x - 3.2318 > ln_v && v > 3.1)) &&
-      (!guarded || v * v < 0.002 * x)) {
-    return BesselBranch::mu3;
+  if (full && (x > 1400 && v < 3.05) && (!guarded || v * v < 0.002 * x)) return BesselBranch::mu3;
+  if (x > 59.6925) {
+    const double ln_x = std::log(x);
+    const double ln_v = std::log(v);  // -inf for v = 0, which compares as it should
+    if (full && v > 3.1 && 0.6229 * ln_x - 3.2318 > ln_v && (!guarded || v * v < 0.002 * x)) return BesselBranch::mu3;
+    if (0.5113 * ln_x + 0.7939 > ln_v && (!guarded || v * v < 2 * x)) return BesselBranch::mu20;
   }
-  if (((x > 30 && v < 15.3919) || (0.5113 * ln_x + 0.7939 > ln_v && x > 59.6925)) && (!guarded || v * v < 2 * x)) {
-    return BesselBranch::mu20;
-  }
+  if (x > 30 && v < 15.3919 && (!guarded || v * v < 2 * x)) return BesselBranch::mu20;
   if (full) {
     if ((x > 274.2377 && v > 0.3) || v > 163.6993) return BesselBranch::u4;
     if ((x > 84.4153 && v > 0.46) || v > 56.9971) return BesselBranch::u6;
