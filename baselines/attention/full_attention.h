@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Full attention, unfused, as papers about cheaper attention compare with: scores = scale * q k^T, softmax of each row,
+// out = weights * v, the scores written out in between.
+#pragma once
+
+#include <memory>
+#include <span>
+
+#include "kernels/attention/attention_shape.h"
+#include "kernels/device/device.h"
+#include "kernels/device/float16.h"
+
+namespace remeasure::baselines {
+
+using kernels::AttentionShape;
+
+/// Eigen, in float or double: one thread per head, or several where there are fewer heads than threads (0 = all).
+template <class Scalar>
+void full_attention_eigen(const AttentionShape& shape, double scale, std::span<const float> query,
+                          std::span<const float> key, std::span<const float> value, std::span<Scalar> out,
+                          int threads = 0);
+
+/// cublasGemmStridedBatchedEx in bf16 with fp32 accumulation, and kernels/attention/row_softmax.h between the two
+/// products. The three stages can be run alone, so that each can be timed. Only where the CUDA toolkit is.
+class FullAttentionCublas {
+ public:
+  FullAttentionCublas(Stream<Cuda>& stream, const AttentionShape& shape, float scale);
+  ~FullAttentionCublas();
+  FullAttentionCublas(const FullAttentionCublas&) = delete;
+  FullAttentionCublas& operator=(const FullAttentionCublas&) = delete;
+
+  /// scores: [batch, heads, tokens, tokens]
+  void scores(DeviceSpan<Cuda, const bfloat16> query, DeviceSpan<Cuda, const bfloat16> key,
+              DeviceSpan<Cuda, bfloat16> scores);
+  /// In place.
+  void softmax(DeviceSpan<Cuda, bfloat16> scores);
+  void product(DeviceSpan<Cuda, const bfloat16> weights, DeviceSpan<Cuda, const bfloat16> value,
+               DeviceSpan<Cuda, bfloat16> out);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace remeasure::baselines

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cublas_v2.h>
+#include <fmt/format.h>
+
+#include "baselines/attention/full_attention.h"
+#include "kernels/attention/row_softmax.h"
+
+namespace remeasure::baselines {
+namespace {
+
+void check(cublasStatus_t status, const char* call) {
+  if (status != CUBLAS_STATUS_SUCCESS) {
+    throw DeviceError(fmt::format("{} failed: {} ({})", call, cublasGetStatusName(status), cublasGetStatusString(status)));
+  }
+}
+
+/// cuBLAS picks its own workspace per stream; this is the size that NVIDIA recommends for Hopper, and an explicit one is
+/// counted by the ledger.
+constexpr std::size_t kWorkspaceBytes = 32u << 20;
+
+}  // namespace
+
+struct FullAttentionCublas::State {
+  State(Stream<Cuda>& s, const AttentionShape& sh, float sc)
+      : stream(s), shape(sh), scale(sc), workspace(s.device(), kWorkspaceBytes, MemoryUse::workspace, "cublas") {
+    check(cublasCreate(&handle), "cublasCreate");
+    check(cublasSetStream(handle, static_cast<cudaStream_t>(stream.native())), "cublasSetStream");
+    check(cublasSetWorkspace(handle, workspace.data(), kWorkspaceBytes), "cublasSetWorkspace");
+  }
+  ~State() { cublasDestroy(handle); }
+
+  /// Row-major c[rows, columns] = alpha * a[rows, inner] * b for every head. cuBLAS is column-major, where the same memory
+  /// holds c^T = b^T a^T; `b_operation` says whether b is [inner, columns] (N) or [columns, inner] (T).
+  void multiply(int rows, int columns, int inner, float alpha, const void* a, const void* b, cublasOperation_t b_operation,
+                void* c) {
+    const float zero = 0;
+    const auto stride = [](int x, int y) { return static_cast<long long>(x) * y; };
+    check(cublasGemmStridedBatchedEx(handle, b_operation, CUBLAS_OP_N, columns, rows, inner, &alpha, b, CUDA_R_16BF,
+                                     b_operation == CUBLAS_OP_N ? columns : inner, stride(columns, inner), a, CUDA_R_16BF,
+                                     inner, stride(rows, inner), &zero, c, CUDA_R_16BF, columns, stride(rows, columns),
+                                     shape.matrices(), CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT),
+          "cublasGemmStridedBatchedEx");
+  }
+
+  Stream<Cuda>& stream;
+  AttentionShape shape;
+  float scale;
+  DeviceBuffer<Cuda, std::uint8_t> workspace;
+  cublasHandle_t handle = nullptr;
+};
+
+FullAttentionCublas::FullAttentionCublas(Stream<Cuda>& stream, const AttentionShape& shape, float scale)
+    : state_(std::make_unique<State>(stream, shape, scale)) {}
+FullAttentionCublas::~FullAttentionCublas() = default;
+
+void FullAttentionCublas::scores(DeviceSpan<Cuda, const bfloat16> query, DeviceSpan<Cuda, const bfloat16> key,
+                                 DeviceSpan<Cuda, bfloat16> scores) {
+  const AttentionShape& shape = state_->shape;
+  state_->multiply(shape.tokens, shape.tokens, shape.dim, state_->scale, query.data(), key.data(), CUBLAS_OP_T,
+                   scores.data());
+}
+
+void FullAttentionCublas::softmax(DeviceSpan<Cuda, bfloat16> scores) {
+  kernels::row_softmax<Cuda, bfloat16>(state_->stream, state_->shape.rows(), state_->shape.tokens, scores, scores);
+}
+
+void FullAttentionCublas::product(DeviceSpan<Cuda, const bfloat16> weights, DeviceSpan<Cuda, const bfloat16> value,
+                                  DeviceSpan<Cuda, bfloat16> out) {
+  const AttentionShape& shape = state_->shape;
+  state_->multiply(shape.tokens, shape.dim, shape.tokens, 1.0F, weights.data(), value.data(), CUBLAS_OP_N, out.data());
+}
+
+}  // namespace remeasure::baselines
