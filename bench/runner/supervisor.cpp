@@ -130,11 +130,7 @@ class Supervisor {
       case MessageKind::case_finished:
         running_.clear();
         ++done_;
-        if (!view_.live() || !message.detail.empty() || message.tally.incorrect + message.tally.failed > 0) {
-          view_.line(fmt::format("{} case {}/{} {}: {} ({})", prefix(), message.index, message.total, message.name,
-                                 message.detail.empty() ? format_tally(message.tally) : "FAILED: " + message.detail,
-                                 format_duration(message.seconds)));
-        }
+        report_case(message);
         break;
       case MessageKind::note: view_.line(fmt::format("{} note: {}", prefix(), message.detail)); break;
       case MessageKind::refused: outcome_.refused = message.detail; break;
@@ -145,6 +141,19 @@ class Supervisor {
         break;
       }
     }
+  }
+
+  /// In a log every case has its line; on a terminal only what went wrong.
+  void report_case(const Message& message) {
+    const bool left_out = is_left_out(message.detail);
+    const bool wrong = message.tally.incorrect + message.tally.failed + message.tally.failed_checks > 0 ||
+                       (!message.detail.empty() && !left_out);
+    if (view_.live() && !wrong) return;
+    const std::string how = message.detail.empty() ? format_tally(message.tally)
+                            : left_out             ? message.detail
+                                                   : "FAILED: " + message.detail;
+    view_.line(fmt::format("{} case {}/{} {}: {} ({})", prefix(), message.index, message.total, message.name, how,
+                           format_duration(message.seconds)));
   }
 
   std::string prefix() const { return fmt::format("[{}/{}] {}", state_.experiment, state_.experiments, outcome_.id); }

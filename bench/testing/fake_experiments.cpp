@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A program with experiments that misbehave in every way that an experiment can, for the tests of the runner. Their
+// registry is their own: `remeasure` has none of them.
+#include <signal.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "bench/cli/cli.h"
+#include "bench/trial.h"
+
+namespace remeasure::bench {
+namespace {
+
+/// A case with one right variant, or whatever is wrong with it.
+CaseDefinition fake_case(const std::string& name, std::function<void(Trial&)> run) {
+  return {.name = {{"case", name}}, .run = std::move(run), .left_out = ""};
+}
+
+/// y = 2x, right or not.
+void doubles(Trial& trial, double factor, bool throws = false) {
+  const auto inputs = trial.inputs([](std::uint64_t seed) {
+    std::vector<double> x(1000);
+    for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<double>(i + seed);
+    return x;
+  });
+  trial.oracle("y", 1, [&] {
+    OracleOutput oracle;
+    for (const double x : inputs[0]) oracle.values.push_back(2 * x);
+    return oracle;
+  });
+  const Accept accept{.output = "y", .metric = ErrorMetric::relative_l2, .limit = 1e-12, .reason = "exact in binary"};
+  VariantInfo info;
+  info.name = "eigen";
+  info.what = "a loop";
+  info.dtype = "f64";
+  info.accept = {accept};
+  trial.host(info, [&inputs, factor, throws](HostBench& bench) -> std::function<void()> {
+    if (throws) throw std::runtime_error("the variant threw on purpose");
+    const auto x = bench.input(inputs[bench.set()]);
+    const auto y = bench.output<double>("y", x.size());
+    return [x, y, factor] {
+      for (std::size_t i = 0; i < x.size(); ++i) y[i] = factor * x[i];
+    };
+  });
+  info.name = "vendor";
+  info.what = "never there";
+  info.not_supported = "this fake runs on no device";
+  trial.host(info, [](HostBench&) -> std::function<void()> { return [] {}; });
+  trial.measure();
+}
+
+void good(Trial& trial) { doubles(trial, 2); }
+
+[[noreturn]] void crash() {
+  ::signal(SIGSEGV, SIG_DFL);
+  std::fprintf(stderr, "about to crash\n");
+  std::fflush(stderr);
+  volatile int* nowhere = nullptr;
+  *nowhere = 1;
+  std::abort();
+}
+
+void sleep_long() { std::this_thread::sleep_for(std::chrono::seconds(600)); }
+
+/// Asks for more memory than the process may have, as the kernel's own limit would refuse it.
+void exhaust_memory() {
+  std::vector<std::unique_ptr<char[]>> blocks;
+  for (;;) blocks.emplace_back(new char[std::size_t{1} << 46]);
+}
+
+Experiment experiment(const std::string& id, const std::string& summary, std::vector<CaseDefinition> cases) {
+  Experiment result;
+  result.paper = {.id = id, .title = "A fake: " + id, .authors = "Nobody", .venue = "Nowhere 2026", .arxiv = "",
+                  .summary = summary};
+  result.claims = {{.id = "double", .text = "doubles", .reported_text = "twice", .on = "paper", .source = "abstract",
+                    .any_size = true}};
+  result.cases = [cases](Size) { return cases; };
+  return result;
+}
+
+/// A second one after each fault shows that finished cases stay, and that what follows is not lost silently.
+const std::vector<Experiment>& fakes() {
+  static const std::vector<Experiment> all = [] {
+    std::vector<Experiment> list;
+    const auto add = [&](const std::string& id, const std::string& summary, std::function<void(Trial&)> fault) {
+      list.push_back(experiment(id, summary, {fake_case("before", good), fake_case("fault", std::move(fault)),
+                                              fake_case("after", good)}));
+    };
+    list.push_back(experiment("fine", "two good cases and one left out",
+                              {fake_case("a", good), fake_case("b", good),
+                               {.name = {{"case", "c"}}, .run = good, .left_out = "too large for a fake"}}));
+    add("abort", "stops with SIGABRT", [](Trial&) { std::abort(); });
+    add("broken-record", "a metric that is no number", [](Trial& trial) {
+      good(trial);
+      trial.metric({.name = "not a number", .value = 0.0 / 0.0 * 1.0, .unit = "x"});
+    });
+    add("check", "a check that doesn't hold", [](Trial& trial) {
+      good(trial);
+      trial.check("the sky is green", false, "it is blue");
+    });
+    add("crash", "invalid memory access", [](Trial&) { crash(); });
+    add("exit", "exit(3) in the middle", [](Trial&) { std::_Exit(3); });
+    add("hang", "never comes back", [](Trial&) { sleep_long(); });
+    add("ignore", "never comes back and ignores SIGTERM", [](Trial&) {
+      ::signal(SIGTERM, SIG_IGN);
+      sleep_long();
+    });
+    add("incorrect", "a wrong result", [](Trial& trial) { doubles(trial, 2.001); });
+    add("memory", "an allocation that can't be", [](Trial&) { exhaust_memory(); });
+    add("oom", "killed as the kernel kills for lack of memory", [](Trial&) { ::raise(SIGKILL); });
+    add("shout", "prints 64 MB", [](Trial& trial) {
+      const std::string line(1023, 'x');
+      for (int i = 0; i < 65536; ++i) std::puts(line.c_str());
+      good(trial);
+    });
+    add("slow", "three cases, half a second each", [](Trial& trial) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(500));
+      good(trial);
+    });
+    add("throw", "an exception", [](Trial&) { throw std::runtime_error("thrown on purpose"); });
+    add("variant", "a variant that throws", [](Trial& trial) { doubles(trial, 2, true); });
+    Experiment no_cases = experiment("no-cases", "its list of cases crashes", {});
+    no_cases.cases = [](Size) -> std::vector<CaseDefinition> { crash(); };
+    list.push_back(std::move(no_cases));
+    return list;
+  }();
+  return all;
+}
+
+const std::vector<Registered>& fake_registry() {
+  static const std::vector<Registered> entries = [] {
+    std::vector<Registered> list;
+    for (const auto& fake : fakes()) list.push_back({&fake, "systems"});
+    return list;
+  }();
+  return entries;
+}
+
+}  // namespace
+}  // namespace remeasure::bench
+
+int main(int argc, char* argv[]) {
+  // `list` and `describe` ask every experiment for its cases in this process, where a crash is the program's own.
+  return remeasure::bench::cli::run_program(argc, argv, {remeasure::bench::fake_registry(), {}});
+}
