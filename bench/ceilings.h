@@ -28,8 +28,7 @@ struct Ceilings {
   std::string machine;                 ///< System::id they belong to
 
   /// Measures the named ceiling again and keeps the better value: used when a variant was faster than its floor, so
-  /// that a disturbed measurement of the ceiling doesn't condemn a good variant. Empty for ceilings read from a file
-  /// or made by hand.
+  /// that a disturbed measurement of the ceiling doesn't condemn a good variant. Empty for ceilings made by hand.
   std::function<double(const std::string&)> measure_again;
 
   bool has(const std::string& name) const { return values.contains(name); }

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// TrialImpl::measure(): oracles, then every variant checked, then the passed ones timed together, then confirmed.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "bench/host_timer.h"
+#include "bench/places.h"
+#include "bench/statistics.h"
+#include "bench/system.h"
+#include "bench/trial_impl.h"
+
+namespace remeasure::bench {
+
+using reports::Status;
+using reports::Where;
+
+namespace {
+
+constexpr const char* kNotSelected = "not selected";
+
+bool matches(const std::string& asked, const Entry& entry) {
+  const std::size_t at = asked.find('@');
+  if (asked.substr(0, at) != entry.info.name) return false;
+  return at == std::string::npos || asked.substr(at + 1) == reports::to_string(entry.where);
+}
+
+}  // namespace
+
+bool TrialImpl::selected(const Entry& entry) const {
+  const auto& asked = options_.variants;
+  return asked.empty() || std::any_of(asked.begin(), asked.end(), [&](const auto& name) { return matches(name, entry); });
+}
+
+void TrialImpl::require_selection() const {
+  for (const std::string& asked : options_.variants) {
+    const Entry* unable = nullptr;
+    bool able = false;
+    for (const auto& entry : entries_) {
+      if (!matches(asked, *entry)) continue;
+      if (entry->make_station && entry->cant_run.empty()) able = true;
+      else if (unable == nullptr) unable = entry.get();
+    }
+    if (able || unable == nullptr) continue;
+    throw VariantUnavailable(fmt::format(
+        "variant '{}' was asked for by name, but can't run in case '{}': {}. Leave out --variant to run what can.", asked,
+        case_.name, unable->cant_run));
+  }
+}
+
+void TrialImpl::poll() const {
+  if (options_.stop_requested && options_.stop_requested()) throw Interrupted("interrupted");
+}
+
+void TrialImpl::compute_oracles() {
+  const OracleCache cache(options_.data_root / ".oracle");
+  for (const auto& [output, maker] : oracle_makers_) {
+    poll();
+    if (options_.progress != nullptr) options_.progress->phase("oracle " + output);
+    use_threads(0);
+    oracles_[output] = cache.get(maker.first, maker.second);
+  }
+}
+
+std::string TrialImpl::benchmark_name(const Entry& entry) const {
+  return experiment_.paper.id + "/" + case_.name + "/" + entry.info.name;
+}
+
+/// 0.2 s and a hard cap of 4 s, unless told otherwise. At smoke size all variants of all cases divide 4 s, so that an
+/// experiment stays within its 10 s however many rows it has.
+StopRule TrialImpl::stop_rule(std::size_t timed) const {
+  StopRule rule;
+  rule.max_samples = 2000;
+  if (options_.min_time) {
+    rule.min_seconds = *options_.min_time;
+    rule.max_wall_seconds = 20 * rule.min_seconds;
+  } else if (options_.size == Size::smoke) {
+    const double rows = static_cast<double>(std::max<std::size_t>(1, options_.cases) * std::max<std::size_t>(1, timed));
+    rule.max_wall_seconds = std::clamp(4.0 / rows, 0.01, 0.2);
+    rule.min_seconds = rule.max_wall_seconds / 4;
+  }
+  return rule;
+}
+
+void TrialImpl::check_entry(Entry& entry) {
+  CheckedRun& run = entry.run;
+  if (!entry.cant_run.empty()) {
+    run.status = entry.info.not_supported.empty() ? Status::not_run : Status::not_supported;
+    run.reason = entry.cant_run;
+    entry.result.reason = run.reason;
+    return;
+  }
+  if (options_.deadline && std::chrono::steady_clock::now() >= *options_.deadline) {
+    run.status = Status::timed_out;
+    run.reason = "the run's deadline passed before this variant began";
+    return;
+  }
+  if (options_.progress != nullptr) options_.progress->variant_started(entry.info.name, entry.where);
+  catching(run, [&] { entry.station = entry.make_station(); });
+  if (run.status != Status::passed) return;
+  // A repeat that costs more than the whole sampling is left to the closing sample; Simt has none, so it always repeats.
+  const double repeat_cap = entry.where == Where::simt ? 60 : stop_rule(1).max_wall_seconds;
+  run = check_variant(*entry.station, entry.info, oracles_, repeat_cap);
+  const bool to_be_timed = run.status == Status::passed && entry.where != Where::simt;
+  if (!to_be_timed) entry.station.reset();
+}
+
+/// The other input sets, where they are affordable, and the hashes that tell whether anything wrote to them.
+void TrialImpl::prepare_timing(Entry& entry, double cap_seconds) {
+  catching(entry.run, [&] {
+    const std::size_t sets = entry.run.seconds_per_call * kInputSets > cap_seconds ? 1 : kInputSets;
+    for (std::size_t set = 0; set < sets; ++set) {
+      if (set > 0) entry.station->prepare(set);
+      entry.input_hashes.push_back(entry.station->input_hash(set));
+    }
+  });
+}
+
+void TrialImpl::time_on_cpu(const StopRule& rule) {
+  std::vector<Entry*> timed;
+  std::vector<HostSubject> subjects;
+  for (const auto& owned : entries_) {
+    Entry* entry = owned.get();
+    if (entry->where != Where::cpu || !entry->station) continue;
+    prepare_timing(*entry, rule.max_wall_seconds);
+    if (entry->run.status != Status::passed) continue;
+    HostSubject subject;
+    subject.name = benchmark_name(*entry);
+    for (std::size_t set = 0; set < entry->input_hashes.size(); ++set) {
+      subject.runs.push_back([station = entry->station.get(), set] { station->launch(set); });
+    }
+    subject.before_sample = [entry] {
+      for (std::size_t set = 0; set < entry->input_hashes.size(); ++set) entry->station->poison(set);
+    };
+    subject.seconds_per_call = entry->run.seconds_per_call;
+    subject.rule = rule;
+    subjects.push_back(std::move(subject));
+    timed.push_back(entry);
+  }
+  if (timed.empty()) return;
+  SamplingControl control{options_.deadline, options_.stop_requested, {}};
+  control.on_round = [&](std::size_t i, const Sampling& sampling) {
+    if (options_.progress == nullptr || sampling.samples.empty()) return;
+    options_.progress->sampled(timed[i]->info.name, sampling.samples.size(), median(sampling.samples));
+  };
+  std::vector<Sampling> samplings = sample_on_host(subjects, control);
+  for (std::size_t i = 0; i < timed.size(); ++i) accept_samples(*timed[i], std::move(samplings[i]), "cpu");
+}
+
+void TrialImpl::time_on_gpu(const StopRule& rule) {
+  std::vector<Entry*> timed;
+  std::vector<DeviceSubject> subjects;
+  for (const auto& owned : entries_) {
+    Entry* entry = owned.get();
+    if (entry->where != Where::gpu || !entry->station) continue;
+    prepare_timing(*entry, rule.max_wall_seconds);
+    if (entry->run.status != Status::passed) continue;
+    DeviceSubject subject;
+    subject.name = benchmark_name(*entry);
+    subject.launch = [station = entry->station.get()](std::size_t set) { station->launch(set); };
+    subject.sets = entry->input_hashes.size();
+    subject.before_sample = [entry] { entry->station->poison(0); };
+    subject.rule = rule;
+    subjects.push_back(std::move(subject));
+    timed.push_back(entry);
+  }
+  if (timed.empty()) return;
+  SamplingControl control{options_.deadline, options_.stop_requested, {}};
+  control.on_round = [&](std::size_t i, const Sampling& sampling) {
+    if (options_.progress == nullptr || sampling.samples.empty()) return;
+    options_.progress->sampled(timed[i]->info.name, sampling.samples.size(), sampling.samples.back());
+  };
+  std::vector<Sampling> samplings = sample_on_device(places_->gpu_timer(), subjects, control);
+  for (std::size_t i = 0; i < timed.size(); ++i) {
+    Sampling& sampling = samplings[i];
+    if (sampling.failure.empty()) sampling.samples = hand_over(subjects[i].name, sampling.samples);
+    accept_samples(*timed[i], std::move(sampling), "cold");
+  }
+}
+
+void TrialImpl::accept_samples(Entry& entry, Sampling sampling, const std::string& mode) {
+  CheckedRun& run = entry.run;
+  if (!sampling.failure.empty() || sampling.samples.empty()) {
+    run.status = Status::failed;
+    run.reason = sampling.failure.empty() ? "the sampler returned no sample" : "while timed: " + sampling.failure;
+    return;
+  }
+  confirm_timed_run(run, *entry.station, entry.info, oracles_, entry.input_hashes);
+  if (run.status != Status::passed) return;
+  reports::TimeResult time;
+  time.seconds = estimate(sampling.samples);
+  if (!(time.seconds.low > 0)) {
+    run.status = Status::incorrect;
+    run.reason = "a timed sample took no time at all: the variant does no work, or the clock can't see it";
+    return;
+  }
+  time.mode = mode;
+  time.stop_reason = std::move(sampling.stop_reason);
+  if (entry.input_hashes.size() < kInputSets) time.stop_reason += "; one input set";
+  time.threads = entry.where == Where::gpu ? 1 : entry.info.threads > 0 ? entry.info.threads : usable_cores();
+  time.launch_bound = entry.where == Where::gpu && time.seconds.median < kLaunchBoundSeconds;
+  time.samples = std::move(sampling.samples);
+  entry.result.time = std::move(time);
+  apply_floor(entry);
+}
+
+void TrialImpl::apply_floor(Entry& entry) {
+  if (options_.ceilings == nullptr || entry.where != Where::cpu) return;
+  Ceilings& ceilings = *options_.ceilings;
+  const double seconds = entry.result.time->seconds.median;
+  const std::size_t footprint = entry.station->footprint();
+  const auto floor_now = [&] { return floor_of(entry.info.work, entry.info.dtype, footprint, ceilings); };
+  std::optional<Floor> floor = floor_now();
+  if (floor && below_floor(seconds, *floor) && ceilings.measure_again) {
+    for (const std::string& name : {floor->bandwidth, floor->rate}) {
+      if (!name.empty()) ceilings.values[name] = std::max(ceilings.values[name], ceilings.measure_again(name));
+    }
+    floor = floor_now();
+  }
+  if (!floor) return;
+  if (below_floor(seconds, *floor)) {
+    entry.run.status = Status::incorrect;
+    entry.run.reason = fmt::format(
+        "the time {:.3g} s is below the floor {:.3g} s ({}: {}): either the work isn't done or its formula is wrong", seconds,
+        floor->seconds, floor->bound, floor->bound == "memory" ? floor->bandwidth : floor->rate);
+    return;
+  }
+  entry.result.roofline = roofline_of(entry.info.work, floor, seconds);
+}
+
+void TrialImpl::measure() {
+  if (measured_) throw std::logic_error("measure() is called twice");
+  require_selection();
+  measured_ = true;
+  for (const auto& entry : entries_) {
+    if (!selected(*entry)) entry->cant_run = kNotSelected;
+  }
+  const bool anything_runs = std::any_of(entries_.begin(), entries_.end(), [](const auto& e) { return e->cant_run.empty(); });
+  if (anything_runs) compute_oracles();
+  std::size_t timed = 0;
+  for (const auto& entry : entries_) {
+    poll();
+    check_entry(*entry);
+    if (entry->station) ++timed;
+  }
+  time_on_cpu(stop_rule(timed));
+  time_on_gpu(stop_rule(timed));
+  for (const auto& entry : entries_) {
+    reports::VariantResult& row = entry->result;
+    if (entry->cant_run == kNotSelected) continue;
+    row.status = entry->run.status;
+    row.reason = row.status == Status::passed ? std::string() : entry->run.reason;
+    row.accuracy = entry->run.accuracy;
+    if (row.status == Status::passed) {
+      row.memory = entry->run.memory;
+      row.memory->formula = entry->info.formula_bytes;
+    } else {
+      row.time.reset();
+      row.roofline.reset();
+    }
+    entry->station.reset();
+    case_.variants.push_back(row);
+    if (options_.progress != nullptr) options_.progress->variant_finished(row);
+  }
+}
+
+}  // namespace remeasure::bench

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bench/run_case.h"
+
+#include <chrono>
+#include <exception>
+
+#include "bench/system.h"
+#include "bench/trial_impl.h"
+#include "bench/verdict.h"
+
+namespace remeasure::bench {
+
+reports::CaseResult run_case(const Registered& experiment, const CaseDefinition& definition, const RunOptions& options) {
+  const auto start = std::chrono::steady_clock::now();
+  reports::CaseResult result;
+  result.name = to_string(definition.name);
+  for (const auto& [key, value] : definition.name) result.parameters[key] = value;
+  result.seed = options.seed;
+  if (!definition.left_out.empty()) {
+    result.error = "left out: " + definition.left_out;
+    return result;
+  }
+  try {
+    TrialImpl trial(*experiment.experiment, definition, options, result);
+    definition.run(trial);
+    trial.conclude();
+  } catch (const VariantUnavailable&) {
+    throw;
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const std::exception& error) {
+    result.error = *error.what() == 0 ? "an exception without text" : error.what();
+  } catch (...) {
+    result.error = "an exception that isn't a std::exception";
+  }
+  result.elapsed_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return result;
+}
+
+std::vector<reports::ClaimResult> judge_all(const Experiment& experiment,
+                                            const std::vector<reports::CaseResult>& cases, Size size) {
+  const Devices devices{cpu_name(), gpu_name(), why_no_gpu()};
+  std::vector<reports::ClaimResult> results;
+  for (const Claim& claim : experiment.claims) {
+    std::vector<reports::ClaimSample> samples;
+    for (const reports::CaseResult& one : cases) {
+      for (const reports::ClaimSample& sample : one.claim_samples) {
+        if (sample.claim == claim.id) samples.push_back(sample);
+      }
+    }
+    results.push_back(judge(claim, samples, size, devices));
+  }
+  return results;
+}
+
+}  // namespace remeasure::bench
