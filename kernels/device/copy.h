@@ -10,46 +10,15 @@
 #include "kernels/device/kernel_site.h"
 
 #ifndef __CUDACC__
-#include <bit>
-#include <cstring>
-
-#include "kernels/device/cuda_names.h"
+#include "kernels/simt/thread.h"
 #endif
 
 namespace remeasure {
 
 #ifndef __CUDACC__
 namespace emulation {
-
-/// ldmatrix: `Matrices` 8x8 matrices of 16-bit elements. Lane 8*m + r brings the address of row r of matrix m; lane l
-/// receives of each matrix elements 2*(l%4) and the next of row l/4, or, transposed, of column l/4.
-template <int Matrices, bool Transposed>
-void load_matrices(std::uint32_t (&registers)[Matrices], const void* row, const simt::Site& where) {
-  const int lane = static_cast<int>(simt::this_thread().lane());
-  constexpr std::size_t kRowBytes = 16;
-  if (lane < 8 * Matrices) {  // the addresses of the other lanes are ignored
-    if (reinterpret_cast<std::uintptr_t>(row) % kRowBytes != 0) {
-      simt::fail(simt::ErrorKind::misaligned, "ldmatrix: a row's address is not a multiple of 16 bytes", where);
-    }
-    if (!simt::is_shared(row)) {
-      simt::fail(simt::ErrorKind::out_of_bounds, "ldmatrix: a row's address is not in this block's shared memory", where);
-    }
-    simt::check_read(row, kRowBytes, kRowBytes, where);
-  }
-  const simt::WarpView rows = simt::warp_exchange(simt::kFullMask, &row, sizeof row, where, "ldmatrix");
-  for (int matrix = 0; matrix < Matrices; ++matrix) {
-    const auto element = [&](int r, int column) {
-      std::uint16_t value;
-      std::memcpy(&value, rows.get<const std::byte*>(static_cast<unsigned>(8 * matrix + r)) + 2 * column, sizeof value);
-      return static_cast<std::uint32_t>(value);
-    };
-    const int across = lane / 4;
-    const int along = 2 * (lane % 4);
-    registers[matrix] = Transposed ? element(along, across) | element(along + 1, across) << 16
-                                   : element(across, along) | element(across, along + 1) << 16;
-  }
-}
-
+/// ldmatrix of `matrices` (1, 2 or 4) matrices into as many registers; see copy_simt.cpp.
+void load_matrices(std::uint32_t* registers, int matrices, bool transposed, const void* row, const simt::Site& where);
 }  // namespace emulation
 #endif
 
@@ -72,7 +41,7 @@ RM_DEVICE inline void ldmatrix(std::uint32_t (&registers)[1], const void* row,
                  : "=r"(registers[0]) : "r"(shared_address(row)) : "memory");
   }
 #else
-  emulation::load_matrices<1, Transposed>(registers, row, site);
+  emulation::load_matrices(registers, 1, Transposed, row, site);
 #endif
 }
 
@@ -89,7 +58,7 @@ RM_DEVICE inline void ldmatrix(std::uint32_t (&registers)[2], const void* row,
                  : "=r"(registers[0]), "=r"(registers[1]) : "r"(shared_address(row)) : "memory");
   }
 #else
-  emulation::load_matrices<2, Transposed>(registers, row, site);
+  emulation::load_matrices(registers, 2, Transposed, row, site);
 #endif
 }
 
@@ -109,7 +78,7 @@ RM_DEVICE inline void ldmatrix(std::uint32_t (&registers)[4], const void* row,
                  : "r"(shared_address(row)) : "memory");
   }
 #else
-  emulation::load_matrices<4, Transposed>(registers, row, site);
+  emulation::load_matrices(registers, 4, Transposed, row, site);
 #endif
 }
 

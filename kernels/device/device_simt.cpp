@@ -118,7 +118,9 @@ void Stream<Simt>::copy_bytes(void* to, const void* from, std::size_t bytes, Cop
   if (bytes == 0) return;
   // A buffer may be copied back before a kernel has written all of it (padding); only a kernel's read is an error.
   std::memmove(to, from, bytes);
-  if (direction != Copy::to_host) device_->engine().mark_initialised(to, bytes);
+  simt::Engine& engine = device_->engine();
+  const bool known = direction == Copy::to_device || (direction == Copy::on_device && engine.is_initialised(from, bytes));
+  if (known) engine.mark_initialised(to, bytes);
 }
 
 template <>

@@ -2,7 +2,7 @@
 //
 // Tensor-core instructions of sm_80 and later, one struct each, in CuTe's style: the name spells the instruction, the layout
 // facts are its base (mma_layout.h), `multiply` is d = a*b + c by a whole warp. A is row-major, B column-major, as in the
-// `.row.col` forms. d may be c. On Simt the same fragments go through an emulation (mma_emulation.h).
+// `.row.col` forms. d may be c. On Simt the same fragments go through an emulation (mma_simt.cpp).
 //
 //   using Mma = Mma16x8x16F16;
 //   float sum[4] = {};                 // the lane's elements Mma::c(lane, 0..3) of D
@@ -15,6 +15,8 @@
 #include "kernels/device/mma_layout.h"
 
 #ifndef __CUDACC__
+#include <bit>
+
 #include "kernels/device/mma_emulation.h"
 #endif
 
@@ -106,7 +108,7 @@ struct Mma16x8x256Xor : MmaLayout<256, 32> {
 #ifdef __CUDACC__
     RM_MMA_PTX("mma.sync.aligned.m16n8k256.row.col.s32.b1.b1.s32.xor.popc", "r");
 #else
-    emulation::bits<Layout>(d, a, b, c, [](auto x, auto y) { return x ^ y; }, "mma.m16n8k256.b1.xor", site);
+    emulation::bits(d, a, b, c, emulation::BitOperation::exclusive_or, "mma.m16n8k256.b1.xor", site);
 #endif
   }
 };
@@ -119,7 +121,7 @@ struct Mma16x8x256And : MmaLayout<256, 32> {
 #ifdef __CUDACC__
     RM_MMA_PTX("mma.sync.aligned.m16n8k256.row.col.s32.b1.b1.s32.and.popc", "r");
 #else
-    emulation::bits<Layout>(d, a, b, c, [](auto x, auto y) { return x & y; }, "mma.m16n8k256.b1.and", site);
+    emulation::bits(d, a, b, c, emulation::BitOperation::conjunction, "mma.m16n8k256.b1.and", site);
 #endif
   }
 };
