@@ -17,8 +17,9 @@
 namespace remeasure::reports {
 namespace {
 
-// Told apart by people who don't see colours alike (Okabe and Ito), and readable on white and on black.
-constexpr std::array kColours = {"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"};
+// Told apart by people who don't see colours alike (after Okabe and Ito), of a brightness that is readable on white
+// and on black.
+constexpr std::array kColours = {"#2b83c6", "#d9662c", "#1f9e77", "#b565a7", "#c08a00", "#7a8a99"};
 
 /// Text for gnuplot between single quotes. The terminal doesn't interpret it (`noenhanced`).
 std::string quoted(const std::string& text) {
@@ -54,6 +55,17 @@ void replace_all(std::string& text, const std::string& what, const std::string& 
   }
 }
 
+/// gnuplot puts a white disc under each point that has an error bar, whatever the background.
+void remove_white_discs(std::string& svg) {
+  const std::string end = "color='white'/>";
+  for (std::size_t at = svg.find(end); at != std::string::npos; at = svg.find(end, at)) {
+    const std::size_t from = svg.rfind("<use", at);
+    if (from == std::string::npos) return;
+    svg.erase(from, at + end.size() - from);
+    at = from;
+  }
+}
+
 std::string description(const Plot& plot) {
   std::string text = fmt::format("{} over {}.", plot.y_label, plot.x_label);
   for (const Curve& curve : plot.curves) {
@@ -71,37 +83,56 @@ bool drawable(const Plot& plot, const Curve& curve, std::size_t i) {
   return (!plot.log_x || curve.x[i] > 0) && (!plot.log_y || curve.y[i] > 0);
 }
 
+/// A logarithmic axis that ends just beyond the data; in powers of two where powers of ten would leave it bare.
+std::string log_axis(const Plot& plot, char axis) {
+  double low = 0;
+  double high = 0;
+  for (const Curve& curve : plot.curves) {
+    for (std::size_t i = 0; i < curve.x.size(); ++i) {
+      if (!drawable(plot, curve, i)) continue;
+      const double value = axis == 'x' ? curve.x[i] : curve.y[i];
+      low = low == 0 ? value : std::min(low, value);
+      high = std::max(high, value);
+    }
+  }
+  constexpr double kMargin = 1.15;
+  constexpr double kFewDecades = 256;
+  const int base = high <= low * kFewDecades ? 2 : 10;
+  return fmt::format("set logscale {0} {1}\nset {0}range [{2}:{3}]\nset format {0} '%g'\n", axis, base, low / kMargin,
+                     high * kMargin);
+}
+
 }  // namespace
 
 std::string plot_script(const Plot& plot) {
-  // `black` stands for the page's text colour; embedded_svg puts it in.
+  // Black stands for the page's text colour: embedded_svg puts that in.
   std::string script =
-      "set terminal svg size 640,400 dynamic noenhanced background '#00000000' font 'sans-serif,13'\n"
+      "set terminal svg size 580,390 dynamic noenhanced font 'sans-serif,14'\n"
       "set output 'plot.svg'\n"
       "set border 3 linewidth 1\nset tics nomirror out scale 0.6\nset grid linewidth 0.4 linetype 0\n"
-      "set key outside below horizontal\nset offsets graph 0.02, graph 0.02, 0, 0\n";
+      "set key outside top center horizontal\n";
   script += fmt::format("set xlabel {}\nset ylabel {}\n", quoted(plot.x_label), quoted(plot.y_label));
-  if (plot.log_x) script += "set logscale x\nset xtics add autofreq\n";
-  if (plot.log_y) script += "set logscale y\nset format y '%g'\n";
+  script += plot.log_x ? log_axis(plot, 'x') : std::string("set offsets graph 0.02, graph 0.02, 0, 0\n");
+  if (plot.log_y) script += log_axis(plot, 'y');
   std::string curves;
-  std::size_t colour = 0;
-  for (std::size_t i = 0; i < plot.curves.size(); ++i) {
-    const Curve& curve = plot.curves[i];
-    const auto add = [&](const std::string& style, bool titled) {
-      curves += fmt::format("{}'data' index {} {} {}", curves.empty() ? "plot " : ", \\\n     ", i, style,
-                            titled ? "title " + quoted(curve.label) : "notitle");
-    };
-    const char* shade = kColours[colour++ % kColours.size()];
-    if (curve.reference) {
-      add(fmt::format("using 1:2 with lines linewidth 1.5 dashtype {} linecolor rgb '{}'", 1 + i % 4, shade), true);
-      continue;
-    }
-    if (!curve.error.empty()) {
-      add(fmt::format("using 1:2:3 with yerrorbars pointtype 7 pointsize 0.5 linewidth 1.2 linecolor rgb '{}'", shade),
-          true);
-    } else {
-      add(fmt::format("using 1:2 with linespoints pointtype 7 pointsize 0.5 linewidth 1.2 linecolor rgb '{}'", shade),
-          true);
+  const auto add = [&](std::size_t index, const std::string& style, const std::string& title) {
+    curves += fmt::format("{}'data' index {} {} linecolor rgb '{}' {}", curves.empty() ? "plot " : ", \\\n     ", index,
+                          style, kColours[index % kColours.size()], title);
+  };
+  // Lines of reference first: what was measured lies above them.
+  int dashes = 0;
+  for (const bool reference : {true, false}) {
+    for (std::size_t i = 0; i < plot.curves.size(); ++i) {
+      const Curve& curve = plot.curves[i];
+      if (curve.reference != reference) continue;
+      const std::string title = "title " + quoted(curve.label);
+      if (reference) {
+        add(i, fmt::format("using 1:2 with lines linewidth 1.6 dashtype {}", 1 + dashes++ % 4), title);
+      } else if (curve.error.empty()) {
+        add(i, "using 1:2 with linespoints linewidth 1.2 pointtype 7 pointsize 0.6", title);
+      } else {
+        add(i, "using 1:2:3 with yerrorbars linewidth 1.2 pointtype 7 pointsize 0.6", title);
+      }
     }
   }
   return script + curves + "\n";
@@ -136,11 +167,13 @@ std::string embedded_svg(std::string document, const Plot& plot, const std::stri
     if (from < to && to != std::string::npos) document.erase(from, to + close.size() - from);
   }
   replace_all(document, " id=\"", " id=\"" + id + "-");
+  replace_all(document, " id='", " id='" + id + "-");
   replace_all(document, "url(#", "url(#" + id + "-");
   replace_all(document, "xlink:href='#", "xlink:href='#" + id + "-");
   replace_all(document, "xlink:href=\"#", "xlink:href=\"#" + id + "-");
   replace_all(document, "xlink:href", "href");
-  for (const char* black : {"\"black\"", "\"rgb(0, 0, 0)\"", "\"rgb(  0,   0,   0)\""}) {
+  remove_white_discs(document);
+  for (const char* black : {"\"black\"", "'black'", "\"#000000\"", "'#000000'"}) {
     replace_all(document, black, "\"currentColor\"");
   }
   return fmt::format("<svg role=\"img\" aria-labelledby=\"{0}-title {0}-desc\" xmlns=\"http://www.w3.org/2000/svg\" "

@@ -85,7 +85,7 @@ std::vector<Record> read_records(const std::filesystem::path& folder) {
   std::vector<std::filesystem::path> paths;
   for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
     const std::string name = entry.path().filename().string();
-    // Two JSON files beside the records are reports made from them (write_reports.h).
+    // Two JSON files beside the records are reports made from them (write_reports).
     if (entry.path().extension() == ".json" && name[0] != '.' && name != "results.json" && name != "benchmark.json") {
       paths.push_back(entry.path());
     }
