@@ -12,10 +12,13 @@
 
 #ifndef __CUDACC__
 
+// libstdc++'s own math.h and stdlib.h, which bring the overloads for float (abs, exp, isinf, ...) into the global namespace,
+// as nvcc has them. Plain <cmath> leaves ::abs(float) to the int function.
+#include <math.h>
+#include <stdlib.h>
+
 #include <bit>
 #include <cstdint>
-
-#include "kernels/device/cuda_names.h"
 
 // Single-precision intrinsics.
 inline float __expf(float x) { return std::exp(x); }

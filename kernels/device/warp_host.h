@@ -59,7 +59,8 @@ T reduce(unsigned mask, T value, Combine combine, const char* what, const Site& 
 }  // namespace remeasure::simt_warp
 
 // Shuffles. `width` cuts the warp into segments that begin at multiples of it; a source beyond the segment means the own
-// value for up, down and xor, and wraps around inside the segment for the indexed form.
+// value for up, down and xor, and wraps around inside the segment for the indexed form. Of the source, delta or lane mask
+// the instruction takes five bits (PTX ISA, shfl.sync: bval[4:0] = b[4:0]).
 template <remeasure::simt_warp::Exchangeable T>
 T __shfl_sync(unsigned mask, T value, int source, int width = 32,
               const remeasure::simt::Site& where = remeasure::simt::Site::here()) {
@@ -75,8 +76,8 @@ T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32,
   namespace w = remeasure::simt_warp;
   w::check_width(width, "__shfl_up_sync", where);
   const int first = w::lane() & ~(width - 1);
-  const long long source = static_cast<long long>(w::lane()) - static_cast<long long>(delta);
-  return w::shuffle(mask, value, source < first ? w::lane() : static_cast<int>(source), "__shfl_up_sync", where);
+  const int source = w::lane() - static_cast<int>(delta & 31u);
+  return w::shuffle(mask, value, source < first ? w::lane() : source, "__shfl_up_sync", where);
 }
 
 template <remeasure::simt_warp::Exchangeable T>
@@ -85,8 +86,8 @@ T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = 32,
   namespace w = remeasure::simt_warp;
   w::check_width(width, "__shfl_down_sync", where);
   const int last = w::lane() | (width - 1);
-  const long long source = static_cast<long long>(w::lane()) + static_cast<long long>(delta);
-  return w::shuffle(mask, value, source > last ? w::lane() : static_cast<int>(source), "__shfl_down_sync", where);
+  const int source = w::lane() + static_cast<int>(delta & 31u);
+  return w::shuffle(mask, value, source > last ? w::lane() : source, "__shfl_down_sync", where);
 }
 
 /// A source in a later segment gives the own value; one in an earlier segment is read (PTX ISA, shfl.bfly).
