@@ -2,10 +2,13 @@
 //
 // From a name to an HDF5 file to a typed struct. An author of a dataset writes three things: a Definition (schema and
 // generator as data), a struct, and a function that fills the struct from a Reader. No HDF5 header is needed for any
-// of them. The smallest that there is, datasets/science/noise.cpp (random.h has the numbers):
+// of them. The smallest that there is, datasets/science/noise.cpp (noise.h declares `extern const Definition
+// noise_definition;`; the build finds the definition by its place and the start of this line; random.h has the numbers):
 //
-//   extern const Definition noise_definition = {
-//       .name = "noise", .title = "White noise", .theme = "science",
+//   const Definition noise_definition = {
+//       .name = "noise",
+//       .title = "White noise",
+//       .theme = "science",
 //       .stands_for = "nothing: mean 0, variance 1", .source = "synthetic in the literature",
 //       .arrays = {{.path = "/x", .axes = {"sample"}, .description = "independent N(0, 1)"}},
 //       .extents = [](const Parameters& p) { return Extents{{"sample", p.extent("n")}}; },
@@ -61,11 +64,11 @@ using Extents = std::map<std::string, std::uint64_t>;
 struct ArraySchema {
   std::string path;                    ///< "/q"
   ElementType type = ElementType::f32;
-  std::vector<std::string> axes;       ///< {"batch", "head", "token", "dim"}: rank and meaning
+  std::vector<std::string> axes = {};      ///< {"batch", "head", "token", "dim"}: rank and meaning
   std::string units = "1";
-  std::string description;
-  std::string logical_dtype;           ///< empty = the stored type
-  std::optional<double> minimum, maximum;
+  std::string description = {};
+  std::string logical_dtype = {};          ///< empty = the stored type
+  std::optional<double> minimum = {}, maximum = {};
   bool nan_allowed = false;
   bool optional = false;
 };
@@ -73,7 +76,7 @@ struct ArraySchema {
 /// Parameters that select one file of a Definition: sorted, so that a file's name is unique.
 /// Values print as they are written ("512", "gauss").
 struct Parameters {
-  std::map<std::string, std::string> values;
+  std::map<std::string, std::string> values = {};
   std::uint64_t seed = 1;
 
   std::int64_t integer(const std::string& name) const;   ///< throws DatasetError if missing or no integer
@@ -88,21 +91,22 @@ class Reader;
 /// A catalogue entry: what `remeasure data list` shows and `data make` runs.
 struct Definition {
   std::string name;                    ///< "attention_inputs"; also the schema's name
-  std::string title;
-  std::string theme;
+  std::string title = {};
+  std::string theme = {};
   int schema_version = 1;
   int generator_version = 1;           ///< raised whenever the generator's numbers change
-  std::string stands_for;              ///< the real data that this imitates, and by which statistics
-  std::string source;                  ///< DOI or URL of the real data; "synthetic in the literature"
+  std::string stands_for = {};             ///< the real data that this imitates, and by which statistics
+  std::string source = {};                 ///< DOI or URL of the real data; "synthetic in the literature"
   std::string licence = "CC0-1.0 (generated)";
-  std::vector<ArraySchema> arrays;
-  /// Extents by axis name for these parameters; reading checks them ({"token", 512}). Axes that aren't named are free.
-  std::function<Extents(const Parameters&)> extents;
-  std::function<void(const Parameters&, Writer&)> generate;
+  std::vector<ArraySchema> arrays = {};
+  /// Extents by axis name for these parameters; reading checks them ({"token", 512}). An axis that isn't
+  /// named may have any length, the same in all arrays of the file.
+  std::function<Extents(const Parameters&)> extents = {};
+  std::function<void(const Parameters&, Writer&)> generate = {};
   /// From the real data's own files; empty where there is none.
-  std::function<void(const std::filesystem::path&, const Parameters&, Writer&)> import;
-  std::string import_help;             ///< which files, which layout
-  std::vector<Parameters> examples;    ///< what `data make NAME` makes when no parameters are given (smoke sizes)
+  std::function<void(const std::filesystem::path&, const Parameters&, Writer&)> import = {};
+  std::string import_help = {};            ///< which files, which layout
+  std::vector<Parameters> examples = {};   ///< what `data make NAME` makes when no parameters are given (smoke sizes)
 };
 
 /// Collects arrays and attributes of one file. `finish` is called by the Store.

@@ -51,10 +51,10 @@ inline Definition small_definition() {
   d.theme = "science";
   d.stands_for = "nothing: a test";
   d.source = "synthetic in the literature";
-  d.arrays = {{.path = "/x", .type = ElementType::f32, .axes = {"row", "column"}, .units = "1",
-               .description = "independent N(0, 1)", .logical_dtype = {}, .minimum = -10, .maximum = 10},
-              {.path = "/group/label", .type = ElementType::i32, .axes = {"row"}, .units = "1",
-               .description = "uniform from 0 to 9", .logical_dtype = {}, .minimum = 0, .maximum = 9}};
+  d.arrays = {{.path = "/x", .type = ElementType::f32, .axes = {"row", "column"},
+               .description = "independent N(0, 1)", .minimum = -10, .maximum = 10},
+              {.path = "/group/label", .type = ElementType::i32, .axes = {"row"},
+               .description = "uniform from 0 to 9", .minimum = 0, .maximum = 9}};
   d.extents = [](const Parameters& p) { return Extents{{"row", p.extent("rows")}, {"column", p.extent("columns")}}; };
   d.generate = [](const Parameters& p, Writer& out) {
     const std::uint64_t rows = p.extent("rows"), columns = p.extent("columns");
