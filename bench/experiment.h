@@ -24,8 +24,8 @@ class Trial;
 enum class Size { smoke, paper };
 
 struct Paper {
-  std::string id, title, authors, venue, arxiv;
-  std::string summary;                 ///< one sentence: the method, as `list` shows it
+  std::string id = {}, title = {}, authors = {}, venue = {}, arxiv = {};
+  std::string summary = {};            ///< one sentence: the method, as `list` shows it
 };
 
 /// What a claim needs in order to be measured.
@@ -39,8 +39,8 @@ enum class Over { range, median, smallest, largest };
 
 /// One row of the paper's reported results.
 struct Claim {
-  std::string id;
-  std::string text;
+  std::string id = {};
+  std::string text = {};
   Interval reported = {};              ///< low == high for a single value
   std::string reported_text = {};      ///< for a statement: what the paper says; then samples are true or false
   std::string unit = "x";
@@ -48,8 +48,8 @@ struct Claim {
   double no_effect = 1;                ///< the value that would mean "no effect": direction is judged against it
   double tolerance = 0.1;              ///< relative; outside the range by less than this still reproduces
   std::string tolerance_reason = {};
-  std::string on;                      ///< reported hardware, model, sizes, dtype
-  std::string source;                  ///< "abstract", "table 2", "recalled"
+  std::string on = {};                 ///< reported hardware, model, sizes, dtype
+  std::string source = {};             ///< "abstract", "table 2", "recalled"
   Needs needs = Needs::cpu;
   std::string instead = {};            ///< Needs::elsewhere: why it can't be measured here, and what would measure it
   Over over = Over::range;
@@ -62,15 +62,15 @@ struct Claim {
 using CaseName = std::vector<std::pair<std::string, std::string>>;
 
 struct CaseDefinition {
-  CaseName name;
-  std::function<void(Trial&)> run;
+  CaseName name = {};
+  std::function<void(Trial&)> run = {};
   std::string left_out = {};           ///< if not empty: the case isn't run, and this is the reason in the tables
 };
 
 struct Experiment {
-  Paper paper;
-  std::vector<Claim> claims;
-  std::function<std::vector<CaseDefinition>(Size)> cases;
+  Paper paper = {};
+  std::vector<Claim> claims = {};
+  std::function<std::vector<CaseDefinition>(Size)> cases = {};
   /// Findings, deviations from the paper or its card, limits: printed under the tables.
   std::vector<std::string> notes = {};
 };

@@ -46,21 +46,21 @@ struct Work {
 
 /// One requirement on an output.
 struct Accept {
-  std::string output;
+  std::string output = {};
   ErrorMetric metric = ErrorMetric::relative_l2;
   double limit = 0;
   std::optional<double> at_least = {};          ///< a result better than this isn't of the dtype it says
-  std::string reason;                           ///< dtype, length of sums: why this limit
+  std::string reason = {};                      ///< dtype, length of sums: why this limit
   std::function<bool(std::size_t)> only = {};   ///< elements the variant claims to handle; empty = all
 };
 
 enum class Determinism { bitwise, order_dependent };
 
 struct VariantInfo {
-  std::string name;                    ///< "kernel", "vendor", "eigen", "method", "boost", ...
-  std::string what;                    ///< library, algorithm and setting in one line
-  std::string dtype;                   ///< "f32", "bf16", ...
-  std::vector<Accept> accept;          ///< at least one, or the status is not_verified
+  std::string name = {};               ///< "kernel", "vendor", "eigen", "method", "boost", ...
+  std::string what = {};               ///< library, algorithm and setting in one line
+  std::string dtype = {};              ///< "f32", "bf16", ...
+  std::vector<Accept> accept = {};     ///< at least one, or the status is not_verified
   Work work = {};
   std::optional<double> formula_bytes = {};   ///< of device (or heap) memory, for the memory table
   Determinism determinism = Determinism::bitwise;
@@ -73,16 +73,16 @@ struct VariantInfo {
 
 /// The independent result that variants are compared with: fp64 (or wider), from the paper's equations.
 struct OracleOutput {
-  std::vector<double> values;
+  std::vector<double> values = {};
   std::vector<double> scale = {};              ///< natural scale per element (|A||B| for a product); empty = max |values|
   std::vector<std::size_t> indices = {};       ///< which elements `values` are, if sampled; empty = all, in order
 };
 
 /// A measured number on its way into a claim: a value with its interval, or the reason why there is none.
 struct Measured {
-  std::optional<reports::Estimate> value;
-  std::string on;                      ///< device; begins with "model:" for a value from a model of hardware
-  std::string missing;
+  std::optional<reports::Estimate> value = {};
+  std::string on = {};                 ///< device; begins with "model:" for a value from a model of hardware
+  std::string missing = {};
   Measured operator*(double factor) const;
 };
 
