@@ -3,8 +3,8 @@
 // launch({.name = "nm_sparse_sddmm", .grid = dim3(8, 4), .block = 128}, stream, kernel, arguments...)
 //
 // Arguments are converted to the kernel's parameter types first, as a CUDA launch does. Every launch is checked: a wrong
-// configuration is a DeviceError that names the kernel, on both targets. Dynamic shared memory above 48 KiB needs an opt-in
-// under CUDA; it is done here.
+// configuration throws an error that names the kernel and its shape (DeviceError on Cuda, simt::EngineError on Simt). Dynamic
+// shared memory above 48 KiB needs an opt-in under CUDA; it is done here.
 #pragma once
 
 #include <cstddef>
