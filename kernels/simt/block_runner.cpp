@@ -29,11 +29,34 @@ BlockRunner::BlockRunner(const EngineOptions& options, std::uint64_t seed)
   idle_.reserve(kMaxBlockThreads);
 }
 
-BlockRunner::~BlockRunner() = default;
+BlockRunner::~BlockRunner() {
+  for (Carrier* carrier : carriers_) carrier->~Carrier();
+}
 
 void BlockRunner::set_options(const EngineOptions& options) {
   options_ = options;
   schedule_ = Schedule(options.schedule_seed);
+}
+
+// ---- hot helpers: every wait goes through these --------------------------------------------------------------
+
+[[gnu::always_inline]] inline Carrier* BlockRunner::pick() {
+  if (random_) [[unlikely]] return pick_random();
+  if (ready_.empty()) return cursor_.exhausted() ? nullptr : fresh_carrier();
+  Carrier* next = ready_.pop();
+  // With many fibers their stacks are in the second-level cache: fetch those of the one after next.
+  if (ready_.size() > 48) {
+    ready_[0]->thread.fiber.prefetch();
+    __builtin_prefetch(&ready_[1]->thread.fiber);
+  }
+  return next;
+}
+
+/// Whom to continue now that `self` waits; null when that is itself.
+[[gnu::always_inline]] inline detail::Next BlockRunner::next_after(Carrier& self) {
+  Carrier* next = pick();
+  if (next == nullptr) [[unlikely]] next = resolve_standstill();
+  return next == &self ? nullptr : &next->thread;
 }
 
 // ---- blocks -------------------------------------------------------------------------------------------------
@@ -59,7 +82,7 @@ std::optional<Finding> BlockRunner::run_blocks(LaunchState& launch) {
   if (sigsetjmp(after_fault_, 0) != 0) {
     Fiber::after_jump_to(home_);
     const bool overflow = fault_guard_ >= 0;
-    Carrier* carrier = overflow ? carriers_[static_cast<std::size_t>(fault_guard_)].get() : nullptr;
+    Carrier* carrier = overflow ? carriers_[static_cast<std::size_t>(fault_guard_)] : nullptr;
     if (carrier == nullptr) carrier = &current();
     finding_ = finding(overflow ? ErrorKind::stack_overflow : ErrorKind::out_of_bounds);
     finding_->threads = {carrier->thread.thread_index};
@@ -91,7 +114,7 @@ void BlockRunner::run_block(std::uint64_t block) {
   check::begin_block(*this);
   Carrier* first = fresh_carrier();
   detail::current_thread = &first->thread;
-  Fiber::change(home_, first->fiber);
+  Fiber::change(home_, first->thread.fiber);
   detail::current_thread = nullptr;
   if (finding_) abandon_block();
 }
@@ -115,14 +138,14 @@ void BlockRunner::abandon_block() {
     each.in_use = false;
     each.copies.clear();
     each.thread.has_leftovers = false;
-    each.fiber.prepare(each.stack, &BlockRunner::carry, &each);
+    each.thread.fiber.prepare(each.stack, &BlockRunner::carry, &each);
     idle_.push_back(&each);
   }
 }
 
 void BlockRunner::jump_home() {
   Carrier& self = current();
-  Fiber::change(self.fiber, home_);
+  Fiber::change(self.thread.fiber, home_);
   std::abort();  // an abandoned fiber is never continued
 }
 
@@ -136,12 +159,14 @@ void BlockRunner::fail(Finding finding) {
 // ---- carriers -----------------------------------------------------------------------------------------------
 
 Carrier* BlockRunner::make_carrier() {
-  carriers_.push_back(std::make_unique<Carrier>());
-  Carrier& carrier = *carriers_.back();
-  carrier.stack = stacks_.add();
+  Stack stack = stacks_.add();
+  stack.bytes = (stack.bytes - sizeof(Carrier)) / 64 * 64;
+  Carrier& carrier = *::new (stack.low + stack.bytes) Carrier();
+  carriers_.push_back(&carrier);
+  carrier.stack = stack;
   carrier.thread.block = this;
   carrier.thread.counters = counters_.data();
-  carrier.fiber.prepare(carrier.stack, &BlockRunner::carry, &carrier);
+  carrier.thread.fiber.prepare(carrier.stack, &BlockRunner::carry, &carrier);
   return &carrier;
 }
 
@@ -177,11 +202,6 @@ void BlockRunner::carry(void* argument) {
   }
 }
 
-Carrier& BlockRunner::current() const {
-  static_assert(offsetof(ThreadState, thread_index) == 0);
-  return *reinterpret_cast<Carrier*>(detail::current_thread);  // the thread state is a carrier's first member
-}
-
 // The carrier has no threads left. Continues another, or goes home when the block is done; comes back when
 // a later block takes the carrier again.
 void BlockRunner::leave(Carrier& self) {
@@ -190,25 +210,8 @@ void BlockRunner::leave(Carrier& self) {
   Carrier* next = pick();
   if (next == nullptr) next = resolve_standstill();
   if (next == &self) return;  // cannot be: there is no thread left to start
-  if (next != nullptr) return go(self, *next);
-  Fiber::change(self.fiber, home_);
-}
-
-void BlockRunner::go(Carrier& from, Carrier& to) {
-  detail::current_thread = &to.thread;
-  Fiber::change(from.fiber, to.fiber);
-}
-
-void BlockRunner::wait(Carrier& self) {
-  Carrier* next = pick();
-  if (next == nullptr) next = resolve_standstill();
-  if (next != &self) go(self, *next);
-}
-
-Carrier* BlockRunner::pick() {
-  if (random_) return pick_random();
-  if (!ready_.empty()) return ready_.pop();
-  return cursor_.exhausted() ? nullptr : fresh_carrier();
+  if (next != nullptr) return detail::go_to(&next->thread);
+  Fiber::change(self.thread.fiber, home_);
 }
 
 Carrier* BlockRunner::pick_random() {
@@ -222,13 +225,12 @@ Carrier* BlockRunner::pick_random() {
 
 // ---- block barrier ------------------------------------------------------------------------------------------
 
-int BlockRunner::barrier_sum(int value, const Site& site) {
+detail::Next BlockRunner::arrive(int value, const Site& site) {
   barrier_sum_ += value;
-  barrier(site);
-  return barrier_result_;
+  return arrive(site);
 }
 
-void BlockRunner::barrier(const Site& site) {
+detail::Next BlockRunner::arrive(const Site& site) {
   Carrier& self = current();
   self.waits = Carrier::Waits::at_barrier;
   self.site = &site;
@@ -239,10 +241,10 @@ void BlockRunner::barrier(const Site& site) {
   }
   if (waiting_.size() + 1 == threads_ && !barrier_mixed_ && !random_) {
     open_barrier();  // the last to arrive goes on at once
-    return;
+    return nullptr;
   }
   waiting_.push(&self);
-  wait(self);
+  return next_after(self);
 }
 
 void BlockRunner::open_barrier() {
@@ -310,8 +312,8 @@ void BlockRunner::refuse_exchange(std::uint32_t mask, std::size_t bytes, const S
   fail_here(ErrorKind::warp_mask, std::move(why), {site});
 }
 
-WarpView BlockRunner::exchange(std::uint32_t mask, const void* contribution, std::size_t bytes, const Site& site,
-                               const char* what) {
+detail::Met BlockRunner::meet(std::uint32_t mask, const void* contribution, std::size_t bytes, const Site& site,
+                              const char* what) {
   Carrier& self = current();
   const unsigned lane = self.thread.lane();
   const unsigned warp = self.thread.warp();
@@ -323,7 +325,7 @@ WarpView BlockRunner::exchange(std::uint32_t mask, const void* contribution, std
 
   Rendezvous** link = &open_[warp];
   while (*link != nullptr && !((*link)->mask == mask && (*link)->bytes == bytes && *(*link)->site == site &&
-                               std::strcmp((*link)->what, what) == 0)) {
+                               ((*link)->what == what || std::strcmp((*link)->what, what) == 0))) {
     link = &(*link)->next;
   }
   Rendezvous* meeting = *link;
@@ -351,9 +353,7 @@ WarpView BlockRunner::exchange(std::uint32_t mask, const void* contribution, std
   self.thread.has_leftovers = true;
   if (meeting->arrived != mask) {
     self.waits = Carrier::Waits::in_warp;
-    self.site = &site;
-    self.what = what;
-    wait(self);
+    return {meeting->slots, next_after(self)};
   } else {
     *link = meeting->next;
     ++counters_[static_cast<std::size_t>(Counter::warp_operations)];
@@ -363,10 +363,10 @@ WarpView BlockRunner::exchange(std::uint32_t mask, const void* contribution, std
     }
     if (random_) {  // this lane waits its turn like the others
       ready_.push(&self);
-      wait(self);
+      return {meeting->slots, next_after(self)};
     }
   }
-  return {meeting->slots, stride, mask};
+  return {meeting->slots, nullptr};
 }
 
 // ---- threads ------------------------------------------------------------------------------------------------

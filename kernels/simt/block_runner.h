@@ -11,6 +11,7 @@
 
 #include <atomic>
 #include <csetjmp>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -23,6 +24,7 @@
 #include "kernels/simt/options.h"
 #include "kernels/simt/schedule.h"
 #include "kernels/simt/shared_arena.h"
+#include "kernels/simt/stack_pool.h"
 #include "kernels/simt/thread_cursor.h"
 
 namespace remeasure::simt {
@@ -51,12 +53,10 @@ struct Carrier {
   enum class Waits : std::uint8_t { no, at_barrier, in_warp };
 
   ThreadState thread;
-  Fiber fiber;
   Waits waits = Waits::no;
   bool in_use = false;               ///< runs a thread that has not returned
-  const Site* site = nullptr;        ///< where it waits
-  const char* what = nullptr;        ///< the warp operation it waits in
-  Rendezvous* held = nullptr;        ///< the latest meeting of this thread
+  const Site* site = nullptr;        ///< of the barrier where it waits
+  Rendezvous* held = nullptr;        ///< the latest meeting of this thread; it waits there if waits == in_warp
   AsyncCopies copies;
   Stack stack;
 };
@@ -100,10 +100,11 @@ class BlockRunner {
   void set_options(const EngineOptions& options);
 
   // What threads ask for (thread.h).
-  void barrier(const Site& site);
-  int barrier_sum(int value, const Site& site);
-  WarpView exchange(std::uint32_t mask, const void* contribution, std::size_t bytes, const Site& site,
-                    const char* what);
+  detail::Next arrive(const Site& site);
+  detail::Next arrive(int value, const Site& site);
+  int barrier_result() const { return barrier_result_; }
+  detail::Met meet(std::uint32_t mask, const void* contribution, std::size_t bytes, const Site& site,
+                   const char* what);
   std::uint32_t active_mask() const;
   void* place_static_shared(SharedSite& site);
   void thread_returned(Carrier& carrier);
@@ -127,11 +128,10 @@ class BlockRunner {
   static void carry(void* self);
   Carrier* fresh_carrier();
   Carrier* make_carrier();
-  void wait(Carrier& self);
+  detail::Next next_after(Carrier& self);
   void leave(Carrier& self);
   Carrier* pick();
   Carrier* pick_random();
-  void go(Carrier& from, Carrier& to);
   void open_barrier();
   Carrier* resolve_standstill();
   [[noreturn]] void refuse_exchange(std::uint32_t mask, std::size_t bytes, const Site& site, const char* what);
@@ -169,7 +169,7 @@ class BlockRunner {
   Schedule schedule_;
   SharedArena shared_;
   StackPool stacks_;
-  std::vector<std::unique_ptr<Carrier>> carriers_;
+  std::vector<Carrier*> carriers_;   ///< each at the top of its own stack: one page for both
   std::vector<std::unique_ptr<Rendezvous>> meetings_;
   LaunchState* launch_ = nullptr;
   std::uint64_t block_ = 0;          ///< number of the block in the grid
@@ -181,5 +181,10 @@ class BlockRunner {
   const void* fault_address_ = nullptr;
   long fault_guard_ = -1;
 };
+
+inline Carrier& BlockRunner::current() const {
+  static_assert(offsetof(ThreadState, thread_index) == 0);
+  return *reinterpret_cast<Carrier*>(detail::current_thread);  // the thread state is a carrier's first member
+}
 
 }  // namespace remeasure::simt

@@ -119,10 +119,11 @@ Finding BlockRunner::diagnose_warp(const Rendezvous& meeting) const {
     for (const auto& carrier : carriers_) {
       if (!carrier->in_use || carrier->thread.linear_thread != thread) continue;
       const bool in_warp = carrier->waits == Carrier::Waits::in_warp;
+      const Site& site = in_warp ? *carrier->held->site : *carrier->site;
       found.message +=
-          fmt::format("waits in {} at {}", in_warp ? carrier->what : "the block barrier", describe(*carrier->site));
+          fmt::format("waits in {} at {}", in_warp ? carrier->held->what : "the block barrier", describe(site));
       if (in_warp) found.message += fmt::format(" with mask {:#010x}", carrier->held->mask);
-      if (found.sites.size() < 2) found.sites.push_back(*carrier->site);
+      if (found.sites.size() < 2) found.sites.push_back(site);
     }
   }
   found.threads = indices(missing);

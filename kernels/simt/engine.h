@@ -77,8 +77,7 @@ class Engine {
  private:
   template <class Body>
   static void run_threads(const void* body, ThreadCursor& cursor) {
-    const Body& call = *static_cast<const Body*>(body);
-    while (cursor.advance()) call();
+    cursor.run(*static_cast<const Body*>(body));
   }
   void run(const LaunchInfo& info, const Program& program);
 

@@ -1,13 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/simt/fiber.h"
 
-#include <sys/mman.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
-#include <stdexcept>
-#include <string>
+#include <cstdint>
 
 #ifdef REMEASURE_SIMT_ASAN
 #include <sanitizer/asan_interface.h>
@@ -15,14 +9,6 @@
 #endif
 
 namespace remeasure::simt {
-namespace {
-
-// Wide enough that a local array of a megabyte that is first touched at its far end still hits the guard of its own
-// stack; address space is all it costs.
-constexpr std::size_t kGuardBytes = std::size_t{1} << 20;
-
-}  // namespace
-
 #ifdef REMEASURE_SIMT_ASAN
 
 namespace {
@@ -65,6 +51,23 @@ void Fiber::before_jump_to(Fiber& home) {
 
 void Fiber::after_jump_to(Fiber& home) { __sanitizer_finish_switch_fiber(home.fake_stack_, nullptr, nullptr); }
 
+#elif defined(REMEASURE_SIMT_OWN_JUMP)
+
+void Fiber::prepare(Stack stack, Entry entry, void* argument) {
+  entry_ = entry;
+  argument_ = argument;
+  // As a call leaves it: aligned to 16 bytes below the return address, which is null and ends every backtrace.
+  auto top = reinterpret_cast<std::uintptr_t>(stack.low + stack.bytes) / 16 * 16 - 16;
+  auto* words = reinterpret_cast<void**>(top);
+  words[0] = nullptr;
+  words[1] = nullptr;
+  words[-1] = nullptr;
+  stack_pointer_ = words - 1;
+  resume_ = reinterpret_cast<void*>(&Fiber::start);
+}
+
+void Fiber::start(Fiber*, Fiber* self) { self->entry_(self->argument_); }
+
 #else
 
 void Fiber::prepare(Stack stack, Entry entry, void* argument) {
@@ -81,47 +84,5 @@ void Fiber::start(boost::context::detail::transfer_t transfer) {
 }
 
 #endif
-
-StackPool::StackPool(std::size_t stack_bytes) {
-  const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-  stack_bytes_ = (stack_bytes + page - 1) / page * page;
-  if (stack_bytes_ < 4 * page) stack_bytes_ = 4 * page;
-}
-
-StackPool::~StackPool() {
-  for (std::byte* chunk : chunks_) munmap(chunk, kChunkStacks * (kGuardBytes + stack_bytes_));
-}
-
-Stack StackPool::add() {
-  const std::size_t pitch = kGuardBytes + stack_bytes_;
-  const auto explain = [&](const char* call) {
-    return std::runtime_error(std::string("simt: no memory for the stack of CUDA thread ") + std::to_string(count_) +
-                              " (" + call + ": " + std::strerror(errno) +
-                              "); use fewer workers or smaller stacks, or raise vm.max_map_count");
-  };
-  if (count_ == chunks_.size() * kChunkStacks) {
-    void* chunk = mmap(nullptr, kChunkStacks * pitch, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (chunk == MAP_FAILED) throw explain("mmap");
-    chunks_.push_back(static_cast<std::byte*>(chunk));
-  }
-  std::byte* low = chunks_.back() + count_ % kChunkStacks * pitch + kGuardBytes;
-  if (mprotect(low, stack_bytes_, PROT_READ | PROT_WRITE) != 0) throw explain("mprotect");
-  // All stacks begin at the same place in a page, so their tops would compete for the same few cache sets:
-  // shift each by some lines.
-  const std::size_t colour = count_ * 5 % 32 * 128;
-  ++count_;
-  return {low, stack_bytes_ - colour};
-}
-
-long StackPool::guard_of(const void* address) const {
-  const std::size_t pitch = kGuardBytes + stack_bytes_;
-  const auto* place = static_cast<const std::byte*>(address);
-  for (std::size_t chunk = 0; chunk < chunks_.size(); ++chunk) {
-    if (place < chunks_[chunk] || place >= chunks_[chunk] + kChunkStacks * pitch) continue;
-    const auto offset = static_cast<std::size_t>(place - chunks_[chunk]);
-    if (offset % pitch < kGuardBytes) return static_cast<long>(chunk * kChunkStacks + offset / pitch);
-  }
-  return -1;
-}
 
 }  // namespace remeasure::simt

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Fibers: a stack and a place on it. Boost.Context's bare jump, which saves only what a call preserves; under
-// AddressSanitizer ucontext, with the announcements that let it follow the switch.
+// Fibers: a stack and a place on it. Three ways to change between them:
+// - x86-64: a jump in inline assembly, which becomes part of the kernel. The compiler saves just the registers that are
+//   live there, and the processor can predict the jump from its history: a return instruction behind it would be
+//   predicted from the stack of the fiber that was left, wrongly whenever a loop has two barriers.
+// - elsewhere: Boost.Context's bare jump.
+// - under AddressSanitizer: ucontext, with the announcements that let it follow the switch.
 #pragma once
 
 #include <cstddef>
-#include <memory>
-#include <vector>
 
 #if defined(__SANITIZE_ADDRESS__)
 #define REMEASURE_SIMT_ASAN 1
@@ -16,9 +18,15 @@
 #endif
 #endif
 
-#ifdef REMEASURE_SIMT_ASAN
+// Kernels and the engine change fibers in the same way or not at all: the namespace makes a mixture of them fail to link.
+#if defined(REMEASURE_SIMT_ASAN)
+#define REMEASURE_SIMT_FIBERS fibers_ucontext
 #include <ucontext.h>
+#elif defined(__x86_64__)
+#define REMEASURE_SIMT_FIBERS fibers_own_jump
+#define REMEASURE_SIMT_OWN_JUMP 1
 #else
+#define REMEASURE_SIMT_FIBERS fibers_boost
 #include <boost/context/detail/fcontext.hpp>
 #endif
 
@@ -29,6 +37,8 @@ struct Stack {
   std::byte* low = nullptr;
   std::size_t bytes = 0;
 };
+
+inline namespace REMEASURE_SIMT_FIBERS {
 
 class Fiber {
  public:
@@ -43,17 +53,23 @@ class Fiber {
 
   /// Leaves `from`, which continues here when it is switched to again.
   static void change(Fiber& from, Fiber& to);
+  /// Brings what the next change to this fiber touches first nearer to the processor.
+  void prefetch() const;
   /// Announces to sanitizers that a longjmp to `home` follows, or has just happened.
   static void before_jump_to(Fiber& home);
   static void after_jump_to(Fiber& home);
 
  private:
-#ifdef REMEASURE_SIMT_ASAN
+#if defined(REMEASURE_SIMT_ASAN)
   static void start();
   ucontext_t context_{};
   void* fake_stack_ = nullptr;
   const void* stack_low_ = nullptr;
   std::size_t stack_bytes_ = 0;
+#elif defined(REMEASURE_SIMT_OWN_JUMP)
+  static void start(Fiber* from, Fiber* self);
+  void* stack_pointer_ = nullptr;
+  void* resume_ = nullptr;
 #else
   static void start(boost::context::detail::transfer_t transfer);
   boost::context::detail::fcontext_t context_ = nullptr;
@@ -62,7 +78,46 @@ class Fiber {
   void* argument_ = nullptr;
 };
 
-#ifndef REMEASURE_SIMT_ASAN
+#if defined(REMEASURE_SIMT_OWN_JUMP)
+[[gnu::always_inline]] inline void Fiber::change(Fiber& from, Fiber& to) {
+  static_assert(offsetof(Fiber, stack_pointer_) == 0 && offsetof(Fiber, resume_) == 8);
+  Fiber* leaving = &from;   // in the registers of a function's first two parameters: start() gets them
+  Fiber* entering = &to;
+  asm volatile(
+      "leaq -128(%%rsp), %%rsp\n\t"  // past the red zone
+      "pushq %%rbp\n\t"
+      "pushq %%rbx\n\t"  // not among the clobbers: clang may address a frame by it
+      "leaq 1f(%%rip), %%rax\n\t"
+      "movq %%rsp, (%%rdi)\n\t"
+      "movq %%rax, 8(%%rdi)\n\t"
+      "movq (%%rsi), %%rsp\n\t"
+      "jmpq *8(%%rsi)\n\t"
+      "1:\n\t"
+      "popq %%rbx\n\t"
+      "popq %%rbp\n\t"
+      "leaq 128(%%rsp), %%rsp"
+      : "+D"(leaving), "+S"(entering)
+      :
+      : "rax", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory", "cc", "xmm0", "xmm1",
+        "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14",
+        "xmm15"
+#ifdef __AVX512F__
+        , "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25", "xmm26", "xmm27",
+        "xmm28", "xmm29", "xmm30", "xmm31", "k1", "k2", "k3", "k4", "k5", "k6", "k7"
+#endif
+  );
+}
+inline void Fiber::prefetch() const {
+  const auto* top = static_cast<const char*>(stack_pointer_);
+  __builtin_prefetch(top);
+  __builtin_prefetch(top + 128);
+  __builtin_prefetch(top + 192);
+  __builtin_prefetch(top + 256);
+}
+#else
+inline void Fiber::prefetch() const {}
+#endif
+#if !defined(REMEASURE_SIMT_ASAN) && !defined(REMEASURE_SIMT_OWN_JUMP)
 inline void Fiber::change(Fiber& from, Fiber& to) {
   // The data pointer tells the other side which two fibers take part: who left, and (in the array's second
   // element) who begins, which only a fiber's first run needs.
@@ -70,29 +125,11 @@ inline void Fiber::change(Fiber& from, Fiber& to) {
   const auto transfer = boost::context::detail::jump_fcontext(to.context_, pair);
   static_cast<Fiber**>(transfer.data)[0]->context_ = transfer.fctx;
 }
+#endif
+#ifndef REMEASURE_SIMT_ASAN
 inline void Fiber::before_jump_to(Fiber&) {}
 inline void Fiber::after_jump_to(Fiber&) {}
 #endif
 
-/// Stacks of one size, allocated in chunks, each above a guard that no access survives. Never shrinks.
-class StackPool {
- public:
-  explicit StackPool(std::size_t stack_bytes);
-  ~StackPool();
-  StackPool(const StackPool&) = delete;
-  StackPool& operator=(const StackPool&) = delete;
-
-  /// Number `count() - 1` afterwards. Throws std::runtime_error with the remedy when the system has no room.
-  Stack add();
-  std::size_t count() const { return count_; }
-  /// The number of the stack that lies above this address's guard, or -1 when the address is in no guard.
-  long guard_of(const void* address) const;
-
- private:
-  static constexpr std::size_t kChunkStacks = 32;
-  std::size_t stack_bytes_;
-  std::size_t count_ = 0;
-  std::vector<std::byte*> chunks_;
-};
-
+}  // inline namespace
 }  // namespace remeasure::simt

@@ -15,27 +15,22 @@ void detail::finish_thread(ThreadState& state) { state.block->thread_returned(st
 
 void* detail::place_static_shared(SharedSite& site) { return this_thread().block->place_static_shared(site); }
 
-void block_barrier(const Site& site) { this_thread().block->barrier(site); }
+detail::Next detail::arrive_at_barrier(const Site& site) { return this_thread().block->arrive(site); }
 
-int block_barrier_count(int predicate, const Site& site) {
-  return this_thread().block->barrier_sum(predicate != 0 ? 1 : 0, site);
+detail::Next detail::arrive_at_barrier(int value, const Site& site) {
+  return this_thread().block->arrive(value, site);
 }
-// All of them is none that is not, whatever the number of threads that are still there.
-int block_barrier_and(int predicate, const Site& site) {
-  return this_thread().block->barrier_sum(predicate == 0 ? 1 : 0, site) == 0 ? 1 : 0;
-}
-int block_barrier_or(int predicate, const Site& site) {
-  return this_thread().block->barrier_sum(predicate != 0 ? 1 : 0, site) != 0 ? 1 : 0;
-}
+
+int detail::barrier_sum() { return this_thread().block->barrier_result(); }
 
 void thread_fence(const Site&) {
   std::atomic_thread_fence(std::memory_order_seq_cst);
   check::fence();
 }
 
-WarpView warp_exchange(std::uint32_t mask, const void* contribution, std::size_t bytes, const Site& site,
-                       const char* what) {
-  return this_thread().block->exchange(mask, contribution, bytes, site, what);
+detail::Met detail::meet(std::uint32_t mask, const void* contribution, std::size_t bytes, const Site& site,
+                         const char* what) {
+  return this_thread().block->meet(mask, contribution, bytes, site, what);
 }
 
 std::uint32_t active_mask() { return this_thread().block->active_mask(); }

@@ -15,6 +15,7 @@
 #include "kernels/simt/counts.h"
 #include "kernels/simt/dim3.h"
 #include "kernels/simt/error_kind.h"
+#include "kernels/simt/fiber.h"
 #include "kernels/simt/site.h"
 
 namespace remeasure::simt {
@@ -34,6 +35,7 @@ struct ThreadState {
   std::uint64_t* counters = nullptr;
   BlockRunner* block = nullptr;
   bool has_leftovers = false;    ///< the engine has something to put away when this thread returns
+  Fiber fiber;                   ///< that runs this thread, and others before and after it
 
   unsigned lane() const { return linear_thread % kWarpSize; }
   unsigned warp() const { return linear_thread / kWarpSize; }
@@ -43,6 +45,18 @@ namespace detail {
 // A fiber never moves to another CPU thread, so the address of this variable may be kept across switches.
 extern constinit thread_local ThreadState* current_thread;
 void finish_thread(ThreadState& state);
+/// What a thread that has to wait learns: whom to continue in its place. Null: it goes on at once.
+using Next = ThreadState*;
+Next arrive_at_barrier(const Site& site);
+Next arrive_at_barrier(int value, const Site& site);
+int barrier_sum();
+/// Leaves this thread, which goes on when it is continued. Inline, so that the jump is part of the kernel.
+[[gnu::always_inline]] inline void go_to(Next next) {
+  if (next == nullptr) return;
+  ThreadState& self = *current_thread;
+  current_thread = next;
+  Fiber::change(self.fiber, next->fiber);
+}
 }  // namespace detail
 
 inline bool inside_kernel() { return detail::current_thread != nullptr; }
@@ -51,11 +65,18 @@ inline ThreadState& this_thread() { return *detail::current_thread; }
 // ---- block ----------------------------------------------------------------------------------------------
 
 /// __syncthreads.
-void block_barrier(const Site& site = Site::here());
+inline void block_barrier(const Site& site = Site::here()) { detail::go_to(detail::arrive_at_barrier(site)); }
 /// __syncthreads_count/and/or: how many threads (whether all, whether any) brought a predicate that isn't 0.
-int block_barrier_count(int predicate, const Site& site = Site::here());
-int block_barrier_and(int predicate, const Site& site = Site::here());
-int block_barrier_or(int predicate, const Site& site = Site::here());
+inline int block_barrier_count(int predicate, const Site& site = Site::here()) {
+  detail::go_to(detail::arrive_at_barrier(predicate != 0 ? 1 : 0, site));
+  return detail::barrier_sum();
+}
+inline int block_barrier_and(int predicate, const Site& site = Site::here()) {
+  return block_barrier_count(predicate == 0, site) == 0 ? 1 : 0;  // nobody brought a zero
+}
+inline int block_barrier_or(int predicate, const Site& site = Site::here()) {
+  return block_barrier_count(predicate, site) != 0 ? 1 : 0;
+}
 
 /// __threadfence: what this block wrote before it is ordered before what a block reads that later sees an atomic
 /// operation of this thread. Only the checked build needs to know.
@@ -88,12 +109,24 @@ class WarpView {
   std::uint32_t lanes_;
 };
 
+namespace detail {
+struct Met {
+  const std::byte* slots;
+  Next next;
+};
+Met meet(std::uint32_t mask, const void* contribution, std::size_t bytes, const Site& site, const char* what);
+}  // namespace detail
+
 /// The one primitive under __syncwarp, shuffles, votes, match, reduce, ldmatrix and mma: waits until every lane
 /// of `mask` is here with the same mask, site and `what`, and shows all contributions. `what` names the
 /// operation in messages ("__shfl_down_sync"). An incomplete meeting is a `warp-mask` error, never a hang.
 /// `bytes` may be 0 (contribution is then ignored) and must be equal in all lanes.
-WarpView warp_exchange(std::uint32_t mask, const void* contribution, std::size_t bytes, const Site& site,
-                       const char* what);
+inline WarpView warp_exchange(std::uint32_t mask, const void* contribution, std::size_t bytes, const Site& site,
+                              const char* what) {
+  const detail::Met met = detail::meet(mask, contribution, bytes, site, what);
+  detail::go_to(met.next);
+  return {met.slots, bytes, mask};
+}
 
 /// Lanes of this warp that have not returned. Says nothing about where they are.
 std::uint32_t active_mask();

@@ -8,24 +8,26 @@
 namespace remeasure::simt {
 
 /// Hands out the threads of a block, one after another, to whichever fiber asks. A block in which nobody waits is
-/// thus one loop on one fiber, compiled together with the kernel.
+/// thus one loop on one fiber. The loop is compiled together with the kernel and shaped so that the compiler may
+/// vectorise it: the inner one runs over threads with consecutive x, and all it changes are plain numbers.
 class ThreadCursor {
  public:
-  /// Makes the current fiber's thread state that of the next thread; false when all have been started.
-  bool advance() {
-    ThreadState& state = this_thread();
-    if (state.has_leftovers) detail::finish_thread(state);
-    const unsigned position = next_;
-    if (position == count_) return false;
-    next_ = position + 1;
-    if (order_ == nullptr) {
-      state.linear_thread = position;
-      state.thread_index = index_;
-      if (++index_.x == dim_.x) wrap();
-    } else {
-      set_permuted(state, position);
+  template <class Body>
+  void run(const Body& body) {
+    while (begin_row()) {
+      do {
+        ThreadState& state = this_thread();
+        const unsigned position = next_++;
+        state.linear_thread = position;
+        state.thread_index.x = position - row_begin_;
+        body();
+        if (this_thread().has_leftovers) [[unlikely]] detail::finish_thread(this_thread());
+      } while (next_ < row_end_);
     }
-    return true;
+    while (next_permuted()) {
+      body();
+      if (this_thread().has_leftovers) detail::finish_thread(this_thread());
+    }
   }
 
   bool exhausted() const { return next_ == count_; }
@@ -35,27 +37,45 @@ class ThreadCursor {
   void restart(Dim3 dim, const std::uint16_t* order) {
     next_ = 0;
     count_ = static_cast<unsigned>(dim.count());
+    row_begin_ = 0;
+    row_end_ = order == nullptr ? dim.x : 0;
+    y_ = 0;
+    z_ = 0;
     dim_ = dim;
-    index_ = {0, 0, 0};
     order_ = order;
   }
 
  private:
-  void wrap() {
-    index_.x = 0;
-    if (++index_.y == dim_.y) {
-      index_.y = 0;
-      ++index_.z;
+  /// False when no threads are left, or when they come in permuted order.
+  bool begin_row() {
+    if (next_ == count_ || order_ != nullptr) return false;
+    if (next_ == row_end_) {
+      row_begin_ = row_end_;
+      row_end_ += dim_.x;
+      if (++y_ == dim_.y) {
+        y_ = 0;
+        ++z_;
+      }
     }
+    this_thread().thread_index.y = y_;
+    this_thread().thread_index.z = z_;
+    return true;
   }
-  void set_permuted(ThreadState& state, unsigned position) const {
-    state.linear_thread = order_[position];
-    state.thread_index = index_of(order_[position], dim_);
+
+  bool next_permuted() {
+    if (next_ == count_) return false;
+    const unsigned thread = order_[next_++];
+    this_thread().linear_thread = thread;
+    this_thread().thread_index = index_of(thread, dim_);
+    return true;
   }
 
   unsigned next_ = 0;
   unsigned count_ = 0;
-  Dim3 index_{0, 0, 0};
+  unsigned row_begin_ = 0;
+  unsigned row_end_ = 0;
+  unsigned y_ = 0;
+  unsigned z_ = 0;
   Dim3 dim_;
   const std::uint16_t* order_ = nullptr;
 };
