@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reports/check.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "reports/format.h"
+
+namespace remeasure::reports {
+namespace {
+
+template <class Items, class Same>
+auto find_if(const Items& items, Same same) {
+  const auto found = std::find_if(items.begin(), items.end(), same);
+  return found == items.end() ? nullptr : &*found;
+}
+
+/// How good a verdict is; nothing for those that aren't judgements of the paper.
+std::optional<int> rank(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::reproduced: return 2;
+    case Verdict::partly: return 1;
+    case Verdict::not_reproduced: return 0;
+    case Verdict::not_comparable:
+    case Verdict::not_measured: break;
+  }
+  return {};
+}
+
+/// Compares the two records of one experiment.
+class Comparison {
+ public:
+  Comparison(const Record& before, const Record& after, CheckResult& result)
+      : before_(before), after_(after), result_(result), same_machine_(before.system.id == after.system.id) {}
+
+  void run() {
+    if (before_.size != after_.size) {
+      result_.not_applied.push_back(fmt::format("{}: not compared: the reference has size {}, this run {}",
+                                                before_.experiment, before_.size, after_.size));
+      return;
+    }
+    for (const CaseResult& test : before_.cases) {
+      test_ = test.name;
+      variant_.clear();
+      const CaseResult* now = find_if(after_.cases, [&](const CaseResult& it) { return it.name == test.name; });
+      if (now) {
+        compare_case(test, *now);
+      } else {
+        const bool complete = after_.state == RunState::complete;
+        row("case", "present", "missing",
+            {complete ? Outcome::worse : Outcome::unclear, 0, complete ? "" : "the run isn't complete"});
+      }
+    }
+    test_.clear();
+    variant_.clear();
+    compare_kernels();
+    for (const ClaimResult& claim : before_.claims) {
+      compare_claim(claim);
+    }
+    if (!same_machine_ && skipped_times_ > 0) {
+      result_.not_applied.push_back(fmt::format(
+          "{}: reference not applied to {} time{} and their speedups: it is of {} ({}), this run of {} ({})",
+          before_.experiment, skipped_times_, skipped_times_ == 1 ? "" : "s", device_of(before_), before_.system.id,
+          device_of(after_), after_.system.id));
+    }
+  }
+
+ private:
+  static std::string device_of(const Record& record) {
+    return record.system.gpu.empty() ? record.system.cpu : record.system.gpu + ", " + record.system.cpu;
+  }
+
+  void row(const std::string& quantity, const std::string& before, const std::string& after, Judgement judgement,
+           std::optional<double> change = {}) {
+    result_.rows.push_back({before_.experiment, test_, variant_, quantity, before, after, change, std::move(judgement)});
+  }
+
+  static std::optional<double> change_of(double before, double after) {
+    if (before == 0) return {};
+    return after / before - 1;
+  }
+
+  void compare_case(const CaseResult& before, const CaseResult& after) {
+    const bool same_seed = before.seed == after.seed;
+    const bool same_data = same_seed && before.dataset_sha256 == after.dataset_sha256;
+    if (same_seed && !same_data) {
+      row("content of the data", before.dataset_sha256.substr(0, 12), after.dataset_sha256.substr(0, 12),
+          {Outcome::worse, 0, "same seed"});
+    } else if (!same_data) {
+      result_.not_applied.push_back(fmt::format("{}, {}: errors and metrics not compared: seed {} before, {} now",
+                                                before_.experiment, test_, before.seed, after.seed));
+    }
+    for (const VariantResult& variant : before.variants) {
+      variant_ = fmt::format("{} on {}", variant.name, to_string(variant.where));
+      const VariantResult* now = find_if(after.variants, [&](const VariantResult& it) {
+        return it.name == variant.name && it.where == variant.where;
+      });
+      compare_variant(variant, now, same_data);
+    }
+    variant_.clear();
+    for (const Speedup& speedup : before.speedups) {
+      compare_speedup(speedup, after);
+    }
+    for (const Metric& metric : before.metrics) {
+      const Metric* now = find_if(after.metrics, [&](const Metric& it) { return it.name == metric.name; });
+      if (now && same_data) {
+        row(metric.name, number_text(metric.value, metric.unit), number_text(now->value, metric.unit),
+            compare_metrics(metric, *now, same_machine_), change_of(metric.value, now->value));
+      } else if (!now) {
+        const bool promised = metric.exact || metric.tolerance > 0;
+        row(metric.name, number_text(metric.value, metric.unit), "missing",
+            {promised ? Outcome::worse : Outcome::unclear, 0});
+      }
+    }
+    compare_checks(before.checks, after.checks);
+  }
+
+  void compare_variant(const VariantResult& before, const VariantResult* after, bool same_data) {
+    const bool passed_before = before.status == Status::passed;
+    if (!after || after->status != Status::passed) {
+      if (!passed_before) return;
+      // Rule 11: what another machine doesn't have is no regression.
+      const bool absent = after && (after->status == Status::not_run || after->status == Status::not_supported);
+      const Outcome outcome = absent && !same_machine_ ? Outcome::unclear : Outcome::worse;
+      row("status", "passed", after ? to_string(after->status) : "missing", {outcome, 0, after ? after->reason : ""});
+      return;
+    }
+    row("status", to_string(before.status), "passed", {passed_before ? Outcome::same : Outcome::better, 0});
+    if (!passed_before) return;
+    if (before.time && after->time) {
+      if (same_machine_ && before.device == after->device) {
+        row("time", time_text(before.time->seconds), time_text(after->time->seconds),
+            compare_times(*before.time, *after->time),
+            change_of(before.time->seconds.median, after->time->seconds.median));
+      } else {
+        ++skipped_times_;
+      }
+    }
+    for (const Accuracy& it : before.accuracy) {
+      const Accuracy* now = find_if(after->accuracy, [&](const Accuracy& other) {
+        return other.output == it.output && other.metric == it.metric;
+      });
+      const std::string quantity = fmt::format("{} of {}", it.metric, it.output);
+      if (!now) {
+        row(quantity, error_text(it.value), "missing", {Outcome::worse, 0, "no longer compared with the oracle"});
+      } else if (same_data) {
+        row(quantity, error_text(it.value), error_text(now->value), compare_accuracy(it, *now),
+            change_of(it.value, now->value));
+      }
+    }
+    if (before.memory && after->memory) compare_memory(before, *after);
+  }
+
+  void compare_memory(const VariantResult& before, const VariantResult& after) {
+    const bool same_device = same_machine_ && before.device == after.device;
+    const auto compare = [&](const char* quantity, double old_bytes, double new_bytes, double threshold, double slack) {
+      row(quantity, bytes_text(old_bytes), bytes_text(new_bytes), compare_bytes(old_bytes, new_bytes, threshold, slack),
+          change_of(old_bytes, new_bytes));
+    };
+    const Memory& old_memory = *before.memory;
+    const Memory& new_memory = *after.memory;
+    if (old_memory.device_peak && new_memory.device_peak) {
+      // A library's workspace follows the device; elsewhere what is compared is the rest.
+      const double old_library = same_device ? 0 : old_memory.workspace.value_or(0);
+      const double new_library = same_device ? 0 : new_memory.workspace.value_or(0);
+      compare(same_device ? "device memory" : "device memory without workspace", *old_memory.device_peak - old_library,
+              *new_memory.device_peak - new_library, kLeastThreshold, 0);
+    }
+    if (old_memory.host_peak && new_memory.host_peak) {
+      // Eigen's temporaries follow the threads and the caches of a machine.
+      constexpr double kElsewhere = 0.25;
+      constexpr double kSlack = 1 << 20;
+      compare("host memory", *old_memory.host_peak, *new_memory.host_peak, same_machine_ ? kLeastThreshold : kElsewhere,
+              same_machine_ ? 4096 : kSlack);
+    }
+  }
+
+  void compare_speedup(const Speedup& before, const CaseResult& after) {
+    const Speedup* now = find_if(after.speedups, [&](const Speedup& it) {
+      return it.variant == before.variant && it.base == before.base;
+    });
+    if (!now || !same_machine_) return;  // a missing one shows as a variant that doesn't pass
+    variant_ = before.variant;
+    row("speedup over " + before.base, ratio_text(before.ratio.median), ratio_text(now->ratio.median),
+        compare_speedups(before.ratio, now->ratio), change_of(before.ratio.median, now->ratio.median));
+    variant_.clear();
+  }
+
+  /// Rule 12. Checks of one name are told apart by their order.
+  void compare_checks(const std::vector<Check>& before, const std::vector<Check>& after) {
+    std::map<std::string, std::size_t> seen;
+    for (const Check& check : before) {
+      std::size_t skip = seen[check.name]++;
+      const Check* now = find_if(after, [&](const Check& it) { return it.name == check.name && skip-- == 0; });
+      if (!check.passed && !(now && now->passed)) continue;
+      const std::string state = !now ? "missing" : now->passed ? "passed" : "failed";
+      const Outcome outcome = state != "passed" ? Outcome::worse : check.passed ? Outcome::same : Outcome::better;
+      row("check: " + check.name, check.passed ? "passed" : "failed", state, {outcome, 0, now ? now->detail : ""});
+    }
+  }
+
+  /// Rule 14.
+  void compare_kernels() {
+    if (before_.kernels.empty()) return;
+    if (after_.kernels.empty()) {
+      result_.not_applied.push_back(fmt::format("{}: static kernel figures not compared: this run has none (built "
+                                                "without the CUDA toolkit)", before_.experiment));
+      return;
+    }
+    const bool same_toolkit = before_.build.cuda_toolkit == after_.build.cuda_toolkit;
+    for (const KernelFigures& kernel : before_.kernels) {
+      variant_ = fmt::format("{} {}", kernel.kernel, kernel.architecture);
+      const KernelFigures* now = find_if(after_.kernels, [&](const KernelFigures& it) {
+        return it.kernel == kernel.kernel && it.architecture == kernel.architecture;
+      });
+      if (!now) {
+        row("kernel", "present", "missing", {Outcome::unclear, 0});
+        continue;
+      }
+      const auto compare = [&](const char* quantity, int old_value, int new_value, double threshold) {
+        Judgement judgement = compare_bytes(old_value, new_value, threshold);
+        if (judgement.outcome == Outcome::worse && !same_toolkit) {
+          judgement = {Outcome::unclear, threshold,
+                       fmt::format("CUDA {} before, {} now", before_.build.cuda_toolkit, after_.build.cuda_toolkit)};
+        }
+        row(quantity, std::to_string(old_value), std::to_string(new_value), judgement, change_of(old_value, new_value));
+      };
+      compare("registers", kernel.registers, now->registers, kLeastThreshold);
+      compare("spilled bytes", kernel.spill_bytes, now->spill_bytes, 0);
+      compare("shared memory", kernel.shared_bytes, now->shared_bytes, kLeastThreshold);
+      compare("stack bytes", kernel.stack_bytes, now->stack_bytes, 0);
+    }
+    variant_.clear();
+  }
+
+  /// Rule 13.
+  void compare_claim(const ClaimResult& before) {
+    const std::optional<int> old_rank = rank(before.verdict);
+    if (!old_rank) return;
+    const ClaimResult* after = find_if(after_.claims, [&](const ClaimResult& it) { return it.id == before.id; });
+    const std::string quantity = "verdict of " + before.id;
+    if (!after) {
+      row(quantity, to_string(before.verdict), "missing", {same_machine_ ? Outcome::worse : Outcome::unclear, 0});
+      return;
+    }
+    if (before.is_time && (!same_machine_ || before.measured_on != after->measured_on) && rank(after->verdict)) {
+      return;
+    }
+    const std::optional<int> new_rank = rank(after->verdict);
+    Judgement judgement{Outcome::same, 0, ""};
+    if (!new_rank) {
+      judgement = {same_machine_ ? Outcome::worse : Outcome::unclear, 0, after->why};
+    } else if (*new_rank > *old_rank) {
+      judgement.outcome = Outcome::better;
+    } else if (*new_rank < *old_rank) {
+      const bool overlap = before.measured && after->measured && before.measured->low <= after->measured->high &&
+                           after->measured->low <= before.measured->high;
+      judgement = {before.is_time && overlap ? Outcome::unclear : Outcome::worse, 0, after->why};
+    }
+    row(quantity, to_string(before.verdict), to_string(after->verdict), judgement);
+  }
+
+  const Record& before_;
+  const Record& after_;
+  CheckResult& result_;
+  bool same_machine_;
+  int skipped_times_ = 0;
+  std::string test_, variant_;
+};
+
+}  // namespace
+
+std::size_t CheckResult::count(Outcome outcome) const {
+  return static_cast<std::size_t>(std::count_if(
+      rows.begin(), rows.end(), [&](const CheckRow& row) { return row.judgement.outcome == outcome; }));
+}
+
+CheckResult check(const std::vector<Record>& reference, const std::vector<Record>& run) {
+  CheckResult result = judge_run(run);
+  for (const Record& before : reference) {
+    const Record* after = find_if(run, [&](const Record& it) { return it.experiment == before.experiment; });
+    if (after) {
+      Comparison(before, *after, result).run();
+    } else {
+      result.not_applied.push_back(fmt::format("{}: not in this run", before.experiment));
+    }
+  }
+  for (const Record& after : run) {
+    if (!find_if(reference, [&](const Record& it) { return it.experiment == after.experiment; })) {
+      result.not_applied.push_back(fmt::format("{}: there is no reference", after.experiment));
+    }
+  }
+  if (result.exit_code != ExitCode::fine) return result;
+  if (result.count(Outcome::worse) > 0) {
+    result.exit_code = ExitCode::regression;
+  } else if (result.rows.empty()) {
+    result.exit_code = ExitCode::nothing_comparable;
+  }
+  return result;
+}
+
+}  // namespace remeasure::reports
