@@ -77,6 +77,7 @@ CheckedRun check_variant(Station& station, const VariantInfo& info, const Oracle
   catching(run, [&] {
     station.prepare(0);
     const std::uint64_t hash = station.input_hash(0);
+    station.save_inputs(0);
     station.poison(0);
     run.seconds_per_call = seconds_of([&] { run.memory = station.run_metered(0); });
     run.outputs = station.outputs(0);
@@ -93,6 +94,7 @@ CheckedRun check_variant(Station& station, const VariantInfo& info, const Oracle
       mark(run, Status::incorrect, "inputs changed during the repeated run");
     }
   });
+  station.restore_inputs();
   return run;
 }
 
@@ -101,7 +103,8 @@ void confirm_timed_run(CheckedRun& run, Station& station, const VariantInfo& inf
   catching(run, [&] {
     for (std::size_t set = 0; set < input_hashes.size(); ++set) {
       if (station.input_hash(set) != input_hashes[set]) {
-        return mark(run, Status::incorrect, fmt::format("inputs of set {} changed during the timed runs", set));
+        return mark(run, Status::incorrect, fmt::format("inputs of set {} changed during the timed runs, by this variant or by one "
+                                                        "that is interleaved with it", set));
       }
     }
     compare_with_first(run, station.outputs(0), info, oracles, "the last timed run");

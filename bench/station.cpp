@@ -4,6 +4,7 @@
 #include <cstring>
 #include <stdexcept>
 #include <type_traits>
+#include <utility>
 
 #include "bench/hash.h"
 #include "bench/host_memory.h"
@@ -49,6 +50,19 @@ class HostStation final : public Station {
     for (const Region& input : benches_[set]->inputs()) hash = hash_bytes(input.data, input.bytes, hash);
     return hash;
   }
+  void save_inputs(std::size_t set) override {
+    for (const Region& input : benches_[set]->inputs()) {
+      const auto* bytes = static_cast<const std::byte*>(input.data);
+      saved_.push_back({input.data, {bytes, bytes + input.bytes}});
+    }
+  }
+  void restore_inputs() override {
+    for (const auto& [data, bytes] : saved_) {
+      // Only what differs: inputs may lie in memory that can't be written, and then they can't have changed.
+      if (std::memcmp(data, bytes.data(), bytes.size()) != 0) std::memcpy(data, bytes.data(), bytes.size());
+    }
+    saved_.clear();
+  }
   std::vector<OutputCopy> outputs(std::size_t set) override {
     std::vector<OutputCopy> copies;
     for (const Region& output : benches_[set]->outputs()) {
@@ -76,6 +90,7 @@ class HostStation final : public Station {
  private:
   PrepareHost prepare_;
   int threads_;
+  std::vector<std::pair<void*, std::vector<std::byte>>> saved_;
   std::array<std::unique_ptr<HostBench>, kInputSets> benches_;
   std::array<std::function<void()>, kInputSets> work_;
 };

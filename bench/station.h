@@ -31,6 +31,9 @@ class Station {
   /// Fills every output with its poison.
   virtual void poison(std::size_t set) = 0;
   virtual std::uint64_t input_hash(std::size_t set) = 0;
+  /// Host variants share the caller's inputs: what one destroys is put back, so that the others aren't blamed for it.
+  virtual void save_inputs(std::size_t set) { static_cast<void>(set); }
+  virtual void restore_inputs() {}
   virtual std::vector<OutputCopy> outputs(std::size_t set) = 0;
   /// One launch under the memory meters.
   virtual reports::Memory run_metered(std::size_t set) = 0;
