@@ -129,15 +129,17 @@ void generate(const Parameters& parameters, Writer& writer) {
 void import_features(const std::filesystem::path& source, const Parameters& parameters, Writer& writer) {
   const auto d = static_cast<std::size_t>(parameters.integer("d"));
   const auto rows = static_cast<std::size_t>(parameters.integer("rows"));
-  NpyArray<float> features = read_npy_f32(source);
-  if (features.shape.size() != 2 || features.shape[1] != d || features.shape[0] < rows || features.shape[0] == 0) {
-    throw DatasetError(fmt::format("{}: the array has shape [{}]; expected [at least {}, {}] (parameters rows, d)",
-                                   source.string(), fmt::join(features.shape, ", "), rows, d));
+  const NpyArray array = read_npy(source);
+  if (array.type != ElementType::f32 || array.shape.size() != 2 || array.shape[1] != d || array.shape[0] < rows ||
+      array.shape[0] == 0) {
+    throw DatasetError(fmt::format("{}: the array is {} of shape [{}]; expected f32 of [at least {}, {}] (parameters rows, d)",
+                                   source.string(), to_string(array.type), fmt::join(array.shape, ", "), rows, d));
   }
-  const std::size_t images = features.shape[0];
+  const auto images = static_cast<std::size_t>(array.shape[0]);
+  std::vector<float> features = array.as_f32();
   std::vector<double> mean(d, 0.0);
   for (std::size_t row = 0; row < images; ++row) {
-    const std::span<float> feature(features.values.data() + row * d, d);
+    const std::span<float> feature(features.data() + row * d, d);
     double squares = 0;
     for (const float value : feature) squares += static_cast<double>(value) * static_cast<double>(value);
     if (!(squares > 0) || std::isinf(squares)) {
@@ -157,7 +159,7 @@ void import_features(const std::filesystem::path& source, const Parameters& para
   writer.array("/vmf/mean_res", std::span<const double>(mean_resultant), {1, 1});
   writer.array("/vmf/n", std::span<const std::uint64_t>(n), {1, 1});
   writer.array("/vmf/kappa_true", std::span<const double>(kappa_true), {1});
-  writer.array("/vmf/samples", std::span<const float>(features.values).first(rows * d), {rows, d});
+  writer.array("/vmf/samples", std::span<const float>(features).first(rows * d), {rows, d});
 }
 
 std::map<std::string, std::uint64_t> extents(const Parameters& parameters) {

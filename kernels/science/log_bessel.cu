@@ -22,8 +22,8 @@
 // Optional bucket pass: points sorted by branch, so that warps are uniform.
 //
 // Launch: one thread per point, blocks of 128 (I) or 256 (K). Bytes: 24 per point (40 with the bucket pass, which also reads
-// v and x twice). Flops: log_bessel_flops. Limits: n < 2^31. K's fallback has Simpson's error, up to 6e-10 for v < 0.5;
-// and for v near 0 it needs x > 1e-30, since the integrand's rise at u = (2x)^(1/16) must span several nodes.
+// v and x twice). Flops: log_bessel_flops. Limits: n < 2^31. K's fallback has Simpson's error, up to 6e-10 (v = 0, x = 0.5);
+// and for v near 0 it needs x > 1e-20: the integrand rises at u = (2x)^(1/16), which must be several nodes from u = 0.
 #include "kernels/science/log_bessel.h"
 
 #include <stdexcept>
