@@ -23,16 +23,17 @@ Tone tone_of(Outcome outcome) {
 
 std::string change_text(const CheckRow& row) {
   if (!row.change || !std::isfinite(*row.change)) return "";
-  constexpr double kDoubled = 1;
-  if (*row.change > kDoubled) return fmt::format("{}× as much", significant(*row.change + 1, 2));
-  return fmt::format("{:+.1f} %", *row.change * 100);
+  const double percent = *row.change * 100;
+  return std::abs(percent) < 99.95 ? fmt::format("{:+.1f} %", percent)
+                                   : (percent < 0 ? "-" : "+") + significant(std::abs(percent)) + " %";
+}
+
+std::string limit_text(const CheckRow& row) {
+  return row.judgement.threshold > 0 && row.change ? "±" + percent_text(row.judgement.threshold) : "";
 }
 
 std::string result_text(const CheckRow& row) {
-  std::string text = to_string(row.judgement.outcome);
-  if (row.judgement.threshold > 0 && row.change) {
-    text += fmt::format(" (limit {})", percent_text(row.judgement.threshold));
-  }
+  const std::string text = to_string(row.judgement.outcome);
   return row.judgement.note.empty() ? text : text + ": " + row.judgement.note;
 }
 
@@ -53,6 +54,7 @@ std::string check_text(const CheckResult& result, const TerminalOptions& options
                    {"before", false, 12, false},
                    {"now", false, 12, false},
                    {"change", true, 8, true},
+                   {"limit", true, 6, true},
                    {"result", false, 16, false}});
   std::string heading;
   bool any = false;
@@ -63,7 +65,7 @@ std::string check_text(const CheckResult& result, const TerminalOptions& options
       if (place != heading) table.add_heading(place);
       heading = place;
       table.add({{row.variant}, {row.quantity}, {row.before}, {row.after}, {change_text(row)},
-                 {result_text(row), tone_of(outcome)}});
+                 {limit_text(row)}, {result_text(row), tone_of(outcome)}});
       any = true;
     }
   }

@@ -63,10 +63,10 @@ class Writer {
     if (view.any_row) {
       out_ += "\n";
       std::vector<TextTable::Column> columns = {
-          {"variant", false, 12, false}, {"on", false, 4, true}, {"time or status", false, 16, false}};
-      if (view.any_speedup) columns.push_back({"speedup over", false, 14, false});
+          {"variant", false, 10, false}, {"on", false, 4, true}, {"time or status", false, 12, false}};
+      if (view.any_speedup) columns.push_back({"speedup over", false, 10, false});
       if (view.any_floor) columns.push_back({"floor", true, 5, true});
-      columns.push_back({"error / limit", false, 15, false});
+      columns.push_back({"error / limit", false, 11, false});
       if (view.any_memory) columns.push_back({"memory", true, 8, true});
       TextTable rows(std::move(columns));
       for (const CaseRows& test : view.cases) {

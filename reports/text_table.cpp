@@ -46,13 +46,6 @@ void wrap_line(const std::string& line, std::size_t width, std::vector<std::stri
   out.push_back(current);
 }
 
-std::string padded(const std::string& text, std::size_t width, bool right) {
-  const std::string space(width - std::min(width, text_width(text)), ' ');
-  return right ? space + text : text + space;
-}
-
-void trim_right(std::string& text) { text.erase(text.find_last_not_of(' ') + 1); }
-
 }  // namespace
 
 std::size_t text_width(const std::string& text) {
@@ -113,42 +106,51 @@ std::vector<std::size_t> TextTable::widths(std::size_t room) const {
   return widths;
 }
 
-std::string TextTable::text(std::size_t width, std::size_t indent, bool colour) const {
-  const std::vector<std::size_t> columns = widths(width - std::min(width, indent));
-  const std::string margin(indent, ' ');
-  std::string out;
-  std::string header = margin;
-  std::string rule = margin;
+std::string TextTable::lines(const std::vector<Cell>& cells, const std::vector<std::size_t>& columns,
+                             const std::string& margin, bool colour) const {
+  std::vector<std::vector<std::string>> parts;
+  std::size_t height = 1;
   for (std::size_t i = 0; i < columns.size(); ++i) {
-    header += (i ? std::string(kGap, ' ') : "") + padded(columns_[i].title, columns[i], columns_[i].right);
-    for (std::size_t dash = i ? 0 : kGap; dash < columns[i] + kGap; ++dash) rule += "─";
+    parts.push_back(wrapped(cells[i].text, columns[i]));
+    height = std::max(height, parts.back().size());
   }
-  trim_right(header);
-  out += coloured(header, Tone::dim, colour) + "\n" + coloured(rule, Tone::dim, colour) + "\n";
+  std::string out;
+  for (std::size_t y = 0; y < height; ++y) {
+    std::string line = margin;
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+      const std::string part = y < parts[i].size() ? parts[i][y] : "";
+      const std::string space(columns[i] - std::min(columns[i], text_width(part)), ' ');
+      if (i) line += std::string(kGap, ' ');
+      line += columns_[i].right ? space : "";
+      line += coloured(part, cells[i].tone, colour);
+      line += columns_[i].right ? "" : space;
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    out += line + "\n";
+  }
+  return out;
+}
+
+std::string TextTable::text(std::size_t width, std::size_t indent, bool colour) const {
+  const std::size_t room = width - std::min(width, indent);
+  const std::vector<std::size_t> columns = widths(room);
+  const std::string margin(indent, ' ');
+  std::vector<Cell> titles;
+  std::size_t total = kGap * (columns.size() - 1);
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    titles.push_back({columns_[i].title, Tone::dim});
+    total += columns[i];
+  }
+  std::string rule;
+  for (std::size_t i = 0; i < total; ++i) rule += "─";
+  std::string out = lines(titles, columns, margin, colour) + margin + coloured(rule, Tone::dim, colour) + "\n";
   for (const Row& row : rows_) {
-    if (row.cells.empty()) {
-      for (const std::string& line : wrapped(row.heading, width - std::min(width, indent))) {
-        out += margin + strong(line, colour) + "\n";
-      }
+    if (!row.cells.empty()) {
+      out += lines(row.cells, columns, margin, colour);
       continue;
     }
-    std::vector<std::vector<std::string>> lines;
-    std::size_t height = 1;
-    for (std::size_t i = 0; i < columns.size(); ++i) {
-      lines.push_back(wrapped(row.cells[i].text, columns[i]));
-      height = std::max(height, lines.back().size());
-    }
-    for (std::size_t y = 0; y < height; ++y) {
-      std::string line = margin;
-      for (std::size_t i = 0; i < columns.size(); ++i) {
-        const std::string cell = y < lines[i].size() ? lines[i][y] : "";
-        const std::string space = padded("", columns[i] - std::min(columns[i], text_width(cell)), false);
-        if (i) line += std::string(kGap, ' ');
-        line += (columns_[i].right ? space : "") + coloured(cell, row.cells[i].tone, colour) +
-                (columns_[i].right ? "" : space);
-      }
-      trim_right(line);
-      out += line + "\n";
+    for (const std::string& line : wrapped(row.heading, room)) {
+      out += margin + strong(line, colour) + "\n";
     }
   }
   return out;

@@ -45,6 +45,8 @@ class TextTable {
     std::string heading;
   };
   std::vector<std::size_t> widths(std::size_t room) const;
+  std::string lines(const std::vector<Cell>& cells, const std::vector<std::size_t>& columns, const std::string& margin,
+                    bool colour) const;
 
   std::vector<Column> columns_;
   std::vector<Row> rows_;
