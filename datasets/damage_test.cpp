@@ -126,6 +126,8 @@ TEST_CASE("a file whose arrays break the schema is refused", "[cpu]") {
              ContainsSubstring("/x: NaN at element 7; the schema allows none"));
   CHECK_THAT(p.after([](hid_t f) { change_first(f, 10.5f); }),
              ContainsSubstring("/x: 10.5 at element 7; the schema allows -10 to 10"));
+  CHECK_THAT(p.after([](hid_t f) { change_first(f, -10.5f); }),
+             ContainsSubstring("/x: -10.5 at element 7; the schema allows -10 to 10"));
   CHECK_THAT(p.after([](hid_t f) { change_first(f, std::numeric_limits<float>::infinity()); }),
              ContainsSubstring("/x: inf at element 7"));
   CHECK_THAT(p.after([](hid_t f) { change_first(f, 0.25f); }),
