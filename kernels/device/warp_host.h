@@ -8,7 +8,6 @@
 #include <bit>
 #include <concepts>
 #include <cstring>
-#include <string>
 #include <type_traits>
 
 #include "kernels/device/cuda_names.h"
@@ -25,23 +24,20 @@ concept Exchangeable = std::same_as<T, int> || std::same_as<T, unsigned> || std:
 
 inline int lane() { return static_cast<int>(simt::this_thread().lane()); }
 
+// Messages (warp_simt.cpp). An error abandons the thread where it stands, so nothing that owns memory may be alive.
+[[noreturn]] void fail_unnamed_source(const char* what, int source, const Site& where);
+[[noreturn]] void fail_width(const char* what, int width, const Site& where);
+
 /// The value of lane `source`, which must take part: CUDA leaves reading another lane undefined, here it is an error.
 template <Exchangeable T>
 T shuffle(unsigned mask, T value, int source, const char* what, const Site& where) {
   const simt::WarpView slots = simt::warp_exchange(mask, &value, sizeof value, where, what);
-  if ((mask >> source & 1u) == 0) {
-    simt::fail(simt::ErrorKind::warp_mask,
-               (std::string(what) + " reads lane " + std::to_string(source) + ", which its mask doesn't name").c_str(),
-               where);
-  }
+  if ((mask >> source & 1u) == 0) fail_unnamed_source(what, source, where);
   return slots.template get<T>(static_cast<unsigned>(source));
 }
 
 inline void check_width(int width, const char* what, const Site& where) {
-  if (width < 1 || width > 32 || !std::has_single_bit(static_cast<unsigned>(width))) {
-    simt::fail(simt::ErrorKind::device_assert,
-               (std::string(what) + ": width " + std::to_string(width) + " is not 1, 2, 4, 8, 16 or 32").c_str(), where);
-  }
+  if (width < 1 || width > 32 || !std::has_single_bit(static_cast<unsigned>(width))) fail_width(what, width, where);
 }
 
 /// Folds the contributions of the lanes in `mask`, lowest lane first.
