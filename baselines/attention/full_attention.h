@@ -21,8 +21,10 @@ void full_attention_eigen(const AttentionShape& shape, double scale, std::span<c
                           std::span<const float> key, std::span<const float> value, std::span<Scalar> out,
                           int threads = 0);
 
-/// cublasGemmStridedBatchedEx in bf16 with fp32 accumulation, and kernels/attention/row_softmax.h between the two
-/// products. The three stages can be run alone, so that each can be timed. Only where the CUDA toolkit is.
+/// cublasGemmStridedBatchedEx with fp32 accumulation, and kernels/attention/row_softmax.h between the two products. Element
+/// is bfloat16, or float (multiplied in TF32). The three stages can be run alone, so that each can be timed. Only where
+/// the CUDA toolkit is.
+template <class Element>
 class FullAttentionCublas {
  public:
   FullAttentionCublas(Stream<Cuda>& stream, const AttentionShape& shape, float scale);
@@ -31,12 +33,12 @@ class FullAttentionCublas {
   FullAttentionCublas& operator=(const FullAttentionCublas&) = delete;
 
   /// scores: [batch, heads, tokens, tokens]
-  void scores(DeviceSpan<Cuda, const bfloat16> query, DeviceSpan<Cuda, const bfloat16> key,
-              DeviceSpan<Cuda, bfloat16> scores);
+  void scores(DeviceSpan<Cuda, const Element> query, DeviceSpan<Cuda, const Element> key,
+              DeviceSpan<Cuda, Element> scores);
   /// In place.
-  void softmax(DeviceSpan<Cuda, bfloat16> scores);
-  void product(DeviceSpan<Cuda, const bfloat16> weights, DeviceSpan<Cuda, const bfloat16> value,
-               DeviceSpan<Cuda, bfloat16> out);
+  void softmax(DeviceSpan<Cuda, Element> scores);
+  void product(DeviceSpan<Cuda, const Element> weights, DeviceSpan<Cuda, const Element> value,
+               DeviceSpan<Cuda, Element> out);
 
  private:
   struct State;

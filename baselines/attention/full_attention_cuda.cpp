@@ -20,7 +20,8 @@ constexpr std::size_t kWorkspaceBytes = 32u << 20;
 
 }  // namespace
 
-struct FullAttentionCublas::State {
+template <class Element>
+struct FullAttentionCublas<Element>::State {
   State(Stream<Cuda>& s, const AttentionShape& sh, float sc)
       : stream(s), shape(sh), scale(sc), workspace(s.device(), kWorkspaceBytes, MemoryUse::workspace, "cublas") {
     check(cublasCreate(&handle), "cublasCreate");
@@ -35,10 +36,12 @@ struct FullAttentionCublas::State {
                 void* c) {
     const float zero = 0;
     const auto stride = [](int x, int y) { return static_cast<long long>(x) * y; };
-    check(cublasGemmStridedBatchedEx(handle, b_operation, CUBLAS_OP_N, columns, rows, inner, &alpha, b, CUDA_R_16BF,
-                                     b_operation == CUBLAS_OP_N ? columns : inner, stride(columns, inner), a, CUDA_R_16BF,
-                                     inner, stride(rows, inner), &zero, c, CUDA_R_16BF, columns, stride(rows, columns),
-                                     shape.matrices(), CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT),
+    constexpr cudaDataType kType = sizeof(Element) == 2 ? CUDA_R_16BF : CUDA_R_32F;
+    constexpr cublasComputeType_t kCompute = sizeof(Element) == 2 ? CUBLAS_COMPUTE_32F : CUBLAS_COMPUTE_32F_FAST_TF32;
+    check(cublasGemmStridedBatchedEx(handle, b_operation, CUBLAS_OP_N, columns, rows, inner, &alpha, b, kType,
+                                     b_operation == CUBLAS_OP_N ? columns : inner, stride(columns, inner), a, kType, inner,
+                                     stride(rows, inner), &zero, c, kType, columns, stride(rows, columns),
+                                     shape.matrices(), kCompute, CUBLAS_GEMM_DEFAULT),
           "cublasGemmStridedBatchedEx");
   }
 
@@ -49,25 +52,33 @@ struct FullAttentionCublas::State {
   cublasHandle_t handle = nullptr;
 };
 
-FullAttentionCublas::FullAttentionCublas(Stream<Cuda>& stream, const AttentionShape& shape, float scale)
+template <class Element>
+FullAttentionCublas<Element>::FullAttentionCublas(Stream<Cuda>& stream, const AttentionShape& shape, float scale)
     : state_(std::make_unique<State>(stream, shape, scale)) {}
-FullAttentionCublas::~FullAttentionCublas() = default;
+template <class Element>
+FullAttentionCublas<Element>::~FullAttentionCublas() = default;
 
-void FullAttentionCublas::scores(DeviceSpan<Cuda, const bfloat16> query, DeviceSpan<Cuda, const bfloat16> key,
-                                 DeviceSpan<Cuda, bfloat16> scores) {
+template <class Element>
+void FullAttentionCublas<Element>::scores(DeviceSpan<Cuda, const Element> query, DeviceSpan<Cuda, const Element> key,
+                                          DeviceSpan<Cuda, Element> scores) {
   const AttentionShape& shape = state_->shape;
   state_->multiply(shape.tokens, shape.tokens, shape.dim, state_->scale, query.data(), key.data(), CUBLAS_OP_T,
                    scores.data());
 }
 
-void FullAttentionCublas::softmax(DeviceSpan<Cuda, bfloat16> scores) {
-  kernels::row_softmax<Cuda, bfloat16>(state_->stream, state_->shape.rows(), state_->shape.tokens, scores, scores);
+template <class Element>
+void FullAttentionCublas<Element>::softmax(DeviceSpan<Cuda, Element> scores) {
+  kernels::row_softmax<Cuda, Element>(state_->stream, state_->shape.rows(), state_->shape.tokens, scores, scores);
 }
 
-void FullAttentionCublas::product(DeviceSpan<Cuda, const bfloat16> weights, DeviceSpan<Cuda, const bfloat16> value,
-                                  DeviceSpan<Cuda, bfloat16> out) {
+template <class Element>
+void FullAttentionCublas<Element>::product(DeviceSpan<Cuda, const Element> weights, DeviceSpan<Cuda, const Element> value,
+                                  DeviceSpan<Cuda, Element> out) {
   const AttentionShape& shape = state_->shape;
   state_->multiply(shape.tokens, shape.dim, shape.tokens, 1.0F, weights.data(), value.data(), CUBLAS_OP_N, out.data());
 }
+
+template class FullAttentionCublas<bfloat16>;
+template class FullAttentionCublas<float>;
 
 }  // namespace remeasure::baselines

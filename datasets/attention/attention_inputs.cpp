@@ -4,7 +4,10 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <filesystem>
 
+#include "datasets/import/hdf5_array.h"
+#include "datasets/import/npy.h"
 #include "datasets/random.h"
 
 namespace remeasure::datasets {
@@ -36,12 +39,13 @@ std::vector<float> clustered(std::uint64_t seed, std::uint64_t noise_stream, std
   return values;
 }
 
+Shape shape_of(const Parameters& parameters) {
+  return {parameters.extent("batch"), parameters.extent("heads"), parameters.extent("tokens"), parameters.extent("dim")};
+}
+
 void write(Writer& writer, const Parameters& parameters, const std::vector<float>& query, const std::vector<float>& key,
            const std::vector<float>& value) {
-  const Shape shape = {static_cast<std::uint64_t>(parameters.integer("batch")),
-                       static_cast<std::uint64_t>(parameters.integer("heads")),
-                       static_cast<std::uint64_t>(parameters.integer("tokens")),
-                       static_cast<std::uint64_t>(parameters.integer("dim"))};
+  const Shape shape = shape_of(parameters);
   writer.array("/q", std::span<const float>(query), shape);
   writer.array("/k", std::span<const float>(key), shape);
   writer.array("/v", std::span<const float>(value), shape);
@@ -52,9 +56,8 @@ void write(Writer& writer, const Parameters& parameters, const std::vector<float
 }
 
 void generate(const Parameters& parameters, Writer& writer) {
-  const auto matrices = static_cast<std::size_t>(parameters.integer("batch") * parameters.integer("heads"));
-  const auto tokens = static_cast<std::size_t>(parameters.integer("tokens"));
-  const auto dim = static_cast<std::size_t>(parameters.integer("dim"));
+  const std::size_t matrices = parameters.extent("batch") * parameters.extent("heads");
+  const std::size_t tokens = parameters.extent("tokens"), dim = parameters.extent("dim");
   const std::size_t size = matrices * tokens * dim;
   const std::uint64_t seed = parameters.seed;
   const std::string& generator = parameters.text("generator");
@@ -71,19 +74,36 @@ void generate(const Parameters& parameters, Writer& writer) {
   }
 }
 
-std::map<std::string, std::uint64_t> extents(const Parameters& parameters) {
-  std::map<std::string, std::uint64_t> result;
-  for (const char* axis : {"batch", "heads", "tokens", "dim"}) {
-    const std::int64_t extent = parameters.integer(axis);
-    if (extent < 1) throw DatasetError(fmt::format("attention_inputs: {} is {}; it must be at least 1", axis, extent));
-    result[axis] = static_cast<std::uint64_t>(extent);
-  }
+Extents extents(const Parameters& parameters) {
+  Extents result;
+  for (const char* axis : {"batch", "heads", "tokens", "dim"}) result[axis] = parameters.extent(axis);
   return result;
+}
+
+/// One array of a dump, checked against the parameters' shape.
+std::vector<float> dumped(const std::filesystem::path& source, const std::string& name, const Shape& expected) {
+  const auto refuse = [&](const std::filesystem::path& file, const Shape& found) {
+    throw DatasetError(fmt::format("{}: '{}' is {}; batch, heads, tokens, dim of the parameters are {}", file.string(), name,
+                                   to_string(found), to_string(expected)));
+  };
+  if (std::filesystem::is_directory(source)) {
+    const NpyArray array = read_npy(source / (name + ".npy"));
+    if (array.shape != expected) refuse(array.file, array.shape);
+    return array.as_f32();
+  }
+  const ForeignHdf5 file(source);
+  if (file.shape("/" + name) != expected) refuse(source, file.shape("/" + name));
+  return file.f32("/" + name);
+}
+
+void import(const std::filesystem::path& source, const Parameters& parameters, Writer& writer) {
+  const Shape shape = shape_of(parameters);
+  write(writer, parameters, dumped(source, "q", shape), dumped(source, "k", shape), dumped(source, "v", shape));
 }
 
 ArraySchema array(const char* path, const char* description) {
   return {.path = path, .type = ElementType::f32, .axes = {"batch", "heads", "tokens", "dim"}, .units = "1",
-          .description = description, .logical_dtype = {}, .minimum = {}, .maximum = {}};
+          .description = description};
 }
 
 }  // namespace
@@ -101,8 +121,9 @@ const Definition attention_inputs_definition = {
     .arrays = {array("/q", "queries"), array("/k", "keys"), array("/v", "values")},
     .extents = extents,
     .generate = generate,
-    .import = {},
-    .import_help = {},
+    .import = import,
+    .import_help = "dumps of one layer's q, k and v, each [batch, heads, tokens, dim] (BERT-large on SQuAD: [b, 16, 384, 64]): an "
+                   "HDF5 file with /q, /k, /v, or a folder with q.npy, k.npy, v.npy; float32, queries not yet scaled",
     .examples = {attention_inputs(1, 2, 64, 64, "gauss", 1), attention_inputs(1, 2, 128, 64, "gauss", 1),
                  attention_inputs(1, 2, 128, 64, "clustered", 1)},
 };
