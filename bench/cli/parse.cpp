@@ -18,7 +18,7 @@ namespace remeasure::bench::cli {
 namespace {
 
 const std::vector<std::string> kReportFormats = {"terminal", "md", "html", "csv", "json", "junit", "benchmark"};
-const std::vector<std::string> kCheckFormats = {"terminal", "md", "json", "junit"};
+const std::vector<std::string> kCheckFormats = {"terminal", "json"};
 
 std::string path_of(const CLI::App* app) {
   std::string path = app->get_name();
@@ -120,7 +120,7 @@ struct Parser {
         ->type_name("REGEX");
     command->add_option("--variant", run.variants,
                         "Only this variant, where needed with its place: kernel@gpu (repeatable)")
-        ->type_name("NAME")->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+        ->type_name("NAME")->allow_extra_args(false);
     command->add_option("--min-time", run.min_time, "Measure every variant at least this long")
         ->type_name("SECONDS")->check(positive_number);
     command->add_option("--seed", run.seed, "Seed of the generated data")->type_name("N")->check(whole_number)->capture_default_str();
@@ -149,7 +149,7 @@ struct Parser {
 
   void add_parameters(CLI::App* command) {
     command->add_option("--set", data.settings, "A parameter of the dataset (repeatable)")
-        ->type_name("KEY=VALUE")->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+        ->type_name("KEY=VALUE")->allow_extra_args(false);
     command->add_option("--seed", data.seed, "Seed of the generator")->type_name("N")->check(whole_number);
   }
 
@@ -194,11 +194,11 @@ struct Parser {
   void add_check() {
     auto* command = add("check", "Compare results with a reference: what regressed, by how much",
                         "  remeasure check\n  remeasure check results --against results-before\n"
-                        "  remeasure check results --format junit");
+                        "  remeasure check results --format json");
     command->add_option("DIR", check.folder, "Folder of the results")->type_name("")->capture_default_str();
     command->add_option("--against", check.against, "A folder of results, or: recorded, the committed reference")
         ->type_name("DIR")->capture_default_str();
-    command->add_option("--format", check.format, "terminal, md, json or junit")
+    command->add_option("--format", check.format, "terminal or json")
         ->check(one_of("format", kCheckFormats))->type_name("FORMAT")->capture_default_str();
   }
 

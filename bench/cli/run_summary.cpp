@@ -17,8 +17,8 @@ namespace {
 
 using reports::Tone;
 
-Tone tone_of(const runner::Outcome& outcome, const runner::Tally& tally) {
-  if (tally.incorrect + tally.failed + tally.failed_checks > 0) return Tone::bad;
+Tone tone_of(const runner::Outcome& outcome, const runner::Tally& tally, bool broken) {
+  if (broken || tally.incorrect + tally.failed + tally.failed_checks > 0) return Tone::bad;
   if (outcome.state == reports::RunState::complete) return Tone::good;
   return outcome.state == reports::RunState::interrupted ? Tone::fair : Tone::bad;
 }
@@ -30,11 +30,13 @@ std::string experiments_table(const runner::RunReport& report, std::size_t width
   for (const auto& outcome : report.outcomes) {
     if (!outcome.ran) continue;
     const auto tally = runner::tally_of(outcome.record);
-    std::int64_t finished = 0;
-    for (const auto& result : outcome.record.cases) finished += result.error.empty() || runner::is_left_out(result) ? 1 : 0;
-    table.add({{outcome.id}, {reports::to_string(outcome.state), tone_of(outcome, tally)},
+    std::int64_t finished = 0, broken = 0;
+    for (const auto& result : outcome.record.cases) {
+      ++(result.error.empty() || runner::is_left_out(result) ? finished : broken);
+    }
+    table.add({{outcome.id}, {reports::to_string(outcome.state), tone_of(outcome, tally, broken > 0)},
                {fmt::format("{}/{}", finished, std::max<std::int64_t>(outcome.cases_total, finished))},
-               {runner::format_tally(tally)}, {runner::format_duration(outcome.seconds)}});
+               {runner::format_tally(tally) + (broken == 0 ? "" : fmt::format(", {} case{} failed", broken, broken == 1 ? "" : "s"))}, {runner::format_duration(outcome.seconds)}});
   }
   return table.text(width, 0, colour);
 }

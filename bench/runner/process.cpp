@@ -100,7 +100,7 @@ std::string describe(const Ending& ending) {
 }
 
 Process::Process(const ProcessSpec& spec) : log_limit_(spec.log_limit), memory_kills_before_(memory_kills()) {
-  log_ = ::open(spec.log.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  log_ = ::open(spec.log.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | (spec.append ? O_APPEND : O_TRUNC), 0666);
   if (log_ < 0) throw std::system_error(errno, std::generic_category(), spec.log.string());
   if (!spec.log_header.empty()) {
     const std::string header = spec.log_header + "\n";

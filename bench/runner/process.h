@@ -24,6 +24,7 @@ struct ProcessSpec {
   std::vector<std::string> command;   ///< name and arguments
   std::filesystem::path log;          ///< gets stdout and stderr
   std::string log_header;             ///< first line of the log
+  bool append = false;                ///< to an existing log
   std::size_t log_limit = 8u << 20;   ///< bytes; what comes after is counted and dropped
 };
 

@@ -56,7 +56,7 @@ std::string encode(const Assignment& assignment) {
       {"experiment", assignment.experiment}, {"run_id", assignment.run_id},       {"parent", assignment.parent},
       {"size", to_string(settings.size)},    {"seed", settings.seed},             {"variants", settings.variants},
       {"filter", settings.filter},           {"timeout", settings.timeout},       {"out", settings.out.string()},
-      {"data", settings.data.string()},      {"resume", settings.resume},
+      {"data", settings.data.string()},      {"resume", settings.resume},        {"crashed", assignment.crashed},
   };
   if (settings.min_time) json["min_time"] = *settings.min_time;
   // A path may hold bytes that aren't UTF-8; better a wrong character in one than no run at all.
@@ -71,6 +71,7 @@ Assignment decode_assignment(const std::string& text) {
     json.at("experiment").get_to(assignment.experiment);
     json.at("run_id").get_to(assignment.run_id);
     json.at("parent").get_to(assignment.parent);
+    json.at("crashed").get_to(assignment.crashed);
     settings.size = json.at("size").get<std::string>() == to_string(Size::paper) ? Size::paper : Size::smoke;
     json.at("seed").get_to(settings.seed);
     json.at("variants").get_to(settings.variants);

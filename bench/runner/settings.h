@@ -43,6 +43,7 @@ struct Assignment {
   std::string experiment;
   std::string run_id;
   int parent = 0;                              ///< process id
+  std::vector<std::string> crashed = {};       ///< cases that ended an earlier worker of this run: their rows stay
   Settings settings;
 };
 std::string encode(const Assignment& assignment);

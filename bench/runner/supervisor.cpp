@@ -72,24 +72,43 @@ class Supervisor {
   }
 
   Outcome run() {
-    supervise();
+    for (;;) {
+      supervise();
+      if (!outcome_.refused.empty()) break;
+      settle();
+      // What crashed gets its row, and a new worker goes on with the next case. A time limit is the experiment's, so
+      // nothing is left of it after a hang.
+      const bool go_on = outcome_.state == reports::RunState::crashed && !running_.empty() &&
+                         stop_ == Stop::none && Clock::now() < limit();
+      if (!go_on) break;
+      view_.line(fmt::format("{} case {}/{} {}: CRASHED: {}", prefix(), state_.case_index, state_.cases, running_,
+                             describe(ending_)));
+      assignment_.crashed.push_back(running_);
+      assignment_.settings.resume = true;
+      assignment_.settings.timeout = std::chrono::duration<double>(limit() - Clock::now()).count();
+      running_.clear();
+      began_ = finished_ = false;
+      reader_ = {};
+    }
     outcome_.seconds = seconds_since(start_);
-    if (outcome_.refused.empty()) settle();
     return std::move(outcome_);
   }
 
  private:
+  Clock::time_point limit() const {
+    return start_ + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(settings_.timeout));
+  }
+
   void supervise() {
     ProcessSpec spec;
     spec.program = context_.worker.executable;
     spec.command = context_.worker.leading_arguments;
     spec.command.push_back(encode(assignment_));
     spec.log = log_path(settings_, outcome_.id);
+    spec.append = !assignment_.crashed.empty();
     spec.log_header = fmt::format("# {}, started {}", canonical_command(outcome_.id, settings_), utc_now());
     Process process(spec);
     pid_ = process.pid();
-    const auto limit = start_ + std::chrono::duration_cast<Clock::duration>(
-                                    std::chrono::duration<double>(settings_.timeout));
     Clock::time_point kill_at = Clock::time_point::max();
     std::string bytes;
     for (bool alive = true; alive;) {
@@ -99,7 +118,7 @@ class Supervisor {
       show();
       if (!alive) break;
       const int interrupts = context_.interrupts();
-      if (stop_ == Stop::none && (interrupts > 0 || Clock::now() >= limit)) {
+      if (stop_ == Stop::none && (interrupts > 0 || Clock::now() >= limit())) {
         stop_ = interrupts > 0 ? Stop::interrupted : Stop::timed_out;
         kill_at = Clock::now() + kGrace;
         process.terminate();
@@ -114,8 +133,9 @@ class Supervisor {
       case MessageKind::begin:
         began_ = true;
         outcome_.cases_total = message.total;
-        outcome_.cases_reused = message.index;
         state_.cases = message.total;
+        if (!assignment_.crashed.empty()) break;
+        outcome_.cases_reused = message.index;
         if (message.index > 0) {
           view_.line(fmt::format("{} {} of {} cases are finished already", prefix(), message.index, message.total));
         }
@@ -172,20 +192,15 @@ class Supervisor {
     std::filesystem::remove(path.parent_path() / fmt::format(".{}.{}.partial", path.filename().string(), pid_), ignored);
     if (began_ && outcome_.cases_total == 0 && ending_.clean()) return;  // nothing matches the filter
     outcome_.ran = true;
-    bool ours = false;
-    try {
-      if (std::filesystem::exists(path)) {
-        outcome_.record = reports::read_record(path);
-        ours = outcome_.record.run_id == assignment_.run_id;
-      }
-    } catch (const reports::RecordError&) {
-      // Somebody else's file, about to be replaced.
-    }
-    if (!ours) outcome_.record = blank_record(registered_, assignment_);
+    read_own_record(path);
     reports::Record& record = outcome_.record;
     const bool clean = ending_.clean() && finished_;
-    if (!clean) {
-      describe_ending(record);
+    if (!clean) describe_ending(record);
+    if (clean && !crashes_.empty() && record.state == reports::RunState::complete) {
+      record.state = reports::RunState::crashed;  // another worker did the rest, but this isn't a complete run
+      record.error = crashes_;
+    }
+    if (!clean || !crashes_.empty()) {
       record.elapsed_seconds = std::max(record.elapsed_seconds, seconds_since(start_));
       record.claims = judge_all(*registered_.experiment, record.cases, settings_.size);
       reports::write_record(record, path);
@@ -194,31 +209,45 @@ class Supervisor {
     outcome_.error = record.error;
   }
 
-  void describe_ending(reports::Record& record) const {
+  void read_own_record(const std::filesystem::path& path) {
+    try {
+      if (std::filesystem::exists(path)) {
+        outcome_.record = reports::read_record(path);
+        if (outcome_.record.run_id == assignment_.run_id) return;
+      }
+    } catch (const reports::RecordError&) {
+      // Somebody else's file, about to be replaced.
+    }
+    outcome_.record = blank_record(registered_, assignment_);
+  }
+
+  void describe_ending(reports::Record& record) {
     const std::string where = running_.empty() ? std::string(began_ ? "between two cases" : "before the first case")
                                                : fmt::format("in case {}", running_);
     const std::string phase = running_.empty() || state_.phase.empty() ? "" : fmt::format(", {}", state_.phase);
     std::string what;
-    if (stop_ == Stop::interrupted) {
-      record.state = reports::RunState::interrupted;
-      record.error = fmt::format("interrupted {}{}", where, phase);
-      return;
+    switch (stop_) {
+      case Stop::interrupted:
+        record.state = reports::RunState::interrupted;
+        record.error = fmt::format("interrupted {}{}", where, phase);
+        return;  // the case is to be done again: no row
+      case Stop::timed_out:
+        record.state = reports::RunState::timed_out;
+        what = fmt::format("no end within the time limit of {:g} s", settings_.timeout);
+        break;
+      case Stop::none:
+        record.state = reports::RunState::crashed;
+        what = describe(ending_);
+        if (ending_.clean()) what += " without finishing";
     }
-    if (stop_ == Stop::timed_out) {
-      record.state = reports::RunState::timed_out;
-      what = fmt::format("no end within the time limit of {:g} s", settings_.timeout);
-    } else {
-      record.state = reports::RunState::crashed;
-      what = describe(ending_);
-      if (ending_.clean()) what += " without finishing";
-    }
-    record.error = fmt::format("{}{}: {}", where, phase, what);
+    crashes_ += fmt::format("{}{}{}: {}", crashes_.empty() ? "" : "; ", where, phase, what);
+    record.error = crashes_;
     if (running_.empty()) return;
     reports::CaseResult row;
     row.name = running_;
     row.parameters = parameters_of(running_);
     row.seed = settings_.seed;
-    row.error = phase.empty() ? what : fmt::format("{}: {}", state_.phase, what);
+    row.error = state_.phase.empty() ? what : fmt::format("{}: {}", state_.phase, what);
     std::erase_if(record.cases, [&](const auto& result) { return result.name == running_; });
     record.cases.push_back(std::move(row));
   }
@@ -235,7 +264,7 @@ class Supervisor {
   Ending ending_;
   Stop stop_ = Stop::none;
   bool began_ = false, finished_ = false;
-  std::string running_;
+  std::string running_, crashes_;
   std::int64_t done_ = 0;
   pid_t pid_ = -1;
 };

@@ -103,7 +103,7 @@ class Worker {
     const auto reused = static_cast<std::int64_t>(record_.cases.size());
     const auto total = reused + static_cast<std::int64_t>(selected.size());
     channel_.send({.kind = MessageKind::begin, .index = reused, .total = total, .name = {}, .detail = {}});
-    if (total == 0) return finish();  // an earlier record stays as it is
+    if (total == 0) return finish();  // nothing matches the filter: an earlier record stays as it is
 
     open_ceilings();
     save();
@@ -112,8 +112,7 @@ class Worker {
       const auto index = reused + static_cast<std::int64_t>(i) + 1;
       if (Clock::now() >= deadline()) {
         record_.state = reports::RunState::timed_out;
-        record_.error = fmt::format("the time limit of {:g} s was reached before case {} ({} of {})", settings_.timeout,
-                                    name, index, total);
+        record_.error = fmt::format("the time limit was reached before case {} ({} of {})", name, index, total);
         break;
       }
       reporter_.at(index, total, name);
@@ -134,10 +133,13 @@ class Worker {
                                          .git_commit = record_.build.git_commit,
                                          .git_dirty = record_.build.git_dirty,
                                          .system_id = record_.system.id});
-    for (const auto& text : {decision.why_not, decision.warning}) {
-      if (!text.empty()) channel_.send({.kind = MessageKind::note, .name = {}, .detail = text});
-    }
     finished_ = decision.finished;
+    finished_.insert(assignment_.crashed.begin(), assignment_.crashed.end());
+    if (assignment_.crashed.empty()) {
+      for (const auto& text : {decision.why_not, decision.warning}) {
+        if (!text.empty()) channel_.send({.kind = MessageKind::note, .name = {}, .detail = text});
+      }
+    }
     if (!earlier) return;
     for (const auto& result : earlier->cases) {
       if (!finished_.contains(result.name)) continue;
@@ -172,6 +174,9 @@ class Worker {
     options.ceilings = ceilings_ ? &*ceilings_ : nullptr;
     options.progress = &reporter_;
     record_.cases.push_back(run_case(registered_, definition, options));
+    if (record_.cases.back().error == "std::bad_alloc") {
+      record_.cases.back().error = "out of memory: an allocation was refused (std::bad_alloc)";
+    }
     try {
       save();
     } catch (const reports::RecordError& error) {
