@@ -35,8 +35,8 @@ class FullAttentionCublas {
   /// scores: [batch, heads, tokens, tokens]
   void scores(DeviceSpan<Cuda, const Element> query, DeviceSpan<Cuda, const Element> key,
               DeviceSpan<Cuda, Element> scores);
-  /// In place.
-  void softmax(DeviceSpan<Cuda, Element> scores);
+  /// `weights` may be `scores`.
+  void softmax(DeviceSpan<Cuda, const Element> scores, DeviceSpan<Cuda, Element> weights);
   void product(DeviceSpan<Cuda, const Element> weights, DeviceSpan<Cuda, const Element> value,
                DeviceSpan<Cuda, Element> out);
 

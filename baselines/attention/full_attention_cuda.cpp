@@ -67,8 +67,10 @@ void FullAttentionCublas<Element>::scores(DeviceSpan<Cuda, const Element> query,
 }
 
 template <class Element>
-void FullAttentionCublas<Element>::softmax(DeviceSpan<Cuda, Element> scores) {
-  kernels::row_softmax<Cuda, Element>(state_->stream, state_->shape.rows(), state_->shape.tokens, scores, scores);
+void FullAttentionCublas<Element>::softmax(DeviceSpan<Cuda, const Element> scores,
+                                           DeviceSpan<Cuda, Element> weights) {
+  kernels::row_softmax<Cuda, Element>(state_->stream, state_->shape.rows(), state_->shape.tokens, scores,
+                                      weights);
 }
 
 template <class Element>

@@ -189,7 +189,9 @@ SampledAttention sampled_attention(const AttentionProblem& problem, const NmPatt
   const AttentionShape& shape = problem.shape;
   const auto dim = static_cast<std::size_t>(shape.dim);
   const auto tokens = static_cast<std::size_t>(shape.tokens);
-  SampledAttention result{std::vector<double>(rows.size() * dim), std::vector<double>(rows.size() * dim)};
+  const std::size_t kept = pattern == nullptr ? tokens : tokens / 2;
+  SampledAttention result{std::vector<double>(rows.size() * dim), std::vector<double>(rows.size() * dim),
+                          std::vector<double>(rows.size() * kept), std::vector<double>(rows.size() * kept)};
   for_each_row_block(1, static_cast<int>(rows.size()), threads, [&](int, int begin, int count) {
     SparseRow<double> row;
     std::vector<std::uint8_t> nibbles(tokens / 4);
@@ -205,7 +207,10 @@ SampledAttention sampled_attention(const AttentionProblem& problem, const NmPatt
         row.keys.resize(tokens);
         std::iota(row.keys.begin(), row.keys.end(), 0);
       }
+      const auto place = static_cast<std::ptrdiff_t>(static_cast<std::size_t>(i) * kept);
+      std::copy(row.weights.begin(), row.weights.end(), result.scores.begin() + place);
       row.softmax();
+      std::copy(row.weights.begin(), row.weights.end(), result.weights.begin() + place);
       const Matrix<double> value = head_of(problem.value, shape, matrix).cast<double>();
       const Matrix<double> magnitude = value.cwiseAbs();
       row.multiply(value.data(), shape.dim, result.values.data() + static_cast<std::size_t>(i) * dim);

@@ -49,10 +49,13 @@ template <class Scalar>
 void nm_sparse_reference_given(const AttentionProblem& problem, std::span<const std::uint8_t> nibbles,
                                std::span<Scalar> out, int threads = 0);
 
-/// Some rows of the result with, per element, the sum of |weight * value|: the scale of its rounding errors.
-/// Rows count over all matrices. `pattern` is null for full attention.
+/// Some rows of the result and of the two stages before it. Rows count over all matrices. `pattern` is null for
+/// full attention, whose `kept` is tokens instead of tokens / 2.
 struct SampledAttention {
-  std::vector<double> values, scales;     // [rows, dim]
+  std::vector<double> values;     ///< [rows, dim]
+  std::vector<double> scales;     ///< [rows, dim]: sum of |weight * value|, the scale of an element's rounding errors
+  std::vector<double> scores;     ///< [rows, kept]: scores that stay
+  std::vector<double> weights;    ///< [rows, kept]: their softmax
 };
 SampledAttention sampled_attention(const AttentionProblem& problem, const NmPattern* pattern,
                                    std::span<const std::size_t> rows, int threads = 0);
