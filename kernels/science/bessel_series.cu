@@ -14,6 +14,7 @@
 
 #include <stdexcept>
 
+#include "kernels/device/cuda_bessel.h"
 #include "kernels/device/kernel.h"
 
 namespace remeasure::kernels {
@@ -42,6 +43,13 @@ __global__ void __launch_bounds__(128)
   out[i] = log(sum);
 }
 
+template <int kOrder>
+__global__ void __launch_bounds__(128)
+    bessel_order_0_1_kernel(int n, const double* __restrict__ x, double* __restrict__ out) {
+  const int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
+  if (i < n) out[i] = log(kOrder == 0 ? cyl_bessel_i0(x[i]) : cyl_bessel_i1(x[i]));
+}
+
 }  // namespace
 
 template <class Target>
@@ -55,6 +63,20 @@ void bessel_series(Stream<Target>& stream, DeviceSpan<Target, const double> v, D
          static_cast<int>(v.size()), v.data(), x.data(), out.data());
 }
 
+template <class Target>
+void bessel_order_0_1(Stream<Target>& stream, int order, DeviceSpan<Target, const double> x,
+                      DeviceSpan<Target, double> out) {
+  if ((order != 0 && order != 1) || x.size() != out.size() || x.size() >= (std::size_t{1} << 31)) {
+    throw std::invalid_argument("bessel_order_0_1: order must be 0 or 1, and x and out of one size, below 2^31");
+  }
+  if (x.empty()) return;
+  launch({.name = "bessel_order_0_1", .grid = blocks_for(x.size(), 128), .block = 128}, stream,
+         order == 0 ? bessel_order_0_1_kernel<0> : bessel_order_0_1_kernel<1>, static_cast<int>(x.size()), x.data(),
+         out.data());
+}
+
+template void bessel_order_0_1(Stream<CompiledTarget>&, int, DeviceSpan<CompiledTarget, const double>,
+                               DeviceSpan<CompiledTarget, double>);
 template void bessel_series(Stream<CompiledTarget>&, DeviceSpan<CompiledTarget, const double>,
                             DeviceSpan<CompiledTarget, const double>, DeviceSpan<CompiledTarget, double>);
 

@@ -13,4 +13,10 @@ template <class Target>
 void bessel_series(Stream<Target>& stream, DeviceSpan<Target, const double> v, DeviceSpan<Target, const double> x,
                    DeviceSpan<Target, double> out);
 
+/// out = ln(I_0(x)) or ln(I_1(x)) from CUDA's cyl_bessel_i0 and cyl_bessel_i1: all that the vendor's library has. x, out: [n]
+/// +inf for x above 713. Throws std::invalid_argument for another order.
+template <class Target>
+void bessel_order_0_1(Stream<Target>& stream, int order, DeviceSpan<Target, const double> x,
+                      DeviceSpan<Target, double> out);
+
 }  // namespace remeasure::kernels

@@ -65,3 +65,22 @@ TEST_CASE("bessel_series covers sizes around a block", "[simt]") {
     for (const double value : out) REQUIRE(std::abs(value - log_iv_oracle(1.5, 4.0)) < 1e-14);
   }
 }
+
+TEST_CASE("bessel_order_0_1 has both orders and overflows where a double does", "[simt]") {
+  Device<Simt> device;
+  Stream<Simt> stream(device);
+  const std::vector<double> host = {0.25, 3.0, 40.0, 700.0, 720.0};
+  DeviceBuffer<Simt, double> x(device, host.size()), out(device, host.size());
+  stream.upload(std::span<const double>(host), x.span());
+  for (const int order : {0, 1}) {
+    bessel_order_0_1<Simt>(stream, order, x, out);
+    std::vector<double> result(host.size());
+    stream.download(std::as_const(out).span(), std::span<double>(result));
+    for (std::size_t i = 0; i < 4; ++i) {
+      INFO("order " << order << ", x = " << host[i]);
+      CHECK(std::abs(result[i] - log_iv_oracle(order, host[i])) <= 2e-15 * (1 + host[i]));
+    }
+    CHECK(result[4] == std::numeric_limits<double>::infinity());
+  }
+  REQUIRE_THROWS_AS(bessel_order_0_1<Simt>(stream, 2, x, out), std::invalid_argument);
+}
