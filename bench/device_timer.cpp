@@ -54,18 +54,19 @@ bool deadline_passed(const SamplingControl& control) {
   return control.deadline && std::chrono::steady_clock::now() >= *control.deadline;
 }
 
-/// Asks the stop rule where a round ends; rounds are as long as those on a CPU.
-void review(Course& course, const SamplingControl& control) {
+/// Asks the stop rule where a round ends; rounds are as long as those on a CPU. True if one ended.
+bool review(Course& course, const SamplingControl& control) {
   const StopRule& rule = course.subject->rule;
   course.state.deadline_passed = deadline_passed(control);
   const bool round_ends = course.state.samples >= course.next_review;
   if (round_ends) course.state.widths.push_back(relative_width(course.sampling.samples));
-  if (!round_ends && !course.state.deadline_passed && course.state.wall_seconds < rule.max_wall_seconds) return;
+  if (!round_ends && !course.state.deadline_passed && course.state.wall_seconds < rule.max_wall_seconds) return false;
   const StopDecision decision = decide(rule, course.state);
   course.done = decision.stop;
   course.sampling.stop_reason = decision.reason;
   const double each = course.state.wall_seconds / static_cast<double>(course.state.samples);
   course.next_review = course.state.samples + next_round(rule, course.state, each);
+  return true;
 }
 
 }  // namespace
@@ -88,14 +89,14 @@ std::vector<Sampling> sample_on_device(TimedDevice& device, const std::vector<De
   const auto going = [](const Course& course) { return !course.done; };
   while (std::any_of(courses.begin(), courses.end(), going)) {
     if (control.stop_requested && control.stop_requested()) throw Interrupted("interrupted while sampling");
-    for (Course& course : courses) {
+    for (std::size_t i = 0; i < courses.size(); ++i) {
+      Course& course = courses[i];
       if (course.done) continue;
       guarded(course, [&] {
         take_sample(device, course, course.calls++ % course.subject->sets);
-        review(course, control);
+        if (review(course, control) && control.on_round) control.on_round(i, course.sampling);
       });
     }
-    for (std::size_t i = 0; control.on_round && i < courses.size(); ++i) control.on_round(i, courses[i].sampling);
   }
   std::vector<Sampling> results;
   for (Course& course : courses) {

@@ -158,10 +158,17 @@ void uncount(void* memory) {
 bool HostMemoryMeter::available() { return true; }
 
 HostMemoryMeter::HostMemoryMeter() {
-  const std::lock_guard guard(lock);
-  if (is_metering()) throw std::logic_error("HostMemoryMeter: another meter is alive");
-  allocations.clear();
-  metering = true;
+  bool taken = false;
+  {
+    const std::lock_guard guard(lock);
+    taken = is_metering();
+    if (!taken) {
+      allocations.clear();
+      metering = true;
+    }
+  }
+  // Thrown without the lock: the exception's text is allocated, and counted.
+  if (taken) throw std::logic_error("HostMemoryMeter: another meter is alive");
 }
 
 HostMemoryMeter::~HostMemoryMeter() {

@@ -169,10 +169,13 @@ std::vector<Sampling> sample_on_host(const std::vector<HostSubject>& subjects, c
   }
   if (control.stop_requested && control.stop_requested()) throw Interrupted("interrupted while sampling");
 
+  bool any = false;
   for (Course& course : courses) {
-    if (course.sampling.failure.empty()) course.enlist(1, true);
+    if (!course.sampling.failure.empty()) continue;
+    course.enlist(1, true);
+    any = true;
   }
-  const auto closing = run_registered();
+  const auto closing = any ? run_registered() : std::map<std::string, std::vector<double>>();
   std::vector<Sampling> results;
   for (Course& course : courses) {
     course.take(closing);
