@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// CUDA's atomic functions, with CUDA's names. Under nvcc they are the toolkit's. On the host they are the compiler's __atomic
-// builtins: real atomics, since blocks run on several CPU threads, and the checking build sees them as atomics.
+// CUDA's atomic functions, with CUDA's names. Under nvcc they are the toolkit's. On the host they are the
+// compiler's __atomic builtins: real atomics, since blocks run on several CPU threads, and the checking build
+// sees them as atomics.
 #pragma once
 
 #ifndef __CUDACC__
@@ -14,7 +15,7 @@ namespace remeasure::simt_atomics {
 
 template <class T>
 concept Word = std::is_same_v<T, int> || std::is_same_v<T, unsigned> || std::is_same_v<T, long long> ||
-               std::is_same_v<T, unsigned long long> || std::is_same_v<T, unsigned long>;
+    std::is_same_v<T, unsigned long long> || std::is_same_v<T, unsigned long>;
 template <class T>
 concept Number = Word<T> || std::is_same_v<T, float> || std::is_same_v<T, double>;
 
@@ -29,8 +30,8 @@ template <class T, class Change>
 T update(T* address, Change change) {
   auto* bits = reinterpret_cast<BitsOf<T>*>(address);
   BitsOf<T> old = __atomic_load_n(bits, kOrder);
-  while (!__atomic_compare_exchange_n(bits, &old, std::bit_cast<BitsOf<T>>(change(std::bit_cast<T>(old))), false, kOrder,
-                                      kOrder)) {
+  while (!__atomic_compare_exchange_n(bits, &old, std::bit_cast<BitsOf<T>>(change(std::bit_cast<T>(old))),
+                                      false, kOrder, kOrder)) {
   }
   return std::bit_cast<T>(old);
 }
@@ -87,8 +88,8 @@ inline unsigned atomicInc(unsigned* address, unsigned limit) {
 }
 /// Counts down, and from 0 (or from above `limit`) back to `limit`.
 inline unsigned atomicDec(unsigned* address, unsigned limit) {
-  return remeasure::simt_atomics::update(address,
-                                         [=](unsigned old) { return old == 0 || old > limit ? limit : old - 1u; });
+  return remeasure::simt_atomics::update(
+      address, [=](unsigned old) { return old == 0 || old > limit ? limit : old - 1u; });
 }
 
 #endif

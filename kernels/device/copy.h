@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ldmatrix and cp.async (PTX ISA, "ldmatrix", "cp.async"; sm_80). On Simt ldmatrix is a rendezvous of the warp, and cp.async
-// moves its bytes when its wait allows it or at once, as the engine is told: a forgotten wait fails in one of the two.
+// ldmatrix and cp.async (PTX ISA, "ldmatrix", "cp.async"; sm_80). On Simt ldmatrix is a rendezvous of the
+// warp, and cp.async moves its bytes when its wait allows it or at once, as the engine is told: a forgotten
+// wait fails in one of the two.
 #pragma once
 
 #include <cstddef>
@@ -18,7 +19,8 @@ namespace remeasure {
 #ifndef __CUDACC__
 namespace emulation {
 /// ldmatrix of `matrices` (1, 2 or 4) matrices into as many registers; see copy_simt.cpp.
-void load_matrices(std::uint32_t* registers, int matrices, bool transposed, const void* row, const simt::Site& where);
+void load_matrices(std::uint32_t* registers, int matrices, bool transposed, const void* row,
+                   const simt::Site& where);
 }  // namespace emulation
 #endif
 
@@ -28,17 +30,22 @@ RM_DEVICE inline unsigned int shared_address(const void* pointer) {
 }
 #endif
 
-/// One 8x8 matrix of 16-bit elements from shared memory. `row`: in lanes 0-7 the address of that row, 16-byte aligned.
+/// One 8x8 matrix of 16-bit elements from shared memory. `row`: in lanes 0-7 the address of that row, 16-byte
+/// aligned.
 template <bool Transposed = false>
 RM_DEVICE inline void ldmatrix(std::uint32_t (&registers)[1], const void* row,
                                [[maybe_unused]] KernelSite site = KernelSite::here()) {
 #ifdef __CUDACC__
   if constexpr (Transposed) {
     asm volatile("ldmatrix.sync.aligned.m8n8.x1.trans.shared.b16 {%0}, [%1];"
-                 : "=r"(registers[0]) : "r"(shared_address(row)) : "memory");
+                 : "=r"(registers[0])
+                 : "r"(shared_address(row))
+                 : "memory");
   } else {
     asm volatile("ldmatrix.sync.aligned.m8n8.x1.shared.b16 {%0}, [%1];"
-                 : "=r"(registers[0]) : "r"(shared_address(row)) : "memory");
+                 : "=r"(registers[0])
+                 : "r"(shared_address(row))
+                 : "memory");
   }
 #else
   emulation::load_matrices(registers, 1, Transposed, row, site);
@@ -52,18 +59,23 @@ RM_DEVICE inline void ldmatrix(std::uint32_t (&registers)[2], const void* row,
 #ifdef __CUDACC__
   if constexpr (Transposed) {
     asm volatile("ldmatrix.sync.aligned.m8n8.x2.trans.shared.b16 {%0,%1}, [%2];"
-                 : "=r"(registers[0]), "=r"(registers[1]) : "r"(shared_address(row)) : "memory");
+                 : "=r"(registers[0]), "=r"(registers[1])
+                 : "r"(shared_address(row))
+                 : "memory");
   } else {
     asm volatile("ldmatrix.sync.aligned.m8n8.x2.shared.b16 {%0,%1}, [%2];"
-                 : "=r"(registers[0]), "=r"(registers[1]) : "r"(shared_address(row)) : "memory");
+                 : "=r"(registers[0]), "=r"(registers[1])
+                 : "r"(shared_address(row))
+                 : "memory");
   }
 #else
   emulation::load_matrices(registers, 2, Transposed, row, site);
 #endif
 }
 
-/// Four matrices; their row addresses come from lanes 0-7, 8-15, 16-23 and 24-31. With the four 8x8 quarters of a 16x16
-/// tile of A in the order upper left, lower left, upper right, lower right, this is the A fragment of m16n8k16.
+/// Four matrices; their row addresses come from lanes 0-7, 8-15, 16-23 and 24-31. With the four 8x8 quarters
+/// of a 16x16 tile of A in the order upper left, lower left, upper right, lower right, this is the A fragment
+/// of m16n8k16.
 template <bool Transposed = false>
 RM_DEVICE inline void ldmatrix(std::uint32_t (&registers)[4], const void* row,
                                [[maybe_unused]] KernelSite site = KernelSite::here()) {
@@ -71,22 +83,25 @@ RM_DEVICE inline void ldmatrix(std::uint32_t (&registers)[4], const void* row,
   if constexpr (Transposed) {
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
                  : "=r"(registers[0]), "=r"(registers[1]), "=r"(registers[2]), "=r"(registers[3])
-                 : "r"(shared_address(row)) : "memory");
+                 : "r"(shared_address(row))
+                 : "memory");
   } else {
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
                  : "=r"(registers[0]), "=r"(registers[1]), "=r"(registers[2]), "=r"(registers[3])
-                 : "r"(shared_address(row)) : "memory");
+                 : "r"(shared_address(row))
+                 : "memory");
   }
 #else
   emulation::load_matrices(registers, 4, Transposed, row, site);
 #endif
 }
 
-/// Where a cp.async of 16 bytes may be cached: only in L2 (`.cg`), or in L1 too (`.ca`; the only form for 4 and 8 bytes).
+/// Where a cp.async of 16 bytes may be cached: only in L2 (`.cg`), or in L1 too (`.ca`; the only form for 4
+/// and 8 bytes).
 enum class CopyCache { l2_only, all };
 
-/// cp.async: `Bytes` (4, 8 or 16) from global to shared memory, both aligned to them. Of them `source_bytes` are read and
-/// the rest is filled with zeros; with 0 the source isn't touched (the tail of a row, say).
+/// cp.async: `Bytes` (4, 8 or 16) from global to shared memory, both aligned to them. Of them `source_bytes`
+/// are read and the rest is filled with zeros; with 0 the source isn't touched (the tail of a row, say).
 template <int Bytes, CopyCache Cache = (Bytes == 16 ? CopyCache::l2_only : CopyCache::all)>
 RM_DEVICE inline void copy_async(void* to_shared, const void* from_global, int source_bytes = Bytes,
                                  [[maybe_unused]] KernelSite site = KernelSite::here()) {
@@ -94,15 +109,17 @@ RM_DEVICE inline void copy_async(void* to_shared, const void* from_global, int s
   static_assert(Cache == CopyCache::all || Bytes == 16, "cp.async.cg copies 16 bytes");
 #ifdef __CUDACC__
   if constexpr (Cache == CopyCache::l2_only) {
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;"
-                 :: "r"(shared_address(to_shared)), "l"(__cvta_generic_to_global(from_global)), "r"(source_bytes) : "memory");
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(to_shared)),
+                 "l"(__cvta_generic_to_global(from_global)), "r"(source_bytes)
+                 : "memory");
   } else {
-    asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;"
-                 :: "r"(shared_address(to_shared)), "l"(__cvta_generic_to_global(from_global)), "n"(Bytes), "r"(source_bytes)
+    asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(shared_address(to_shared)),
+                 "l"(__cvta_generic_to_global(from_global)), "n"(Bytes), "r"(source_bytes)
                  : "memory");
   }
 #else
-  simt::async_copy(to_shared, from_global, static_cast<std::size_t>(Bytes), static_cast<std::size_t>(source_bytes), site);
+  simt::async_copy(to_shared, from_global, static_cast<std::size_t>(Bytes),
+                   static_cast<std::size_t>(source_bytes), site);
 #endif
 }
 
@@ -115,8 +132,8 @@ RM_DEVICE inline void copy_async_commit() {
 #endif
 }
 
-/// cp.async.wait_group: until at most the `Pending` latest groups of this thread are under way. Other threads' copies need
-/// a barrier after it.
+/// cp.async.wait_group: until at most the `Pending` latest groups of this thread are under way. Other
+/// threads' copies need a barrier after it.
 template <int Pending>
 RM_DEVICE inline void copy_async_wait() {
   static_assert(Pending >= 0);

@@ -36,16 +36,18 @@ TEST_CASE("ldmatrix hands out rows, and columns when transposed, for 1, 2 and 4 
       const Words result = run_ldmatrix(bench, matrices, transposed);
       for (int lane = 0; lane < 32; ++lane) {
         for (int matrix = 0; matrix < matrices; ++matrix) {
-          // PTX ISA, ldmatrix: thread 4*r + p receives elements 2p and 2p+1 of row r; row r of matrix m has the address
-          // that thread 8*m + r brought.
+          // PTX ISA, ldmatrix: thread 4*r + p receives elements 2p and 2p+1 of row r; row r of matrix m has
+          // the address that thread 8*m + r brought.
           std::uint32_t expected = 0;
           for (int e = 0; e < 2; ++e) {
             const int r = transposed ? lane % 4 * 2 + e : lane / 4;
             const int column = transposed ? lane / 4 : lane % 4 * 2 + e;
             const int tile_row = (8 * matrix + r) * 5 % 32;
-            expected |= static_cast<std::uint32_t>(tile[static_cast<std::size_t>(tile_row * 8 + column)]) << (16 * e);
+            expected |= static_cast<std::uint32_t>(tile[static_cast<std::size_t>(tile_row * 8 + column)])
+                        << (16 * e);
           }
-          INFO("matrices " << matrices << " transposed " << transposed << " lane " << lane << " matrix " << matrix);
+          INFO("matrices " << matrices << " transposed " << transposed << " lane " << lane << " matrix "
+                           << matrix);
           CHECK(result[static_cast<std::size_t>(lane * matrices + matrix)] == expected);
         }
       }
@@ -130,12 +132,14 @@ std::vector<float> run_pipeline(Bench& bench, Wait wait) {
 std::vector<float> expected_sums() {
   std::vector<float> sums(32, 0.0f);
   for (int step = 0; step < kSteps; ++step) {
-    for (int lane = 0; lane < 32; ++lane) sums[static_cast<std::size_t>(lane)] += static_cast<float>(32 * step + lane);
+    for (int lane = 0; lane < 32; ++lane)
+      sums[static_cast<std::size_t>(lane)] += static_cast<float>(32 * step + lane);
   }
   return sums;
 }
 
-TEST_CASE("a double-buffered cp.async pipeline gives the same sums whether copies are late or early", "[simt]") {
+TEST_CASE("a double-buffered cp.async pipeline gives the same sums whether copies are late or early",
+          "[simt]") {
   for (const simt::CopyTiming when : kTimings) {
     TestBench<Simt> bench(timing(when));
     CHECK(run_pipeline(bench, Wait::right) == expected_sums());
@@ -145,7 +149,8 @@ TEST_CASE("a double-buffered cp.async pipeline gives the same sums whether copie
 TEST_CASE("a forgotten wait, or one that leaves a group too many, fails when copies are late", "[simt]") {
   for (const Wait wait : {Wait::none, Wait::one_too_many}) {
     TestBench<Simt> bench(timing(simt::CopyTiming::late));
-    // The checking build reports it; the fast build, which sees no accesses, reads what the buffer held before.
+    // The checking build reports it; the fast build, which sees no accesses, reads what the buffer held
+    // before.
     std::vector<float> sums;
     try {
       sums = run_pipeline(bench, wait);

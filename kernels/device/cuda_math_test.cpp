@@ -32,7 +32,9 @@ Words integer_results(Bench& bench) {
   return bench.download(out);
 }
 
-bool bit(std::uint64_t word, int i) { return (word >> i & 1u) != 0; }
+bool bit(std::uint64_t word, int i) {
+  return (word >> i & 1u) != 0;
+}
 
 std::uint32_t count_bits(std::uint64_t word) {
   std::uint32_t count = 0;
@@ -41,7 +43,8 @@ std::uint32_t count_bits(std::uint64_t word) {
 }
 std::uint32_t leading_zeros(std::uint64_t word, int width) {
   std::uint32_t count = 0;
-  while (count < static_cast<std::uint32_t>(width) && !bit(word, width - 1 - static_cast<int>(count))) ++count;
+  while (count < static_cast<std::uint32_t>(width) && !bit(word, width - 1 - static_cast<int>(count)))
+    ++count;
   return count;
 }
 std::uint32_t first_set(std::uint64_t word) {
@@ -77,19 +80,29 @@ TEST_CASE("integer intrinsics equal their definitions", "[simt]") {
       permuted |= byte << (8 * b);
     }
     // Schoolbook product of the 64-bit words for __umul64hi.
-    const std::uint64_t middle = (static_cast<std::uint64_t>(y) * y >> 32) + static_cast<std::uint64_t>(x) * y;
+    const std::uint64_t middle =
+        (static_cast<std::uint64_t>(y) * y >> 32) + static_cast<std::uint64_t>(x) * y;
     const std::uint64_t carry = (middle & 0xffffffffu) + static_cast<std::uint64_t>(x) * y;
     const std::uint64_t high = static_cast<std::uint64_t>(x) * x + (middle >> 32) + (carry >> 32);
-    const Words expected = {count_bits(x), count_bits(wide), leading_zeros(x, 32), leading_zeros(wide, 64), first_set(x),
-                            first_set(wide), static_cast<std::uint32_t>(reversed(x, 32)),
-                            static_cast<std::uint32_t>(reversed(wide, 64) >> 32), permuted, funnel(x, y, y % 32, true),
-                            funnel(x, y, y % 32, false), funnel(x, y, std::min(y & 63u, 32u), true),
-                            funnel(x, y, std::min(y & 63u, 32u), false),
-                            static_cast<std::uint32_t>(static_cast<std::uint64_t>(static_cast<std::int64_t>(sx) * sy) >> 32),
-                            static_cast<std::uint32_t>(static_cast<std::uint64_t>(x) * y >> 32),
-                            static_cast<std::uint32_t>(high >> 32),
-                            (x < y ? x : y) ^ static_cast<std::uint32_t>(sx < sy ? sx : sy),
-                            (x < y ? y : x) ^ static_cast<std::uint32_t>(sx < sy ? sy : sx)};
+    const Words expected = {
+        count_bits(x),
+        count_bits(wide),
+        leading_zeros(x, 32),
+        leading_zeros(wide, 64),
+        first_set(x),
+        first_set(wide),
+        static_cast<std::uint32_t>(reversed(x, 32)),
+        static_cast<std::uint32_t>(reversed(wide, 64) >> 32),
+        permuted,
+        funnel(x, y, y % 32, true),
+        funnel(x, y, y % 32, false),
+        funnel(x, y, std::min(y & 63u, 32u), true),
+        funnel(x, y, std::min(y & 63u, 32u), false),
+        static_cast<std::uint32_t>(static_cast<std::uint64_t>(static_cast<std::int64_t>(sx) * sy) >> 32),
+        static_cast<std::uint32_t>(static_cast<std::uint64_t>(x) * y >> 32),
+        static_cast<std::uint32_t>(high >> 32),
+        (x < y ? x : y) ^ static_cast<std::uint32_t>(sx < sy ? sx : sy),
+        (x < y ? y : x) ^ static_cast<std::uint32_t>(sx < sy ? sy : sx)};
     INFO("x " << x << " y " << y);
     const auto first = result.begin() + static_cast<std::ptrdiff_t>(i) * kernels::kIntegerResults;
     CHECK(Words(first, first + kernels::kIntegerResults) == expected);
@@ -112,10 +125,26 @@ std::vector<double> math_results(Bench& bench) {
 
 std::vector<double> expected_math(double x) {
   const double pi = std::acos(-1.0);
-  return {std::exp(x),  std::log(x),     std::exp2(x),      1 / std::sqrt(x), 1 / std::sqrt(x), 1 / x,
-          x * x + 1,    std::lgamma(x),  std::pow(x, 1.5),  std::log2(x),     std::sin(x),      std::cos(x),
-          1 / x,        std::sin(pi * x), std::cos(pi * x), std::clamp(x, 0.5, 1.5), std::clamp(x, 0.0, 1.0),
-          std::abs(x - 1), x, 1};
+  return {std::exp(x),
+          std::log(x),
+          std::exp2(x),
+          1 / std::sqrt(x),
+          1 / std::sqrt(x),
+          1 / x,
+          x * x + 1,
+          std::lgamma(x),
+          std::pow(x, 1.5),
+          std::log2(x),
+          std::sin(x),
+          std::cos(x),
+          1 / x,
+          std::sin(pi * x),
+          std::cos(pi * x),
+          std::clamp(x, 0.5, 1.5),
+          std::clamp(x, 0.0, 1.0),
+          std::abs(x - 1),
+          x,
+          1};
 }
 
 /// Largest |result - exact| / max(|exact|, floor): near their zeros, functions are held to an absolute error.
@@ -138,16 +167,13 @@ TEST_CASE("mathematical functions are right to float's precision", "[simt]") {
   CHECK(largest_math_error(math_results(bench), 1e-2) < 1e-5);
 }
 
-TEST_CASE("a GPU's integer intrinsics give the bits of Simt, its functions agree to the fast intrinsics' error", "[gpu]") {
+TEST_CASE(
+    "a GPU's integer intrinsics give the bits of Simt, its functions agree to the fast intrinsics' error",
+    "[gpu]") {
   if (Device<Cuda>::count() == 0) SKIP_TEST(Device<Cuda>::why_not());
   CHECK(testing::same_on_gpu([](auto& bench) { return integer_results(bench); }));
-  if constexpr (kBuiltWithCuda) {
-    [](auto target) {
-      testing::TestBench<decltype(target)> gpu;
-      // CUDA Programming Guide: __sinf is good to 2^-21.41 absolute in [-pi, pi] only; arguments here reach 16.
-      CHECK(largest_math_error(math_results(gpu), 1e-1) < 1e-4);
-    }(Cuda{});
-  }
+  // CUDA Programming Guide: __sinf is good to 2^-21.41 absolute in [-pi, pi] only; arguments here reach 16.
+  testing::on_gpu([](auto& gpu) { CHECK(largest_math_error(math_results(gpu), 1e-1) < 1e-4); });
 }
 
 }  // namespace

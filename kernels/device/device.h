@@ -16,10 +16,10 @@ namespace remeasure {
 
 /// What a Device is. Fields that a target doesn't have are zero or empty.
 struct DeviceProperties {
-  std::string name;                     ///< "NVIDIA H200"; on Simt the CPU's model name
-  std::string driver;                   ///< driver version; engine build ("fast", "checked") on Simt
-  int compute_capability = 0;           ///< 90 for sm_90; on Simt the capability it imitates (90)
-  int multiprocessors = 0;              ///< worker threads on Simt
+  std::string name;            ///< "NVIDIA H200"; on Simt the CPU's model name
+  std::string driver;          ///< driver version; engine build ("fast", "checked") on Simt
+  int compute_capability = 0;  ///< 90 for sm_90; on Simt the capability it imitates (90)
+  int multiprocessors = 0;     ///< worker threads on Simt
   std::size_t memory_bytes = 0;
   std::size_t l2_bytes = 0;
   std::size_t shared_bytes_per_block = 0;  ///< with opt-in
@@ -35,8 +35,8 @@ struct DeviceError : std::runtime_error {
 template <>
 class Device<Cuda> {
  public:
-  static int count();                          ///< 0 without a driver or a device; never throws
-  static std::string why_not();                ///< why count() is 0 ("no NVIDIA driver", ...), else empty
+  static int count();            ///< 0 without a driver or a device; never throws
+  static std::string why_not();  ///< why count() is 0 ("no NVIDIA driver", ...), else empty
   explicit Device(int ordinal = 0);
   ~Device();
   Device(const Device&) = delete;
@@ -98,11 +98,13 @@ class Stream {
 
   template <class T>
   void upload(std::span<const T> host, DeviceSpan<Target, T> device) {
-    copy_bytes(device.data(), host.data(), check_sizes(host.size_bytes(), device.size_bytes()), Copy::to_device);
+    copy_bytes(device.data(), host.data(), check_sizes(host.size_bytes(), device.size_bytes()),
+               Copy::to_device);
   }
   template <class T>
   void download(DeviceSpan<Target, const T> device, std::span<T> host) {
-    copy_bytes(host.data(), device.data(), check_sizes(device.size_bytes(), host.size_bytes()), Copy::to_host);
+    copy_bytes(host.data(), device.data(), check_sizes(device.size_bytes(), host.size_bytes()),
+               Copy::to_host);
   }
   template <class T>
   void copy(DeviceSpan<Target, const T> from, DeviceSpan<Target, T> to) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Device<Cuda>, Stream<Cuda>, Event<Cuda> on the CUDA runtime. Host C++: compiled by the host compiler, only where the
-// toolkit is. Whether there is a driver and a device is found out at run time.
+// Device<Cuda>, Stream<Cuda>, Event<Cuda> on the CUDA runtime. Host C++: compiled by the host compiler, only
+// where the toolkit is. Whether there is a driver and a device is found out at run time.
 #include <cuda_runtime_api.h>
 
 #include <algorithm>
@@ -16,8 +16,8 @@ namespace {
 void check(cudaError_t status, const char* call, const char* file, int line) {
   if (status == cudaSuccess) return;
   (void)cudaGetLastError();  // an error that isn't sticky must not be found again by the next launch
-  throw DeviceError(std::string(call) + ": " + cudaGetErrorName(status) + ": " + cudaGetErrorString(status) + " (" + file +
-                    ":" + std::to_string(line) + ")");
+  throw DeviceError(std::string(call) + ": " + cudaGetErrorName(status) + ": " + cudaGetErrorString(status) +
+                    " (" + file + ":" + std::to_string(line) + ")");
 }
 #define RM_CUDA_CHECK(call) check(call, #call, __FILE__, __LINE__)
 
@@ -43,8 +43,8 @@ Presence find_devices() noexcept {
   if (driver == 0) {
     presence.why_not = "no NVIDIA driver";
   } else if (status == cudaErrorInsufficientDriver) {
-    presence.why_not = "the NVIDIA driver is too old: it knows CUDA " + version_text(driver) + ", built with " +
-                       version_text(runtime);
+    presence.why_not = "the NVIDIA driver is too old: it knows CUDA " + version_text(driver) +
+                       ", built with " + version_text(runtime);
   } else if (status == cudaSuccess || status == cudaErrorNoDevice) {
     presence.why_not = "no CUDA device";
   } else {
@@ -58,7 +58,8 @@ const Presence& presence() {
   return found;
 }
 
-/// Device calls act on the thread's current device; this sets it for a scope, so that two devices can be open at once.
+/// Device calls act on the thread's current device; this sets it for a scope, so that two devices can be open
+/// at once.
 class Current {
  public:
   explicit Current(int ordinal) {
@@ -81,13 +82,18 @@ struct Device<Cuda>::State {
   MemoryLedger ledger;
 };
 
-int Device<Cuda>::count() { return presence().count; }
-std::string Device<Cuda>::why_not() { return presence().why_not; }
+int Device<Cuda>::count() {
+  return presence().count;
+}
+std::string Device<Cuda>::why_not() {
+  return presence().why_not;
+}
 
 Device<Cuda>::Device(int ordinal) : state_(std::make_unique<State>()) {
   if (count() == 0) throw DeviceError("no CUDA device to open: " + why_not());
   if (ordinal < 0 || ordinal >= count()) {
-    throw std::invalid_argument("CUDA device " + std::to_string(ordinal) + " doesn't exist: this machine has devices 0 to " +
+    throw std::invalid_argument("CUDA device " + std::to_string(ordinal) +
+                                " doesn't exist: this machine has devices 0 to " +
                                 std::to_string(count() - 1));
   }
   state_->ordinal = ordinal;
@@ -107,8 +113,12 @@ Device<Cuda>::Device(int ordinal) : state_(std::make_unique<State>()) {
 
 Device<Cuda>::~Device() = default;
 
-const DeviceProperties& Device<Cuda>::properties() const { return state_->properties; }
-MemoryLedger& Device<Cuda>::ledger() { return state_->ledger; }
+const DeviceProperties& Device<Cuda>::properties() const {
+  return state_->properties;
+}
+MemoryLedger& Device<Cuda>::ledger() {
+  return state_->ledger;
+}
 
 void* Device<Cuda>::allocate(std::size_t bytes, MemoryUse use, std::string_view name) {
   if (bytes == 0) return nullptr;
@@ -120,10 +130,11 @@ void* Device<Cuda>::allocate(std::size_t bytes, MemoryUse use, std::string_view 
     std::size_t free_bytes = 0;
     std::size_t total_bytes = 0;
     RM_CUDA_CHECK(cudaMemGetInfo(&free_bytes, &total_bytes));
-    throw OutOfDeviceMemory("no room on " + state_->properties.name + " for " + std::to_string(bytes) + " bytes" +
-                            (name.empty() ? "" : " of " + std::string(name)) + ": this program holds " +
-                            std::to_string(state_->ledger.current()) + " bytes, " + std::to_string(free_bytes) + " of " +
-                            std::to_string(total_bytes) + " bytes are free; use a smaller size or free the device");
+    throw OutOfDeviceMemory("no room on " + state_->properties.name + " for " + std::to_string(bytes) +
+                            " bytes" + (name.empty() ? "" : " of " + std::string(name)) +
+                            ": this program holds " + std::to_string(state_->ledger.current()) + " bytes, " +
+                            std::to_string(free_bytes) + " of " + std::to_string(total_bytes) +
+                            " bytes are free; use a smaller size or free the device");
   }
   RM_CUDA_CHECK(status);
   state_->ledger.allocated(use, bytes);
@@ -161,8 +172,8 @@ void Stream<Cuda>::synchronize() {
 template <>
 std::size_t Stream<Cuda>::check_sizes(std::size_t from, std::size_t to) {
   if (from == to) return from;
-  throw std::invalid_argument("copy of " + std::to_string(from) + " bytes to a place of " + std::to_string(to) +
-                              " bytes: the sizes must be equal");
+  throw std::invalid_argument("copy of " + std::to_string(from) + " bytes to a place of " +
+                              std::to_string(to) + " bytes: the sizes must be equal");
 }
 
 template <>
@@ -195,7 +206,8 @@ Event<Cuda>::~Event() {
 
 template <>
 void Event<Cuda>::record(Stream<Cuda>& stream) {
-  RM_CUDA_CHECK(cudaEventRecord(static_cast<cudaEvent_t>(native_), static_cast<cudaStream_t>(stream.native())));
+  RM_CUDA_CHECK(
+      cudaEventRecord(static_cast<cudaEvent_t>(native_), static_cast<cudaStream_t>(stream.native())));
 }
 
 template <>

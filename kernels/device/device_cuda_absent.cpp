@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Device<Cuda> of a program that was built without the CUDA toolkit: there is none, and it says why. CMake compiles either
-// this file or device_cuda.cpp.
+// Device<Cuda> of a program that was built without the CUDA toolkit: there is none, and it says why. CMake
+// compiles either this file or device_cuda.cpp.
 #include "kernels/device/device.h"
 
 namespace remeasure {
@@ -18,15 +18,29 @@ constexpr const char* kWhyNot = "built without the CUDA toolkit";
 
 struct Device<Cuda>::State {};
 
-int Device<Cuda>::count() { return 0; }
-std::string Device<Cuda>::why_not() { return kWhyNot; }
-Device<Cuda>::Device(int) { refuse(); }
+int Device<Cuda>::count() {
+  return 0;
+}
+std::string Device<Cuda>::why_not() {
+  return kWhyNot;
+}
+Device<Cuda>::Device(int) {
+  refuse();
+}
 Device<Cuda>::~Device() = default;
-const DeviceProperties& Device<Cuda>::properties() const { refuse(); }
-MemoryLedger& Device<Cuda>::ledger() { refuse(); }
-void* Device<Cuda>::allocate(std::size_t, MemoryUse, std::string_view) { refuse(); }
+const DeviceProperties& Device<Cuda>::properties() const {
+  refuse();
+}
+MemoryLedger& Device<Cuda>::ledger() {
+  refuse();
+}
+void* Device<Cuda>::allocate(std::size_t, MemoryUse, std::string_view) {
+  refuse();
+}
 void Device<Cuda>::release(void*, std::size_t, MemoryUse) noexcept {}
-void Device<Cuda>::synchronize() { refuse(); }
+void Device<Cuda>::synchronize() {
+  refuse();
+}
 
 template <>
 Stream<Cuda>::Stream(Device<Cuda>& device) : device_(&device) {

@@ -15,8 +15,8 @@ namespace remeasure {
 
 namespace {
 
-/// On both sides of a buffer; a kernel's access there is an out-of-bounds error in the checked build. A multiple of the
-/// alignment that cudaMalloc gives.
+/// On both sides of a buffer; a kernel's access there is an out-of-bounds error in the checked build. A
+/// multiple of the alignment that cudaMalloc gives.
 constexpr std::size_t kRedZone = 256;
 constexpr std::align_val_t kAlignment{256};
 constexpr int kPoison = 0xCD;
@@ -33,7 +33,8 @@ std::string cpu_name() {
 std::size_t physical_memory() {
   const long pages = sysconf(_SC_PHYS_PAGES);
   const long page_bytes = sysconf(_SC_PAGESIZE);
-  return pages > 0 && page_bytes > 0 ? static_cast<std::size_t>(pages) * static_cast<std::size_t>(page_bytes) : 0;
+  return pages > 0 && page_bytes > 0 ? static_cast<std::size_t>(pages) * static_cast<std::size_t>(page_bytes)
+                                     : 0;
 }
 
 std::size_t last_level_cache() {
@@ -69,9 +70,15 @@ Device<Simt>::Device(const simt::EngineOptions& options) : state_(std::make_uniq
 
 Device<Simt>::~Device() = default;
 
-const DeviceProperties& Device<Simt>::properties() const { return state_->properties; }
-MemoryLedger& Device<Simt>::ledger() { return state_->ledger; }
-simt::Engine& Device<Simt>::engine() { return state_->engine; }
+const DeviceProperties& Device<Simt>::properties() const {
+  return state_->properties;
+}
+MemoryLedger& Device<Simt>::ledger() {
+  return state_->ledger;
+}
+simt::Engine& Device<Simt>::engine() {
+  return state_->engine;
+}
 void Device<Simt>::synchronize() {}
 
 void* Device<Simt>::allocate(std::size_t bytes, MemoryUse use, std::string_view name) {
@@ -109,17 +116,19 @@ void Stream<Simt>::synchronize() {}
 template <>
 std::size_t Stream<Simt>::check_sizes(std::size_t from, std::size_t to) {
   if (from == to) return from;
-  throw std::invalid_argument("copy of " + std::to_string(from) + " bytes to a place of " + std::to_string(to) +
-                              " bytes: the sizes must be equal");
+  throw std::invalid_argument("copy of " + std::to_string(from) + " bytes to a place of " +
+                              std::to_string(to) + " bytes: the sizes must be equal");
 }
 
 template <>
 void Stream<Simt>::copy_bytes(void* to, const void* from, std::size_t bytes, Copy direction) {
   if (bytes == 0) return;
-  // A buffer may be copied back before a kernel has written all of it (padding); only a kernel's read is an error.
+  // A buffer may be copied back before a kernel has written all of it (padding); only a kernel's read is an
+  // error.
   std::memmove(to, from, bytes);
   simt::Engine& engine = device_->engine();
-  const bool known = direction == Copy::to_device || (direction == Copy::on_device && engine.is_initialised(from, bytes));
+  const bool known =
+      direction == Copy::to_device || (direction == Copy::on_device && engine.is_initialised(from, bytes));
   if (known) engine.mark_initialised(to, bytes);
 }
 

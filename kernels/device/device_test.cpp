@@ -82,8 +82,9 @@ TEST_CASE("copies between different sizes and spans beyond the end are refused",
   DeviceBuffer<Simt, int> buffer(device, 4);
   const std::vector<int> five(5);
   CHECK_THROWS_AS(stream.upload(std::span<const int>(five), buffer.span()), std::invalid_argument);
-  CHECK_THROWS_WITH(stream.upload(std::span<const int>(five), buffer.span()),
-                    Catch::Matchers::ContainsSubstring("20 bytes") && Catch::Matchers::ContainsSubstring("16 bytes"));
+  CHECK_THROWS_WITH(
+      stream.upload(std::span<const int>(five), buffer.span()),
+      Catch::Matchers::ContainsSubstring("20 bytes") && Catch::Matchers::ContainsSubstring("16 bytes"));
   CHECK_THROWS_AS(buffer.span().subspan(2, 3), std::out_of_range);
   CHECK_THROWS_AS(buffer.span().subspan(5, 0), std::out_of_range);
 }
@@ -165,7 +166,8 @@ TEST_CASE("a CUDA device copies, fills, counts and measures", "[gpu]") {
   stream.download(std::as_const(b).span(), std::span<int>(back));
   CHECK(back == std::vector<int>{0, 2, 3, 4});
   CHECK(after.seconds_since(before) > 0);
-  CHECK_THROWS_AS((DeviceBuffer<Cuda, char>(device, device.properties().memory_bytes * 2)), OutOfDeviceMemory);
+  CHECK_THROWS_AS((DeviceBuffer<Cuda, char>(device, device.properties().memory_bytes * 2)),
+                  OutOfDeviceMemory);
 }
 
 }  // namespace

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// 16-bit storage types. The same two structs in both compilers, so that a host interface has one mangled name;
-// conversion uses the GPU's instructions in device code and integer arithmetic on the host (tested against
-// Eigen::half and Eigen::bfloat16 for every bit pattern). Arithmetic is done in float: `float(a) * float(b)`.
-// A NaN made by a conversion is the GPU's canonical one (0x7fff, 0x7fffffff) on both, so that bits can be compared.
+// 16-bit storage types. The same two structs in both compilers, so that a host interface has one mangled
+// name; conversion uses the GPU's instructions in device code and integer arithmetic on the host (tested
+// against Eigen::half and Eigen::bfloat16 for every bit pattern). Arithmetic is done in float: `float(a) *
+// float(b)`. A NaN made by a conversion is the GPU's canonical one (0x7fff, 0x7fffffff) on both, so that bits
+// can be compared.
 #pragma once
 
 #include <bit>
@@ -35,15 +36,17 @@ struct bfloat16 {
 
 namespace detail {
 
-/// float to binary16. Finite values: `shifted` is the result before rounding with the dropped bits below it; adding half a
-/// unit in the last place, less one unless the result is odd, and then cutting is rounding to nearest even. The carry of
-/// a rounding up runs into the exponent, and from the largest finite value into infinity, as it should.
+/// float to binary16. Finite values: `shifted` is the result before rounding with the dropped bits below it;
+/// adding half a unit in the last place, less one unless the result is odd, and then cutting is rounding to
+/// nearest even. The carry of a rounding up runs into the exponent, and from the largest finite value into
+/// infinity, as it should.
 inline std::uint16_t half_bits_on_host(float value) {
   const auto word = std::bit_cast<std::uint32_t>(value);
   const std::uint32_t sign = word >> 16 & 0x8000u;
   const std::uint32_t magnitude = word & 0x7fffffffu;
   if (magnitude > 0x7f800000u) return 0x7fff;
-  if (magnitude >= 0x47800000u) return static_cast<std::uint16_t>(sign | 0x7c00u);  // 65536 and above, infinity
+  if (magnitude >= 0x47800000u)
+    return static_cast<std::uint16_t>(sign | 0x7c00u);  // 65536 and above, infinity
   std::uint32_t kept, dropped_bits;
   if (magnitude >= 0x38800000u) {  // normal: 2^-14 and above
     kept = magnitude - (112u << 23);
@@ -76,7 +79,8 @@ inline std::uint16_t bfloat16_bits_on_host(float value) {
 
 }  // namespace detail
 
-// Inline PTX rather than cuda_fp16.h: that header defines a global `half` of its own and doubles the compile time.
+// Inline PTX rather than cuda_fp16.h: that header defines a global `half` of its own and doubles the compile
+// time.
 RM_HOST_DEVICE inline half::half(float value) {
 #ifdef __CUDA_ARCH__
   asm("cvt.rn.f16.f32 %0, %1;" : "=h"(bits) : "f"(value));
@@ -123,7 +127,8 @@ RM_HOST_DEVICE inline bfloat16 bfloat16::from_bits(std::uint16_t bits) {
   return value;
 }
 
-// Two 16-bit values in a 32-bit register, as the tensor-core instructions take them: the first in the low bits.
+// Two 16-bit values in a 32-bit register, as the tensor-core instructions take them: the first in the low
+// bits.
 
 template <class T>
 RM_HOST_DEVICE inline std::uint32_t pack2(T first, T second) {
@@ -138,7 +143,8 @@ RM_HOST_DEVICE inline T unpack2(std::uint32_t pair, int which) {
   return T::from_bits(static_cast<std::uint16_t>(which == 0 ? pair : pair >> 16));
 }
 
-/// Two floats rounded to bfloat16 and packed: one instruction on a GPU, where two conversions and pack2 are four.
+/// Two floats rounded to bfloat16 and packed: one instruction on a GPU, where two conversions and pack2 are
+/// four.
 RM_HOST_DEVICE inline std::uint32_t pack2_bfloat16(float first, float second) {
 #ifdef __CUDA_ARCH__
   std::uint32_t pair;

@@ -5,8 +5,8 @@
 #include <random>
 #include <vector>
 
-#include <Eigen/Core>
 #include <testing/catch.h>
+#include <Eigen/Core>
 
 #include "kernels/device/float16.h"
 #include "kernels/device/testing/conversion_kernels.h"
@@ -47,8 +47,9 @@ void check_all_patterns() {
     const auto pattern = static_cast<std::uint16_t>(bits);
     const float reference = static_cast<float>(Eigen::numext::bit_cast<Eigens>(pattern));
     const float ours = static_cast<float>(Ours::from_bits(pattern));
-    if (std::isnan(reference) ? !std::isnan(ours)
-                              : std::bit_cast<std::uint32_t>(ours) != std::bit_cast<std::uint32_t>(reference)) {
+    if (std::isnan(reference)
+            ? !std::isnan(ours)
+            : std::bit_cast<std::uint32_t>(ours) != std::bit_cast<std::uint32_t>(reference)) {
       ++wrong;
     }
     if (!std::isnan(ours) && Ours(ours).bits != pattern) ++wrong;  // and back again
@@ -64,17 +65,19 @@ void check_rounding() {
   // Every number of the format and every tie between two, with their neighbours.
   for (unsigned bits = 0; bits < 65536; bits += 7) {
     const float value = static_cast<float>(Eigen::numext::bit_cast<Eigens>(static_cast<std::uint16_t>(bits)));
-    const float next = static_cast<float>(Eigen::numext::bit_cast<Eigens>(static_cast<std::uint16_t>(bits + 1)));
+    const float next =
+        static_cast<float>(Eigen::numext::bit_cast<Eigens>(static_cast<std::uint16_t>(bits + 1)));
     around(value, 2, check);
     if (std::isfinite(value) && std::isfinite(next)) around(value / 2 + next / 2, 2, check);
   }
-  for (const float edge : {65504.0f, 65519.996f, 65520.0f, 65536.0f, 3.3895314e38f, 0x1p-14f, 0x1p-24f, 0x1p-25f, 0x1p-26f,
-                           0x1p-126f, 0x1p-149f, 0.0f}) {
+  for (const float edge : {65504.0f, 65519.996f, 65520.0f, 65536.0f, 3.3895314e38f, 0x1p-14f, 0x1p-24f,
+                           0x1p-25f, 0x1p-26f, 0x1p-126f, 0x1p-149f, 0.0f}) {
     around(edge, 4, check);
     around(-edge, 4, check);
   }
   const float infinity = std::numeric_limits<float>::infinity();
-  for (const float special : {infinity, -infinity, std::numeric_limits<float>::quiet_NaN(), -0.0f}) check(special);
+  for (const float special : {infinity, -infinity, std::numeric_limits<float>::quiet_NaN(), -0.0f})
+    check(special);
 }
 
 TEST_CASE("every half pattern converts to the float that Eigen gives, and back", "[cpu]") {
@@ -101,9 +104,11 @@ TEST_CASE("pairs pack the first element into the low bits", "[cpu]") {
 std::vector<float> floats_to_convert() {
   std::vector<float> values;
   std::mt19937 random(2);
-  for (int i = 0; i < 100'000; ++i) values.push_back(std::bit_cast<float>(static_cast<std::uint32_t>(random())));
+  for (int i = 0; i < 100'000; ++i)
+    values.push_back(std::bit_cast<float>(static_cast<std::uint32_t>(random())));
   for (unsigned bits = 0; bits < 65536; ++bits) {
-    around(static_cast<float>(half::from_bits(static_cast<std::uint16_t>(bits))), 1, [&](float v) { values.push_back(v); });
+    around(static_cast<float>(half::from_bits(static_cast<std::uint16_t>(bits))), 1,
+           [&](float v) { values.push_back(v); });
   }
   return values;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The source line that calls a device function, as a default argument: `KernelSite site = KernelSite::here()`. On Simt the
-// errors name it; under nvcc it is an empty struct that costs nothing.
+// The source line that calls a device function, as a default argument: `KernelSite site =
+// KernelSite::here()`. On Simt the errors name it; under nvcc it is an empty struct that costs nothing.
 #pragma once
 
 #include "kernels/device/qualifiers.h"

@@ -2,9 +2,9 @@
 //
 // launch({.name = "nm_sparse_sddmm", .grid = dim3(8, 4), .block = 128}, stream, kernel, arguments...)
 //
-// Arguments are converted to the kernel's parameter types first, as a CUDA launch does. Every launch is checked: a wrong
-// configuration throws an error that names the kernel and its shape (DeviceError on Cuda, simt::EngineError on Simt). Dynamic
-// shared memory above 48 KiB needs an opt-in under CUDA; it is done here.
+// Arguments are converted to the kernel's parameter types first, as a CUDA launch does. Every launch is
+// checked: a wrong configuration throws an error that names the kernel and its shape (DeviceError on Cuda,
+// simt::EngineError on Simt). Dynamic shared memory above 48 KiB needs an opt-in under CUDA; it is done here.
 #pragma once
 
 #include <cstddef>
@@ -34,9 +34,11 @@ struct Launch {
   const char* name = "kernel";
   dim3 grid = 1;
   dim3 block = 1;
-  std::size_t shared_bytes = 0;   ///< dynamic shared memory of a block
-  bool order_dependent = false;   ///< the result's last bits depend on the schedule (float atomics); Simt then allows it
-  /// Threads that returned don't hold up a barrier. Hardware tolerates it; on Simt it is an error unless said here.
+  std::size_t shared_bytes = 0;  ///< dynamic shared memory of a block
+  bool order_dependent =
+      false;  ///< the result's last bits depend on the schedule (float atomics); Simt then allows it
+  /// Threads that returned don't hold up a barrier. Hardware tolerates it; on Simt it is an error unless said
+  /// here.
   bool exited_threads_count_as_arrived = false;
 };
 
@@ -54,11 +56,15 @@ namespace detail {
 
 inline void check_launch(cudaError_t status, const Launch& what) {
   if (status == cudaSuccess) return;
-  (void)cudaGetLastError();  // a launch error isn't sticky: cleared, so that the next launch isn't blamed for it
-  const auto text = [](dim3 d) { return std::to_string(d.x) + "x" + std::to_string(d.y) + "x" + std::to_string(d.z); };
+  (void)cudaGetLastError();  // a launch error isn't sticky: cleared, so that the next launch isn't blamed for
+                             // it
+  const auto text = [](dim3 d) {
+    return std::to_string(d.x) + "x" + std::to_string(d.y) + "x" + std::to_string(d.z);
+  };
   throw DeviceError("launch of kernel " + std::string(what.name) + " (grid " + text(what.grid) + ", block " +
-                    text(what.block) + ", " + std::to_string(what.shared_bytes) + " bytes of dynamic shared memory): " +
-                    cudaGetErrorName(status) + ": " + cudaGetErrorString(status));
+                    text(what.block) + ", " + std::to_string(what.shared_bytes) +
+                    " bytes of dynamic shared memory): " + cudaGetErrorName(status) + ": " +
+                    cudaGetErrorString(status));
 }
 
 }  // namespace detail
@@ -73,7 +79,8 @@ void launch(const Launch& what, Stream<Cuda>& stream, void (*kernel)(Parameters.
                                               static_cast<int>(what.shared_bytes)),
                          what);
   }
-  void* pointers[sizeof...(Parameters) + 1] = {const_cast<void*>(static_cast<const void*>(&arguments))..., nullptr};
+  void* pointers[sizeof...(Parameters) + 1] = {const_cast<void*>(static_cast<const void*>(&arguments))...,
+                                               nullptr};
   detail::check_launch(cudaLaunchKernel(function, what.grid, what.block, pointers, what.shared_bytes,
                                         static_cast<cudaStream_t>(stream.native())),
                        what);
@@ -86,7 +93,9 @@ template <class... Parameters>
 void launch(const Launch& what, Stream<Simt>& stream, void (*kernel)(Parameters...),
             std::type_identity_t<Parameters>... arguments) {
   const std::tuple<Parameters...> copies(arguments...);
-  const auto body = [&copies, kernel] { std::apply(kernel, copies); };  // each thread has its own copy of the parameters
+  const auto body = [&copies, kernel] {
+    std::apply(kernel, copies);
+  };  // each thread has its own copy of the parameters
   stream.device().engine().launch({.name = what.name,
                                    .grid = what.grid,
                                    .block = what.block,

@@ -63,9 +63,13 @@ TEST_CASE("three-dimensional grids and blocks number their threads x first", "[s
   TestBench<Simt> bench;
   const std::vector<std::uint64_t> result = run_indices(bench);
   std::size_t place = 0;
-  for (std::uint64_t bz = 0; bz < 2; ++bz) for (std::uint64_t by = 0; by < 3; ++by) for (std::uint64_t bx = 0; bx < 2; ++bx)
-    for (std::uint64_t z = 0; z < 8; ++z) for (std::uint64_t y = 0; y < 2; ++y) for (std::uint64_t x = 0; x < 4; ++x)
+  for (std::uint64_t block = 0; block < 2 * 3 * 2; ++block) {
+    for (std::uint64_t thread = 0; thread < 4 * 2 * 8; ++thread) {
+      const std::uint64_t bx = block % 2, by = block / 2 % 3, bz = block / 6;
+      const std::uint64_t x = thread % 4, y = thread / 4 % 2, z = thread / 8;
       CHECK(result[place++] == (bx << 50 | by << 40 | bz << 30 | x << 20 | y << 10 | z));
+    }
+  }
 }
 
 template <class Bench>
@@ -161,7 +165,8 @@ TEST_CASE("the checking build finds what a GPU hides", "[simt]") {
   if (!simt::Engine::checked()) SKIP_TEST("the engine's fast build sees no accesses");
   TestBench<Simt> bench;
   auto numbers = bench.output<int>(8, "numbers");
-  CHECK(error_kind([&] { kernels::write_past_the_end(bench.stream(), numbers.span()); }) == simt::ErrorKind::out_of_bounds);
+  CHECK(error_kind([&] { kernels::write_past_the_end(bench.stream(), numbers.span()); }) ==
+        simt::ErrorKind::out_of_bounds);
   auto out = bench.upload(std::vector<float>(32, 0.0f));
   const auto kind_of = [&](Fault fault) {
     return error_kind([&] { kernels::faulty_kernel(bench.stream(), fault, out.span()); });
@@ -198,21 +203,18 @@ TEST_CASE("a GPU gives the results of Simt for launches, shared memory and barri
 
 TEST_CASE("a GPU launch with an impossible shape is a DeviceError that names the kernel", "[gpu]") {
   if (Device<Cuda>::count() == 0) SKIP_TEST(Device<Cuda>::why_not());
-  if constexpr (kBuiltWithCuda) {
-    [](auto target) {
-      TestBench<decltype(target)> bench;
-      for (const auto& [threads, shared] : {std::pair{1025, 0}, std::pair{32, 1024 * 1024}}) {
-        try {
-          kernels::empty_block(bench.stream(), threads, static_cast<std::size_t>(shared));
-          FAIL("no error");
-        } catch (const DeviceError& error) {
-          CHECK(std::string(error.what()).find("empty_block") != std::string::npos);
-        }
+  testing::on_gpu([](auto& bench) {
+    for (const auto& [threads, shared] : {std::pair{1025, 0}, std::pair{32, 1024 * 1024}}) {
+      try {
+        kernels::empty_block(bench.stream(), threads, static_cast<std::size_t>(shared));
+        FAIL("no error");
+      } catch (const DeviceError& error) {
+        CHECK(std::string(error.what()).find("empty_block") != std::string::npos);
       }
-      kernels::empty_block(bench.stream(), 32, 0);  // and the next launch isn't blamed for it
-      bench.stream().synchronize();
-    }(Cuda{});
-  }
+    }
+    kernels::empty_block(bench.stream(), 32, 0);  // and the next launch isn't blamed for it
+    bench.stream().synchronize();
+  });
 }
 
 }  // namespace

@@ -27,11 +27,11 @@ class MemoryLedger {
   void allocated(MemoryUse use, std::size_t bytes);
   void released(MemoryUse use, std::size_t bytes);
 
-  std::size_t current() const;                 ///< bytes now held, all uses
-  std::size_t current(MemoryUse use) const;    ///< bytes now held for one use
-  std::size_t peak() const { return peak_; }   ///< high-water mark of current() since reset_peak()
+  std::size_t current() const;                ///< bytes now held, all uses
+  std::size_t current(MemoryUse use) const;   ///< bytes now held for one use
+  std::size_t peak() const { return peak_; }  ///< high-water mark of current() since reset_peak()
   std::size_t peak(MemoryUse use) const;
-  void reset_peak();                           ///< the mark restarts at what is held now
+  void reset_peak();  ///< the mark restarts at what is held now
 
  private:
   std::array<std::size_t, kMemoryUses> current_{};
@@ -59,8 +59,8 @@ class DeviceSpan {
   constexpr DeviceSpan() = default;
   constexpr DeviceSpan(T* data, std::size_t size) : data_(data), size_(size) {}
   template <class U>
-    requires(std::is_same_v<const U, T>)
-  constexpr DeviceSpan(DeviceSpan<Target, U> other) : data_(other.data()), size_(other.size()) {}
+  requires(std::is_same_v<const U, T>) constexpr DeviceSpan(DeviceSpan<Target, U> other)
+      : data_(other.data()), size_(other.size()) {}
 
   RM_HOST_DEVICE constexpr T* data() const { return data_; }
   RM_HOST_DEVICE constexpr std::size_t size() const { return size_; }

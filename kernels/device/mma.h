@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tensor-core instructions of sm_80 and later, one struct each, in CuTe's style: the name spells the instruction, the layout
-// facts are its base (mma_layout.h), `multiply` is d = a*b + c by a whole warp. A is row-major, B column-major, as in the
+// Tensor-core instructions of sm_80 and later, one struct each, in CuTe's style: the name spells the
+// instruction, the layout facts are its base (mma_layout.h), `multiply` is d = a*b + c by a whole warp. A is
+// row-major, B column-major, as in the
 // `.row.col` forms. d may be c. On Simt the same fragments go through an emulation (mma_simt.cpp).
 //
 //   using Mma = Mma16x8x16F16;
 //   float sum[4] = {};                 // the lane's elements Mma::c(lane, 0..3) of D
-//   Mma::multiply(sum, a, b, sum);     // a: 4 registers, elements Mma::a(lane, 0..7); b: 2 registers, Mma::b(lane, 0..3)
+//   Mma::multiply(sum, a, b, sum);     // a: 4 registers, elements Mma::a(lane, 0..7); b: 2 registers,
+//   Mma::b(lane, 0..3)
 #pragma once
 
 #include <cstdint>
@@ -24,14 +26,15 @@ namespace remeasure {
 
 #ifdef __CUDACC__
 // Operands in PTX's order d, a, b, c; `x` is "f" for float and "r" for integer accumulators.
-#define RM_MMA_PTX(instruction, x)                                                                              \
-  asm volatile(instruction " {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%10,%11,%12,%13};"                         \
-               : "=" x(d[0]), "=" x(d[1]), "=" x(d[2]), "=" x(d[3])                                             \
-               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]), x(c[0]), x(c[1]), x(c[2]), x(c[3]))
-#define RM_MMA_SPARSE_PTX(instruction)                                                                          \
-  asm volatile(instruction " {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9,%10,%11}, {%12,%13,%14,%15}, %16, %17;"       \
-               : "=f"(d[0]), "=f"(d[1]), "=f"(d[2]), "=f"(d[3])                                                 \
-               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]), "r"(b[2]), "r"(b[3]),        \
+#define RM_MMA_PTX(instruction, x)                                                                   \
+  asm volatile(instruction " {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%10,%11,%12,%13};"              \
+               : "=" x(d[0]), "=" x(d[1]), "=" x(d[2]), "=" x(d[3])                                  \
+               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]), x(c[0]), x(c[1]), \
+                 x(c[2]), x(c[3]))
+#define RM_MMA_SPARSE_PTX(instruction)                                                                    \
+  asm volatile(instruction " {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9,%10,%11}, {%12,%13,%14,%15}, %16, %17;" \
+               : "=f"(d[0]), "=f"(d[1]), "=f"(d[2]), "=f"(d[3])                                           \
+               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]), "r"(b[2]), "r"(b[3]),  \
                  "f"(c[0]), "f"(c[1]), "f"(c[2]), "f"(c[3]), "r"(metadata), "n"(Selector))
 #endif
 
@@ -77,8 +80,9 @@ struct Mma16x8x8Tf32 : MmaLayout<8, 1> {
 /// s32 = s8 * s8 + s32, wrapping
 struct Mma16x8x32S8 : MmaLayout<32, 4> {
   using Layout = MmaLayout<32, 4>;
-  RM_DEVICE static void multiply(std::int32_t (&d)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2],
-                                 const std::int32_t (&c)[4], [[maybe_unused]] KernelSite site = KernelSite::here()) {
+  RM_DEVICE static void multiply(std::int32_t (&d)[4], const std::uint32_t (&a)[4],
+                                 const std::uint32_t (&b)[2], const std::int32_t (&c)[4],
+                                 [[maybe_unused]] KernelSite site = KernelSite::here()) {
 #ifdef __CUDACC__
     RM_MMA_PTX("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32", "r");
 #else
@@ -90,8 +94,9 @@ struct Mma16x8x32S8 : MmaLayout<32, 4> {
 /// s32 = s4 * s4 + s32, wrapping. Emulated by integer instructions on sm_90.
 struct Mma16x8x64S4 : MmaLayout<64, 8> {
   using Layout = MmaLayout<64, 8>;
-  RM_DEVICE static void multiply(std::int32_t (&d)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2],
-                                 const std::int32_t (&c)[4], [[maybe_unused]] KernelSite site = KernelSite::here()) {
+  RM_DEVICE static void multiply(std::int32_t (&d)[4], const std::uint32_t (&a)[4],
+                                 const std::uint32_t (&b)[2], const std::int32_t (&c)[4],
+                                 [[maybe_unused]] KernelSite site = KernelSite::here()) {
 #ifdef __CUDACC__
     RM_MMA_PTX("mma.sync.aligned.m16n8k64.row.col.s32.s4.s4.s32", "r");
 #else
@@ -103,8 +108,9 @@ struct Mma16x8x64S4 : MmaLayout<64, 8> {
 /// s32 = popcount(b1 xor b1) + s32
 struct Mma16x8x256Xor : MmaLayout<256, 32> {
   using Layout = MmaLayout<256, 32>;
-  RM_DEVICE static void multiply(std::int32_t (&d)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2],
-                                 const std::int32_t (&c)[4], [[maybe_unused]] KernelSite site = KernelSite::here()) {
+  RM_DEVICE static void multiply(std::int32_t (&d)[4], const std::uint32_t (&a)[4],
+                                 const std::uint32_t (&b)[2], const std::int32_t (&c)[4],
+                                 [[maybe_unused]] KernelSite site = KernelSite::here()) {
 #ifdef __CUDACC__
     RM_MMA_PTX("mma.sync.aligned.m16n8k256.row.col.s32.b1.b1.s32.xor.popc", "r");
 #else
@@ -116,8 +122,9 @@ struct Mma16x8x256Xor : MmaLayout<256, 32> {
 /// s32 = popcount(b1 and b1) + s32
 struct Mma16x8x256And : MmaLayout<256, 32> {
   using Layout = MmaLayout<256, 32>;
-  RM_DEVICE static void multiply(std::int32_t (&d)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2],
-                                 const std::int32_t (&c)[4], [[maybe_unused]] KernelSite site = KernelSite::here()) {
+  RM_DEVICE static void multiply(std::int32_t (&d)[4], const std::uint32_t (&a)[4],
+                                 const std::uint32_t (&b)[2], const std::int32_t (&c)[4],
+                                 [[maybe_unused]] KernelSite site = KernelSite::here()) {
 #ifdef __CUDACC__
     RM_MMA_PTX("mma.sync.aligned.m16n8k256.row.col.s32.b1.b1.s32.and.popc", "r");
 #else
@@ -126,9 +133,10 @@ struct Mma16x8x256And : MmaLayout<256, 32> {
   }
 };
 
-// Sparse A: two of four (f16, bf16) or one of two (tf32) along K, compressed to half; `metadata` says which (MmaMetadata).
-// Selector, an immediate of the instruction, chooses the lanes whose metadata counts: 0 and 1 of each four, or 2 and 3.
-// `ordered_metadata` (PTX ISA 8.5) requires ascending indices; plain mma.sp may be slow from sm_90 on.
+// Sparse A: two of four (f16, bf16) or one of two (tf32) along K, compressed to half; `metadata` says which
+// (MmaMetadata). Selector, an immediate of the instruction, chooses the lanes whose metadata counts: 0 and 1
+// of each four, or 2 and 3. `ordered_metadata` (PTX ISA 8.5) requires ascending indices; plain mma.sp may be
+// slow from sm_90 on.
 
 /// f32 = sparse f16 * f16 + f32
 struct MmaSparse16x8x32F16 : MmaLayout<32, 2, true> {
@@ -186,8 +194,8 @@ struct MmaSparse16x8x16Tf32 : MmaLayout<16, 1, true> {
 #undef RM_MMA_SPARSE_PTX
 #endif
 
-/// The float rounded to tf32's 10 bits of significand, to nearest with ties away from zero (cvt.rna.tf32.f32), as the bits
-/// that a tf32 mma takes.
+/// The float rounded to tf32's 10 bits of significand, to nearest with ties away from zero
+/// (cvt.rna.tf32.f32), as the bits that a tf32 mma takes.
 RM_DEVICE inline std::uint32_t to_tf32(float value) {
 #ifdef __CUDACC__
   std::uint32_t bits;

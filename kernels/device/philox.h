@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011; the reference implementation is
-// Random123): a counter-based generator. Element `index` of stream `seed` is a function of the two alone, so a kernel draws
-// what it needs in any order and on any target, and gets the same integers. The floating-point conversions use one
-// multiplication each and are the same bits too; normals go through log and cos, which differ in the last bits.
+// Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011; the reference
+// implementation is Random123): a counter-based generator. Element `index` of stream `seed` is a function of
+// the two alone, so a kernel draws what it needs in any order and on any target, and gets the same integers.
+// The floating-point conversions use one multiplication each and are the same bits too; normals go through
+// log and cos, which differ in the last bits.
 #pragma once
 
 #include <cmath>
@@ -23,8 +24,10 @@ RM_HOST_DEVICE inline Philox4 philox4x32(Philox4 counter, std::uint32_t key0, st
   for (int round = 0; round < 10; ++round) {
     const std::uint64_t product0 = std::uint64_t{0xD2511F53u} * counter.word[0];
     const std::uint64_t product1 = std::uint64_t{0xCD9E8D57u} * counter.word[2];
-    counter = {{static_cast<std::uint32_t>(product1 >> 32) ^ counter.word[1] ^ key0, static_cast<std::uint32_t>(product1),
-                static_cast<std::uint32_t>(product0 >> 32) ^ counter.word[3] ^ key1, static_cast<std::uint32_t>(product0)}};
+    counter = {{static_cast<std::uint32_t>(product1 >> 32) ^ counter.word[1] ^ key0,
+                static_cast<std::uint32_t>(product1),
+                static_cast<std::uint32_t>(product0 >> 32) ^ counter.word[3] ^ key1,
+                static_cast<std::uint32_t>(product0)}};
     key0 += 0x9E3779B9u;
     key1 += 0xBB67AE85u;
   }
@@ -33,9 +36,10 @@ RM_HOST_DEVICE inline Philox4 philox4x32(Philox4 counter, std::uint32_t key0, st
 
 /// Words 4*index .. 4*index + 3 of the stream of `seed`. `subsequence` makes independent streams of one seed.
 RM_HOST_DEVICE inline Philox4 philox(std::uint64_t seed, std::uint64_t index, std::uint64_t subsequence = 0) {
-  return philox4x32({{static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(index >> 32),
-                      static_cast<std::uint32_t>(subsequence), static_cast<std::uint32_t>(subsequence >> 32)}},
-                    static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32));
+  return philox4x32(
+      {{static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(index >> 32),
+        static_cast<std::uint32_t>(subsequence), static_cast<std::uint32_t>(subsequence >> 32)}},
+      static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32));
 }
 
 /// Uniform in (0, 1), both ends excluded: the upper 23 bits, centred in their interval, which makes it exact.

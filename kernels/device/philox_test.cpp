@@ -43,7 +43,8 @@ TEST_CASE("normals have the moments of the standard normal", "[cpu]") {
     const Philox4 random = philox(5, static_cast<std::uint64_t>(i));
     const NormalPair<double> x = normal_double(random);
     const NormalPair<float> y = normal_float(random.word[0], random.word[1]);
-    for (int power = 1; power <= 4; ++power) sums[power] += std::pow(x.first, power) + std::pow(x.second, power);
+    for (int power = 1; power <= 4; ++power)
+      sums[power] += std::pow(x.first, power) + std::pow(x.second, power);
     float_square += static_cast<double>(y.first) * y.first;
     product += x.first * x.second;
   }

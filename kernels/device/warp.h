@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Warp operations: the toolkit's under nvcc, the same names and rules on the SIMT engine (CUDA C++ Programming Guide,
-// "Warp Vote Functions", "Warp Match Functions", "Warp Reduce Functions", "Warp Shuffle Functions"). Below both: sums and
-// maxima of a warp and of a block.
+// Warp operations: the toolkit's under nvcc, the same names and rules on the SIMT engine (CUDA C++
+// Programming Guide, "Warp Vote Functions", "Warp Match Functions", "Warp Reduce Functions", "Warp Shuffle
+// Functions"). Below both: sums and maxima of a warp and of a block.
 #pragma once
 
 #ifndef __CUDACC__
@@ -42,8 +42,8 @@ RM_DEVICE inline T warp_max(T value) {
 
 namespace detail {
 
-/// Stage two of a block reduction, in shared memory: each thread combines the warps' results in the same order, so all get
-/// the same bits. The barrier at the end lets the scratch be used again at once.
+/// Stage two of a block reduction, in shared memory: each thread combines the warps' results in the same
+/// order, so all get the same bits. The barrier at the end lets the scratch be used again at once.
 template <class T, class Combine>
 RM_DEVICE inline T combine_warps(T of_this_warp, Combine combine) {
   RM_SHARED(T, of_warp, [32]);
@@ -58,7 +58,8 @@ RM_DEVICE inline T combine_warps(T of_this_warp, Combine combine) {
 
 }  // namespace detail
 
-/// Sum over the block, the same bits in every thread. All threads of the block call it; the block is whole warps.
+/// Sum over the block, the same bits in every thread. All threads of the block call it; the block is whole
+/// warps.
 template <class T>
 RM_DEVICE inline T block_sum(T value) {
   return detail::combine_warps(warp_sum(value), [](T a, T b) { return a + b; });

@@ -7,8 +7,9 @@ namespace remeasure::simt_warp {
 
 void fail_unnamed_source(const char* what, int source, const Site& where) {
   char message[160];
-  std::snprintf(message, sizeof message, "%s reads lane %d, which its mask doesn't name; CUDA leaves the value undefined",
-                what, source);
+  std::snprintf(message, sizeof message,
+                "%s reads lane %d, which its mask doesn't name; CUDA leaves the value undefined", what,
+                source);
   simt::fail(simt::ErrorKind::warp_mask, message, where);
 }
 

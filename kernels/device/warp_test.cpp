@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Warp operations on Simt against loops over the 32 lanes that follow the CUDA C++ Programming Guide and the PTX ISA's
-// pseudocode (no table taken from a GPU is available here; with a GPU the last case compares the two).
+// Warp operations on Simt against loops over the 32 lanes that follow the CUDA C++ Programming Guide and the
+// PTX ISA's pseudocode (no table taken from a GPU is available here; with a GPU the last case compares the
+// two).
 #include <algorithm>
 #include <functional>
 #include <numeric>
@@ -20,7 +21,7 @@ using testing::TestBench;
 
 /// The lane whose value `lane` receives: the PTX ISA's pseudocode of shfl.sync in its own terms.
 int ptx_source(Shuffle kind, int lane, int operand, int width) {
-  const int segment_mask = 32 - width;          // c[12:8], as CUDA's headers set it
+  const int segment_mask = 32 - width;             // c[12:8], as CUDA's headers set it
   const int clamp = kind == Shuffle::up ? 0 : 31;  // c[4:0]
   const int b = operand & 31;
   const int max_lane = (lane & segment_mask) | (clamp & ~segment_mask);
@@ -28,10 +29,22 @@ int ptx_source(Shuffle kind, int lane, int operand, int width) {
   int source = 0;
   bool valid = false;
   switch (kind) {
-    case Shuffle::up: source = lane - b; valid = source >= max_lane; break;
-    case Shuffle::down: source = lane + b; valid = source <= max_lane; break;
-    case Shuffle::exclusive_or: source = lane ^ b; valid = source <= max_lane; break;
-    case Shuffle::indexed: source = min_lane | (b & ~segment_mask); valid = source <= max_lane; break;
+    case Shuffle::up:
+      source = lane - b;
+      valid = source >= max_lane;
+      break;
+    case Shuffle::down:
+      source = lane + b;
+      valid = source <= max_lane;
+      break;
+    case Shuffle::exclusive_or:
+      source = lane ^ b;
+      valid = source <= max_lane;
+      break;
+    case Shuffle::indexed:
+      source = min_lane | (b & ~segment_mask);
+      valid = source <= max_lane;
+      break;
   }
   return valid ? source : lane;
 }
@@ -40,10 +53,14 @@ int ptx_source(Shuffle kind, int lane, int operand, int width) {
 int guide_source(Shuffle kind, int lane, int operand, int width) {
   const int segment = lane / width * width;
   switch (kind) {
-    case Shuffle::indexed: return segment + (operand % width + width) % width;
-    case Shuffle::up: return lane - operand < segment ? lane : lane - operand;
-    case Shuffle::down: return lane + operand >= segment + width ? lane : lane + operand;
-    case Shuffle::exclusive_or: return (lane ^ operand) / width > lane / width ? lane : lane ^ operand;
+    case Shuffle::indexed:
+      return segment + (operand % width + width) % width;
+    case Shuffle::up:
+      return lane - operand < segment ? lane : lane - operand;
+    case Shuffle::down:
+      return lane + operand >= segment + width ? lane : lane + operand;
+    case Shuffle::exclusive_or:
+      return (lane ^ operand) / width > lane / width ? lane : lane ^ operand;
   }
   return lane;
 }
@@ -56,7 +73,8 @@ std::vector<T> lane_values() {
   std::vector<T> values(32);
   for (int lane = 0; lane < 32; ++lane) {
     // Big enough to fill both halves of an 8-byte value; exact in float.
-    values[static_cast<std::size_t>(lane)] = static_cast<T>(static_cast<T>(lane + 1) * static_cast<T>(sizeof(T) == 8 ? 1e12 : 1000));
+    values[static_cast<std::size_t>(lane)] =
+        static_cast<T>(static_cast<T>(lane + 1) * static_cast<T>(sizeof(T) == 8 ? 1e12 : 1000));
   }
   return values;
 }
@@ -80,13 +98,15 @@ void check_shuffles() {
         std::vector<int> operands(32, operand);
         for (const bool varied : {false, true}) {
           if (varied) {
-            for (int lane = 0; lane < 32; ++lane) operands[static_cast<std::size_t>(lane)] = (operand * 7 + lane * 5) % 41;
+            for (int lane = 0; lane < 32; ++lane)
+              operands[static_cast<std::size_t>(lane)] = (operand * 7 + lane * 5) % 41;
           }
           const std::vector<T> result = run_shuffle<T>(bench, kind, width, operands);
           const std::vector<T> values = lane_values<T>();
           for (int lane = 0; lane < 32; ++lane) {
             const int own = operands[static_cast<std::size_t>(lane)];
-            INFO("kind " << static_cast<int>(kind) << " width " << width << " lane " << lane << " operand " << own);
+            INFO("kind " << static_cast<int>(kind) << " width " << width << " lane " << lane << " operand "
+                         << own);
             const int source = ptx_source(kind, lane, own, width);
             if (own < 32) CHECK(source == guide_source(kind, lane, own, width));
             CHECK(result[static_cast<std::size_t>(lane)] == values[static_cast<std::size_t>(source)]);
@@ -107,7 +127,8 @@ TEST_CASE("shuffles carry four- and eight-byte integers and floats whole", "[sim
     using T = decltype(zero);
     const std::vector<T> values = lane_values<T>();
     const std::vector<T> result = run_shuffle<T>(bench, Shuffle::down, 8, operands);
-    for (std::size_t lane = 0; lane < 32; ++lane) CHECK(result[lane] == values[lane % 8 + 3 < 8 ? lane + 3 : lane]);
+    for (std::size_t lane = 0; lane < 32; ++lane)
+      CHECK(result[lane] == values[lane % 8 + 3 < 8 ? lane + 3 : lane]);
   };
   expect(0u);
   expect(0ll);
@@ -143,7 +164,8 @@ TEST_CASE("reading a lane that the mask doesn't name is a warp-mask error", "[si
 TEST_CASE("a width that isn't a power of two up to 32 is an error", "[simt]") {
   TestBench<Simt> bench;
   for (const int width : {0, 3, 33, 64, -2}) {
-    CHECK_THROWS_AS(run_shuffle<int>(bench, Shuffle::indexed, width, std::vector<int>(32, 0)), simt::EngineError);
+    CHECK_THROWS_AS(run_shuffle<int>(bench, Shuffle::indexed, width, std::vector<int>(32, 0)),
+                    simt::EngineError);
   }
 }
 
@@ -151,7 +173,10 @@ std::vector<int> vote_values(int pattern) {
   std::vector<int> values(32);
   for (int lane = 0; lane < 32; ++lane) {
     const int mixed = (lane * 2654435 + pattern * 97) % 7 - 3;
-    values[static_cast<std::size_t>(lane)] = pattern == 0 ? 5 : pattern == 1 ? -(lane % 3) : pattern == 2 ? lane << 26 : mixed;
+    values[static_cast<std::size_t>(lane)] = pattern == 0   ? 5
+                                             : pattern == 1 ? -(lane % 3)
+                                             : pattern == 2 ? lane << 26
+                                                            : mixed;
   }
   return values;
 }
@@ -206,7 +231,8 @@ TEST_CASE("votes, matches and reductions equal loops over the lanes of full and 
       for (int lane = 0; lane < 32; ++lane) {
         const bool named = (mask >> lane & 1u) != 0;
         const std::vector<std::uint32_t> expected =
-            named ? expected_votes(mask, values, lane) : std::vector<std::uint32_t>(kernels::kVotes, 0xabababab);
+            named ? expected_votes(mask, values, lane)
+                  : std::vector<std::uint32_t>(kernels::kVotes, 0xabababab);
         INFO("mask " << mask << " pattern " << pattern << " lane " << lane);
         const auto first = result.begin() + kernels::kVotes * lane;
         CHECK(std::vector<std::uint32_t>(first, first + kernels::kVotes) == expected);
@@ -218,7 +244,8 @@ TEST_CASE("votes, matches and reductions equal loops over the lanes of full and 
 template <class T>
 void check_reductions(int threads) {
   std::vector<T> values(static_cast<std::size_t>(threads));
-  for (int i = 0; i < threads; ++i) values[static_cast<std::size_t>(i)] = static_cast<T>((i * 7919) % 512 - 300);
+  for (int i = 0; i < threads; ++i)
+    values[static_cast<std::size_t>(i)] = static_cast<T>((i * 7919) % 512 - 300);
   TestBench<Simt> bench;
   const auto in = bench.upload(values);
   auto out = bench.output<T>(4 * values.size());
@@ -279,7 +306,8 @@ TEST_CASE("a GPU gives the bits of Simt for shuffles and votes", "[gpu]") {
     for (const int width : kWidths) {
       std::vector<int> operands(32);
       for (int lane = 0; lane < 32; ++lane) operands[static_cast<std::size_t>(lane)] = (lane * 5 + 3) % 41;
-      CHECK(testing::same_on_gpu([&](auto& bench) { return run_shuffle<double>(bench, kind, width, operands); }));
+      CHECK(testing::same_on_gpu(
+          [&](auto& bench) { return run_shuffle<double>(bench, kind, width, operands); }));
     }
   }
   for (const std::uint32_t mask : kMasks) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A tile: 32, 16, 8, 4, 2 or 1 neighbouring lanes of a warp that work on one item (a row of a sparse matrix, say). All
-// exchanges stay inside the tile, and tiles of one warp may run apart: each names only its own lanes.
+// A tile: 32, 16, 8, 4, 2 or 1 neighbouring lanes of a warp that work on one item (a row of a sparse matrix,
+// say). All exchanges stay inside the tile, and tiles of one warp may run apart: each names only its own
+// lanes.
 #pragma once
 
 #include "kernels/device/kernel_site.h"
@@ -50,7 +51,8 @@ struct WarpTile {
   /// Sum over the tile, the same bits in each thread.
   template <class T>
   RM_DEVICE static T sum(T value) {
-    for (int distance = Size / 2; distance > 0; distance /= 2) value += __shfl_xor_sync(mask(), value, distance, Size);
+    for (int distance = Size / 2; distance > 0; distance /= 2)
+      value += __shfl_xor_sync(mask(), value, distance, Size);
     return value;
   }
   template <class T>

@@ -39,18 +39,18 @@ __global__ void float_kernel(float* sum, double* double_sum) {
 }
 
 __global__ void return_kernel(std::uint32_t* word, std::uint32_t* old) {
-  old[0] = atomicAdd(word, 3u);             // 5 -> 8
-  old[1] = atomicExch(word, 100u);          // 8 -> 100
-  old[2] = atomicCAS(word, 99u, 1u);        // stays 100
-  old[3] = atomicCAS(word, 100u, 12u);      // -> 12
-  old[4] = atomicInc(word, 12u);            // 12 >= 12 -> 0
-  old[5] = atomicDec(word, 7u);             // 0 -> 7
-  old[6] = atomicSub(word, 2u);             // 7 -> 5
-  old[7] = atomicMin(word, 4u);             // -> 4
-  old[8] = atomicMax(word, 6u);             // -> 6
-  old[9] = atomicAnd(word, 3u);             // -> 2
-  old[10] = atomicOr(word, 8u);             // -> 10
-  old[11] = atomicXor(word, 15u);           // -> 5
+  old[0] = atomicAdd(word, 3u);         // 5 -> 8
+  old[1] = atomicExch(word, 100u);      // 8 -> 100
+  old[2] = atomicCAS(word, 99u, 1u);    // stays 100
+  old[3] = atomicCAS(word, 100u, 12u);  // -> 12
+  old[4] = atomicInc(word, 12u);        // 12 >= 12 -> 0
+  old[5] = atomicDec(word, 7u);         // 0 -> 7
+  old[6] = atomicSub(word, 2u);         // 7 -> 5
+  old[7] = atomicMin(word, 4u);         // -> 4
+  old[8] = atomicMax(word, 6u);         // -> 6
+  old[9] = atomicAnd(word, 3u);         // -> 2
+  old[10] = atomicOr(word, 8u);         // -> 10
+  old[11] = atomicXor(word, 15u);       // -> 5
 }
 
 }  // namespace
@@ -58,8 +58,10 @@ __global__ void return_kernel(std::uint32_t* word, std::uint32_t* old) {
 template <class Target>
 void integer_atomics(Stream<Target>& stream, int blocks, int threads, DeviceSpan<Target, std::uint32_t> words,
                      DeviceSpan<Target, std::uint64_t> wide) {
-  launch({.name = "integer_atomics", .grid = static_cast<unsigned>(blocks), .block = static_cast<unsigned>(threads)}, stream,
-         integer_kernel, words.data(), reinterpret_cast<unsigned long long*>(wide.data()));
+  launch({.name = "integer_atomics",
+          .grid = static_cast<unsigned>(blocks),
+          .block = static_cast<unsigned>(threads)},
+         stream, integer_kernel, words.data(), reinterpret_cast<unsigned long long*>(wide.data()));
 }
 
 template <class Target>

@@ -85,32 +85,35 @@ __global__ void math_kernel(int n, const float* xs, double* out) {
 }  // namespace
 
 template <class Target>
-void convert(Stream<Target>& stream, DeviceSpan<Target, const float> values, DeviceSpan<Target, std::uint32_t> out) {
+void convert(Stream<Target>& stream, DeviceSpan<Target, const float> values,
+             DeviceSpan<Target, std::uint32_t> out) {
   const int n = static_cast<int>(values.size());
-  launch({.name = "convert", .grid = blocks_for(n, 128), .block = 128}, stream, convert_kernel, n, values.data(),
-         out.data());
+  launch({.name = "convert", .grid = blocks_for(n, 128), .block = 128}, stream, convert_kernel, n,
+         values.data(), out.data());
 }
 
 template <class Target>
-void philox_words(Stream<Target>& stream, std::uint64_t seed, std::uint64_t first, DeviceSpan<Target, std::uint32_t> out) {
+void philox_words(Stream<Target>& stream, std::uint64_t seed, std::uint64_t first,
+                  DeviceSpan<Target, std::uint32_t> out) {
   const int n = static_cast<int>(out.size() / 4);
-  launch({.name = "philox_words", .grid = blocks_for(n, 128), .block = 128}, stream, philox_kernel, n, seed, first,
-         out.data());
+  launch({.name = "philox_words", .grid = blocks_for(n, 128), .block = 128}, stream, philox_kernel, n, seed,
+         first, out.data());
 }
 
 template <class Target>
 void integer_intrinsics(Stream<Target>& stream, DeviceSpan<Target, const std::uint32_t> x,
                         DeviceSpan<Target, const std::uint32_t> y, DeviceSpan<Target, std::uint32_t> out) {
   const int n = static_cast<int>(x.size());
-  launch({.name = "integer_intrinsics", .grid = blocks_for(n, 128), .block = 128}, stream, integer_kernel, n, x.data(),
-         y.data(), out.data());
+  launch({.name = "integer_intrinsics", .grid = blocks_for(n, 128), .block = 128}, stream, integer_kernel, n,
+         x.data(), y.data(), out.data());
 }
 
 template <class Target>
-void math_functions(Stream<Target>& stream, DeviceSpan<Target, const float> x, DeviceSpan<Target, double> out) {
+void math_functions(Stream<Target>& stream, DeviceSpan<Target, const float> x,
+                    DeviceSpan<Target, double> out) {
   const int n = static_cast<int>(x.size());
-  launch({.name = "math_functions", .grid = blocks_for(n, 128), .block = 128}, stream, math_kernel, n, x.data(),
-         out.data());
+  launch({.name = "math_functions", .grid = blocks_for(n, 128), .block = 128}, stream, math_kernel, n,
+         x.data(), out.data());
 }
 
 template void convert(Stream<CompiledTarget>&, DeviceSpan<CompiledTarget, const float>,

@@ -13,7 +13,8 @@ void convert(Stream<Target>&, DeviceSpan<Target, const float> values, DeviceSpan
 
 /// out[i] = words of philox(seed, first + i); [n][4]
 template <class Target>
-void philox_words(Stream<Target>&, std::uint64_t seed, std::uint64_t first, DeviceSpan<Target, std::uint32_t> out);
+void philox_words(Stream<Target>&, std::uint64_t seed, std::uint64_t first,
+                  DeviceSpan<Target, std::uint32_t> out);
 
 /// Results of the integer intrinsics for pairs (x, y); [n][kIntegerResults], see the kernel for the order.
 inline constexpr int kIntegerResults = 18;

@@ -11,7 +11,8 @@ namespace {
 
 template <int Matrices, bool Transposed>
 __global__ void ldmatrix_kernel(int misplaced_bytes, const std::uint16_t* tile, std::uint32_t* registers) {
-  RM_SHARED(uint4, rows, [33]);  // 16 bytes each; one more than the tile, so that a moved address stays inside
+  RM_SHARED(uint4,
+            rows, [33]);  // 16 bytes each; one more than the tile, so that a moved address stays inside
   auto* const elements = reinterpret_cast<std::uint16_t*>(rows);
   const int lane = lane_id();
   for (int i = lane; i < 33 * 8; i += 32) elements[i] = i < 32 * 8 ? tile[i] : std::uint16_t{0};
@@ -65,36 +66,52 @@ __global__ void pipeline_kernel(Wait wait, int steps, const float* in, float* ou
 
 template <class Target>
 void load_matrices(Stream<Target>& stream, int matrices, bool transposed, int misplaced_bytes,
-                   DeviceSpan<Target, const std::uint16_t> tile, DeviceSpan<Target, std::uint32_t> registers) {
+                   DeviceSpan<Target, const std::uint16_t> tile,
+                   DeviceSpan<Target, std::uint32_t> registers) {
   const auto run = [&](auto plain, auto transposing) {
-    launch({.name = "load_matrices", .block = 32}, stream, transposed ? transposing : plain, misplaced_bytes, tile.data(),
-           registers.data());
+    launch({.name = "load_matrices", .block = 32}, stream, transposed ? transposing : plain, misplaced_bytes,
+           tile.data(), registers.data());
   };
   switch (matrices) {
-    case 1: run(&ldmatrix_kernel<1, false>, &ldmatrix_kernel<1, true>); break;
-    case 2: run(&ldmatrix_kernel<2, false>, &ldmatrix_kernel<2, true>); break;
-    case 4: run(&ldmatrix_kernel<4, false>, &ldmatrix_kernel<4, true>); break;
-    default: throw std::invalid_argument("load_matrices: 1, 2 or 4 matrices, not " + std::to_string(matrices));
+    case 1:
+      run(&ldmatrix_kernel<1, false>, &ldmatrix_kernel<1, true>);
+      break;
+    case 2:
+      run(&ldmatrix_kernel<2, false>, &ldmatrix_kernel<2, true>);
+      break;
+    case 4:
+      run(&ldmatrix_kernel<4, false>, &ldmatrix_kernel<4, true>);
+      break;
+    default:
+      throw std::invalid_argument("load_matrices: 1, 2 or 4 matrices, not " + std::to_string(matrices));
   }
 }
 
 template <class Target>
 void load_matrices_from_global(Stream<Target>& stream, DeviceSpan<Target, const std::uint16_t> tile,
                                DeviceSpan<Target, std::uint32_t> registers) {
-  launch({.name = "load_matrices_from_global", .block = 32}, stream, ldmatrix_global_kernel, tile.data(), registers.data());
+  launch({.name = "load_matrices_from_global", .block = 32}, stream, ldmatrix_global_kernel, tile.data(),
+         registers.data());
 }
 
 template <class Target>
-void copy_through_shared(Stream<Target>& stream, int bytes, int source_bytes, DeviceSpan<Target, const std::byte> in,
-                         DeviceSpan<Target, std::byte> out) {
+void copy_through_shared(Stream<Target>& stream, int bytes, int source_bytes,
+                         DeviceSpan<Target, const std::byte> in, DeviceSpan<Target, std::byte> out) {
   const auto run = [&](auto kernel) {
     launch({.name = "copy_through_shared", .block = 64}, stream, kernel, source_bytes, in.data(), out.data());
   };
   switch (bytes) {
-    case 4: run(&copy_kernel<4>); break;
-    case 8: run(&copy_kernel<8>); break;
-    case 16: run(&copy_kernel<16>); break;
-    default: throw std::invalid_argument("copy_through_shared: 4, 8 or 16 bytes, not " + std::to_string(bytes));
+    case 4:
+      run(&copy_kernel<4>);
+      break;
+    case 8:
+      run(&copy_kernel<8>);
+      break;
+    case 16:
+      run(&copy_kernel<16>);
+      break;
+    default:
+      throw std::invalid_argument("copy_through_shared: 4, 8 or 16 bytes, not " + std::to_string(bytes));
   }
 }
 
@@ -104,11 +121,14 @@ void pipelined_sum(Stream<Target>& stream, Wait wait, int steps, DeviceSpan<Targ
   launch({.name = "pipelined_sum", .block = 32}, stream, pipeline_kernel, wait, steps, in.data(), out.data());
 }
 
-template void load_matrices(Stream<CompiledTarget>&, int, bool, int, DeviceSpan<CompiledTarget, const std::uint16_t>,
+template void load_matrices(Stream<CompiledTarget>&, int, bool, int,
+                            DeviceSpan<CompiledTarget, const std::uint16_t>,
                             DeviceSpan<CompiledTarget, std::uint32_t>);
-template void load_matrices_from_global(Stream<CompiledTarget>&, DeviceSpan<CompiledTarget, const std::uint16_t>,
+template void load_matrices_from_global(Stream<CompiledTarget>&,
+                                        DeviceSpan<CompiledTarget, const std::uint16_t>,
                                         DeviceSpan<CompiledTarget, std::uint32_t>);
-template void copy_through_shared(Stream<CompiledTarget>&, int, int, DeviceSpan<CompiledTarget, const std::byte>,
+template void copy_through_shared(Stream<CompiledTarget>&, int, int,
+                                  DeviceSpan<CompiledTarget, const std::byte>,
                                   DeviceSpan<CompiledTarget, std::byte>);
 template void pipelined_sum(Stream<CompiledTarget>&, Wait, int, DeviceSpan<CompiledTarget, const float>,
                             DeviceSpan<CompiledTarget, float>);

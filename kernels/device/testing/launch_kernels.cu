@@ -12,7 +12,8 @@ __constant__ float weights[3] = {0.5f, 0.25f, 0.125f};
 
 __global__ void indices_kernel(std::uint64_t* out) {
   const std::uint64_t block = blockIdx.x + gridDim.x * (blockIdx.y + std::uint64_t{gridDim.y} * blockIdx.z);
-  const std::uint64_t thread = threadIdx.x + blockDim.x * (threadIdx.y + std::uint64_t{blockDim.y} * threadIdx.z);
+  const std::uint64_t thread =
+      threadIdx.x + blockDim.x * (threadIdx.y + std::uint64_t{blockDim.y} * threadIdx.z);
   const std::uint64_t threads = std::uint64_t{blockDim.x} * blockDim.y * blockDim.z;
   const unsigned fields[] = {blockIdx.x, blockIdx.y, blockIdx.z, threadIdx.x, threadIdx.y, threadIdx.z};
   std::uint64_t packed = 0;
@@ -24,7 +25,8 @@ __global__ void __launch_bounds__(256) reverse_kernel(int n, const float* in, fl
   RM_DYNAMIC_SHARED(float, staging);
   for (int i = static_cast<int>(threadIdx.x); i < n; i += static_cast<int>(blockDim.x)) staging[i] = in[i];
   __syncthreads();
-  for (int i = static_cast<int>(threadIdx.x); i < n; i += static_cast<int>(blockDim.x)) out[i] = staging[n - 1 - i];
+  for (int i = static_cast<int>(threadIdx.x); i < n; i += static_cast<int>(blockDim.x))
+    out[i] = staging[n - 1 - i];
 }
 
 __global__ void arguments_kernel(double first, short second, const double* third, double* out) {
@@ -47,11 +49,17 @@ __global__ void constant_kernel(float* out) {
   *out = factors.x * weights[0] + factors.y * weights[1] + factors.z * weights[2];
 }
 
-__global__ void assert_kernel() { assert(threadIdx.x != 3); }
+__global__ void assert_kernel() {
+  assert(threadIdx.x != 3);
+}
 
-__global__ void print_kernel() { printf("thread %d of the printing kernel\n", static_cast<int>(threadIdx.x)); }
+__global__ void print_kernel() {
+  printf("thread %d of the printing kernel\n", static_cast<int>(threadIdx.x));
+}
 
-__global__ void past_the_end_kernel(int n, int* out) { out[n] = 1; }
+__global__ void past_the_end_kernel(int n, int* out) {
+  out[n] = 1;
+}
 
 __global__ void faulty(Fault fault, float* out) {
   RM_SHARED(float, tile, [32]);
@@ -60,9 +68,15 @@ __global__ void faulty(Fault fault, float* out) {
   __syncthreads();
   float result = 0;
   switch (fault) {
-    case Fault::shared_past_the_end: result = tile[threadIdx.x + 1]; break;
-    case Fault::misaligned_vector: result = reinterpret_cast<const float4*>(out + 1)->x; break;
-    case Fault::unwritten_shared: result = unwritten; break;
+    case Fault::shared_past_the_end:
+      result = tile[threadIdx.x + 1];
+      break;
+    case Fault::misaligned_vector:  // a copy of the whole vector; reading one member would be a 4-byte load
+      if (threadIdx.x == 0) *reinterpret_cast<float4*>(tile) = *reinterpret_cast<const float4*>(out + 1);
+      break;
+    case Fault::unwritten_shared:
+      result = unwritten;
+      break;
   }
   out[threadIdx.x] = result;
 }
@@ -72,33 +86,37 @@ __global__ void faulty(Fault fault, float* out) {
 template <class Target>
 void thread_indices(Stream<Target>& stream, const int (&grid)[3], const int (&block)[3],
                     DeviceSpan<Target, std::uint64_t> out) {
-  const auto size = [](const int (&d)[3]) {
+  const auto size = [](const int(&d)[3]) {
     return dim3(static_cast<unsigned>(d[0]), static_cast<unsigned>(d[1]), static_cast<unsigned>(d[2]));
   };
-  launch({.name = "thread_indices", .grid = size(grid), .block = size(block)}, stream, indices_kernel, out.data());
+  launch({.name = "thread_indices", .grid = size(grid), .block = size(block)}, stream, indices_kernel,
+         out.data());
 }
 
 template <class Target>
-void reverse_in_shared(Stream<Target>& stream, DeviceSpan<Target, const float> in, DeviceSpan<Target, float> out) {
+void reverse_in_shared(Stream<Target>& stream, DeviceSpan<Target, const float> in,
+                       DeviceSpan<Target, float> out) {
   launch({.name = "reverse_in_shared", .block = 256, .shared_bytes = in.size_bytes()}, stream, reverse_kernel,
          static_cast<int>(in.size()), in.data(), out.data());
 }
 
 template <class Target>
 void converted_arguments(Stream<Target>& stream, DeviceSpan<Target, double> out) {
-  launch({.name = "converted_arguments"}, stream, arguments_kernel, 3, static_cast<signed char>(4), out.data(), out.data());
+  launch({.name = "converted_arguments"}, stream, arguments_kernel, 3, static_cast<signed char>(4),
+         out.data(), out.data());
 }
 
 template <class Target>
 void empty_block(Stream<Target>& stream, int threads, std::size_t shared_bytes) {
-  launch({.name = "empty_block", .block = static_cast<unsigned>(threads), .shared_bytes = shared_bytes}, stream,
-         empty_kernel);
+  launch({.name = "empty_block", .block = static_cast<unsigned>(threads), .shared_bytes = shared_bytes},
+         stream, empty_kernel);
 }
 
 template <class Target>
-void barrier_votes(Stream<Target>& stream, DeviceSpan<Target, const int> values, DeviceSpan<Target, int> out) {
-  launch({.name = "barrier_votes", .block = static_cast<unsigned>(values.size())}, stream, votes_kernel, values.data(),
-         out.data());
+void barrier_votes(Stream<Target>& stream, DeviceSpan<Target, const int> values,
+                   DeviceSpan<Target, int> out) {
+  launch({.name = "barrier_votes", .block = static_cast<unsigned>(values.size())}, stream, votes_kernel,
+         values.data(), out.data());
 }
 
 template <class Target>
@@ -118,7 +136,8 @@ void printing_kernel(Stream<Target>& stream, int threads) {
 
 template <class Target>
 void write_past_the_end(Stream<Target>& stream, DeviceSpan<Target, int> out) {
-  launch({.name = "write_past_the_end"}, stream, past_the_end_kernel, static_cast<int>(out.size()), out.data());
+  launch({.name = "write_past_the_end"}, stream, past_the_end_kernel, static_cast<int>(out.size()),
+         out.data());
 }
 
 template <class Target>

@@ -9,13 +9,15 @@ namespace remeasure::kernels {
 
 /// A grid and block of three dimensions writes each thread's index, packed, at its linear place.
 template <class Target>
-void thread_indices(Stream<Target>&, const int (&grid)[3], const int (&block)[3], DeviceSpan<Target, std::uint64_t> out);
+void thread_indices(Stream<Target>&, const int (&grid)[3], const int (&block)[3],
+                    DeviceSpan<Target, std::uint64_t> out);
 
 /// out[i] = in[n-1-i] through n floats of dynamic shared memory, one block of 256 threads.
 template <class Target>
 void reverse_in_shared(Stream<Target>&, DeviceSpan<Target, const float> in, DeviceSpan<Target, float> out);
 
-/// Launches a kernel of (double, short, const double*, double*) with (int, signed char, double*, double*): out = {3, 4, 1}.
+/// Launches a kernel of (double, short, const double*, double*) with (int, signed char, double*, double*):
+/// out = {3, 4, 1}.
 template <class Target>
 void converted_arguments(Stream<Target>&, DeviceSpan<Target, double> out);
 

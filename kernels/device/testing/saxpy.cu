@@ -18,7 +18,8 @@ __global__ void saxpy_kernel(int n, float a, const float* __restrict__ x, float*
 template <class Target>
 void saxpy(Stream<Target>& stream, float a, DeviceSpan<Target, const float> x, DeviceSpan<Target, float> y) {
   const int n = static_cast<int>(x.size());
-  launch({.name = "saxpy", .grid = blocks_for(n, 256), .block = 256}, stream, saxpy_kernel, n, a, x.data(), y.data());
+  launch({.name = "saxpy", .grid = blocks_for(n, 256), .block = 256}, stream, saxpy_kernel, n, a, x.data(),
+         y.data());
 }
 
 template void saxpy(Stream<CompiledTarget>&, float, DeviceSpan<CompiledTarget, const float>,

@@ -42,8 +42,17 @@ class TestBench {
   Stream<Target> stream_;
 };
 
-/// The bits of what `run(bench)` returns (a vector) on a GPU and on Simt are equal. `run` is a generic lambda: a build
-/// without the toolkit never instantiates it for Cuda. To be called only where Device<Cuda>::count() > 0.
+/// Calls `run(bench)` with a GPU's bench. `run` is a generic lambda: a build without the toolkit never
+/// instantiates it for Cuda. To be called only where Device<Cuda>::count() > 0.
+template <class Run>
+void on_gpu(Run run) {
+  if constexpr (kBuiltWithCuda) {
+    TestBench<Cuda> gpu;
+    run(gpu);
+  }
+}
+
+/// The bits of what `run(bench)` returns (a vector) on a GPU and on Simt are equal; as on_gpu.
 template <class Run>
 bool same_on_gpu(Run run) {
   if constexpr (kBuiltWithCuda) {

@@ -15,10 +15,18 @@ __global__ void shuffle_kernel(Shuffle kind, int width, const T* values, const i
   const T value = values[lane];
   const int operand = operands[lane];
   switch (kind) {
-    case Shuffle::indexed: out[lane] = __shfl_sync(kFullWarp, value, operand, width); break;
-    case Shuffle::up: out[lane] = __shfl_up_sync(kFullWarp, value, static_cast<unsigned>(operand), width); break;
-    case Shuffle::down: out[lane] = __shfl_down_sync(kFullWarp, value, static_cast<unsigned>(operand), width); break;
-    case Shuffle::exclusive_or: out[lane] = __shfl_xor_sync(kFullWarp, value, operand, width); break;
+    case Shuffle::indexed:
+      out[lane] = __shfl_sync(kFullWarp, value, operand, width);
+      break;
+    case Shuffle::up:
+      out[lane] = __shfl_up_sync(kFullWarp, value, static_cast<unsigned>(operand), width);
+      break;
+    case Shuffle::down:
+      out[lane] = __shfl_down_sync(kFullWarp, value, static_cast<unsigned>(operand), width);
+      break;
+    case Shuffle::exclusive_or:
+      out[lane] = __shfl_xor_sync(kFullWarp, value, operand, width);
+      break;
   }
 }
 
@@ -86,13 +94,14 @@ __global__ void tile_kernel(const int* values, int* out) {
 template <class Target, class T>
 void shuffle_warp(Stream<Target>& stream, Shuffle kind, int width, DeviceSpan<Target, const T> values,
                   DeviceSpan<Target, const int> operands, DeviceSpan<Target, T> out) {
-  launch({.name = "shuffle_warp", .block = 32}, stream, shuffle_kernel<T>, kind, width, values.data(), operands.data(),
-         out.data());
+  launch({.name = "shuffle_warp", .block = 32}, stream, shuffle_kernel<T>, kind, width, values.data(),
+         operands.data(), out.data());
 }
 
 template <class Target>
 void shuffle_in_mask(Stream<Target>& stream, std::uint32_t mask, int lane_mask, DeviceSpan<Target, int> out) {
-  launch({.name = "shuffle_in_mask", .block = 32}, stream, shuffle_in_mask_kernel, mask, lane_mask, out.data());
+  launch({.name = "shuffle_in_mask", .block = 32}, stream, shuffle_in_mask_kernel, mask, lane_mask,
+         out.data());
 }
 
 template <class Target>
@@ -102,19 +111,20 @@ void vote_warp(Stream<Target>& stream, std::uint32_t mask, DeviceSpan<Target, co
 }
 
 template <class Target, class T>
-void reduce_block(Stream<Target>& stream, int threads, DeviceSpan<Target, const T> values, DeviceSpan<Target, T> out) {
-  launch({.name = "reduce_block", .block = static_cast<unsigned>(threads)}, stream, reduce_kernel<T>, values.data(),
-         out.data());
+void reduce_block(Stream<Target>& stream, int threads, DeviceSpan<Target, const T> values,
+                  DeviceSpan<Target, T> out) {
+  launch({.name = "reduce_block", .block = static_cast<unsigned>(threads)}, stream, reduce_kernel<T>,
+         values.data(), out.data());
 }
 
 template <class Target>
 void tile_of_four(Stream<Target>& stream, DeviceSpan<Target, const int> values, DeviceSpan<Target, int> out) {
-  launch({.name = "tile_of_four", .block = static_cast<unsigned>(values.size())}, stream, tile_kernel, values.data(),
-         out.data());
+  launch({.name = "tile_of_four", .block = static_cast<unsigned>(values.size())}, stream, tile_kernel,
+         values.data(), out.data());
 }
 
-#define RM_INSTANTIATE_SHUFFLE(T)                                                                              \
-  template void shuffle_warp(Stream<CompiledTarget>&, Shuffle, int, DeviceSpan<CompiledTarget, const T>,       \
+#define RM_INSTANTIATE_SHUFFLE(T)                                                                        \
+  template void shuffle_warp(Stream<CompiledTarget>&, Shuffle, int, DeviceSpan<CompiledTarget, const T>, \
                              DeviceSpan<CompiledTarget, const int>, DeviceSpan<CompiledTarget, T>);
 RM_INSTANTIATE_SHUFFLE(int)
 RM_INSTANTIATE_SHUFFLE(unsigned)
