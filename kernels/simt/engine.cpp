@@ -69,7 +69,8 @@ struct Engine::State {
   std::vector<std::unique_ptr<BlockRunner>> runners;   ///< made by the worker that needs it
   std::map<std::string, LaunchCounts, std::less<>> counts;
   LaunchCounts last;
-  bool last_order_dependent = false;
+  std::string last_kernel;
+  std::uint64_t order_dependent_launches = 0;
   std::vector<const void*> registered;
 
   // For the workers of the launch in progress.
@@ -145,7 +146,8 @@ void Engine::run(const LaunchInfo& info, const Program& program) {
     if (!runner) continue;
     for (std::size_t i = 0; i < kCounters; ++i) state.last.values[i] += runner->counters()[i];
   }
-  state.last_order_dependent = info.order_dependent;
+  state.last_kernel = std::string(info.name);
+  if (info.order_dependent) ++state.order_dependent_launches;
   if (state.finding) throw EngineError(std::move(*state.finding));
   auto entry = state.counts.find(info.name);
   if (entry == state.counts.end()) entry = state.counts.emplace(std::string(info.name), LaunchCounts{}).first;
@@ -177,7 +179,8 @@ LaunchCounts Engine::counts(std::string_view kernel) const {
 }
 
 const LaunchCounts& Engine::last_launch() const { return state_->last; }
-bool Engine::last_launch_was_order_dependent() const { return state_->last_order_dependent; }
+const std::string& Engine::last_kernel() const { return state_->last_kernel; }
+std::uint64_t Engine::order_dependent_launches() const { return state_->order_dependent_launches; }
 void Engine::reset_counts() { state_->counts.clear(); }
 
 const EngineOptions& Engine::options() const { return state_->options; }

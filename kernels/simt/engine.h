@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
@@ -62,11 +63,13 @@ class Engine {
   LaunchCounts counts(std::string_view kernel) const;
   /// Of the latest launch alone.
   const LaunchCounts& last_launch() const;
-  bool last_launch_was_order_dependent() const;
+  const std::string& last_kernel() const;
+  /// How many launches so far were declared order_dependent.
+  std::uint64_t order_dependent_launches() const;
   void reset_counts();
 
   const EngineOptions& options() const;
-  /// Changes seed, copy timing and permissions for the launches that follow; workers, stacks and limits stay.
+  /// For the launches that follow. With a seed other than 0 they run on one worker.
   void set_schedule(std::uint64_t seed);
   void set_copy_timing(CopyTiming timing);
 

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cstdint>
+
+#include "kernels/simt/test_support.h"
+
+using namespace remeasure::simt;
+using namespace remeasure::simt::testing;
+
+namespace {
+struct alignas(16) Float4 {
+  float x, y, z, w;
+};
+}  // namespace
+
+TEST_CASE("a read of memory that nobody wrote is reported", "[simt]") {
+  RM_NEEDS_ACCESS_HOOKS();
+  Engine engine;
+  auto in = unwritten<float>(engine, 64, "in");
+  auto out = zeros<float>(engine, 64, "out");
+  const float* from = in.data();
+  float* to = out.data();
+  SECTION("global") {
+    const auto copy = [=] { to[thread_number()] = from[thread_number()]; };
+    const Finding found = failing_launch(engine, {.name = "copy", .grid = 1, .block = 64}, copy);
+    CHECK(found.kind == ErrorKind::uninitialised);
+    CHECK(mentions(found, "'in'[0]"));
+    engine.mark_initialised(from, 32 * sizeof(float));
+    CHECK(mentions(failing_launch(engine, {.name = "copy", .grid = 1, .block = 64}, copy), "'in'[32]"));
+    engine.mark_initialised(from, 64 * sizeof(float));
+    engine.launch({.name = "copy", .grid = 1, .block = 64}, copy);
+  }
+  SECTION("a kernel's write makes it readable") {
+    float* writable = in.data();
+    CHECK_FALSE(engine.is_initialised(from, 64 * sizeof(float)));
+    engine.launch({.name = "fill", .grid = 1, .block = 64}, [=] { writable[thread_number()] = 2.0f; });
+    CHECK(engine.is_initialised(from, 64 * sizeof(float)));
+    engine.launch({.name = "copy", .grid = 1, .block = 64}, [=] { to[thread_number()] = from[thread_number()]; });
+    CHECK(out[63] == 2.0f);
+  }
+  SECTION("shared, also when the block before wrote it") {
+    const Finding found = failing_launch(engine, {.name = "stale", .grid = 2, .block = 1}, [=] {
+      RM_TEST_SHARED(float, cell, 1);
+      if (this_thread().block_index.x == 0) cell[0] = 42;
+      to[this_thread().block_index.x] = cell[0];
+    });
+    CHECK(found.kind == ErrorKind::uninitialised);
+    CHECK(found.block == Dim3(1, 0, 0));
+    CHECK(mentions(found, "'cell'[0]"));
+  }
+  SECTION("dynamic shared") {
+    const Finding found = failing_launch(engine, {.name = "dynamic", .grid = 1, .block = 32, .shared_bytes = 128}, [=] {
+      to[thread_number()] = static_cast<const float*>(dynamic_shared())[thread_number()];
+    });
+    CHECK(found.kind == ErrorKind::uninitialised);
+    CHECK(mentions(found, "dynamic shared memory"));
+  }
+}
+
+TEST_CASE("an index outside an array is reported with thread and index", "[simt]") {
+  RM_NEEDS_ACCESS_HOOKS();
+  Engine engine;
+  auto out = zeros<float>(engine, 100, "out");
+  float* data = out.data();
+  for (const unsigned beyond : {0u, 31u}) {
+    const std::string store = line_of_this_file(Site::here(), 3);
+    const Finding found = failing_launch(engine, {.name = "shared_index", .grid = 1, .block = 64}, [=] {
+      RM_TEST_SHARED(float, tile, 64);
+      tile[thread_number() == 9 ? 64 + beyond : thread_number()] = 1;
+    });
+    CHECK(found.kind == ErrorKind::out_of_bounds);
+    CHECK(found.threads == std::vector<Dim3>{{9, 0, 0}});
+    CHECK(mentions(found, beyond == 0 ? "'tile'[64]" : "'tile'[95]"));
+#ifdef REMEASURE_HAS_LIBBACKTRACE
+    CHECK(mentions(found, store));
+#endif
+  }
+  const Finding after = failing_launch(engine, {.name = "off_by_one", .grid = 2, .block = 64}, [=] {
+    if (global_number() <= 100) data[global_number()] = 1;
+  });
+  CHECK(after.kind == ErrorKind::out_of_bounds);
+  CHECK(after.block == Dim3(1, 0, 0));
+  CHECK(after.threads == std::vector<Dim3>{{36, 0, 0}});
+  CHECK(mentions(after, "'out'[100]"));
+  CHECK(mentions(after, "ends 4 bytes past its end"));
+  const Finding before =
+      failing_launch(engine, {.name = "minus_one", .grid = 1, .block = 1}, [=] { data[-1] = data[0]; });
+  CHECK(before.kind == ErrorKind::out_of_bounds);
+  CHECK(mentions(before, "'out'[-1]"));
+  CHECK(failing_launch(engine, {.name = "past_dynamic", .grid = 1, .block = 1, .shared_bytes = 64}, [] {
+          static_cast<float*>(dynamic_shared())[16] = 1;
+        }).kind == ErrorKind::out_of_bounds);
+}
+
+TEST_CASE("a wild pointer ends the launch, not the process", "[simt]") {
+  Engine engine;
+  const Finding found = failing_launch(engine, {.name = "wild", .grid = 1, .block = 4}, [] {
+    volatile auto* nowhere = reinterpret_cast<volatile int*>(std::uintptr_t{64} + 4 * thread_number());
+    *nowhere = 1;
+  });
+  CHECK(found.kind == ErrorKind::out_of_bounds);
+  CHECK(mentions(found, "unmapped memory at address 0x40"));
+}
+
+TEST_CASE("a vector access at an address that isn't a multiple of its size is misaligned", "[simt]") {
+  RM_NEEDS_ACCESS_HOOKS();
+#ifdef __clang__
+  SKIP_TEST("clang copies a struct of 16 bytes with memcpy, whose hook knows no alignment");
+#endif
+  Engine engine;
+  auto in = zeros<float>(engine, 64, "in");
+  auto out = zeros<Float4>(engine, 16, "out");
+  const float* from = in.data();
+  Float4* to = out.data();
+  const auto load = [=](unsigned shift) {
+    to[thread_number()] = *reinterpret_cast<const Float4*>(from + shift + 4 * thread_number());
+  };
+  engine.launch({.name = "aligned", .grid = 1, .block = 8}, [&] { load(4); });
+  const Finding found = failing_launch(engine, {.name = "shifted", .grid = 1, .block = 8}, [&] { load(1); });
+  CHECK(found.kind == ErrorKind::misaligned);
+  CHECK(mentions(found, "aligned to 16 bytes"));
+}
+
+TEST_CASE("accesses of different sizes to one array don't disturb each other", "[simt]") {
+  RM_NEEDS_ACCESS_HOOKS();
+  Engine engine;
+  auto out = unwritten<std::uint8_t>(engine, 256, "bytes");
+  std::uint8_t* data = out.data();
+  // 64 threads write 64 neighbouring bytes: no race, though a word has four writers.
+  engine.launch({.name = "bytes", .grid = 1, .block = 64}, [=] {
+    data[thread_number()] = static_cast<std::uint8_t>(thread_number());
+    reinterpret_cast<std::uint16_t*>(data + 64)[thread_number()] = 1;
+    block_barrier();
+    if (thread_number() < 16) {
+      const auto word = reinterpret_cast<const std::uint32_t*>(data)[thread_number()];
+      data[192 + thread_number()] = static_cast<std::uint8_t>(word >> 8);
+    }
+  });
+  CHECK(out[192 + 5] == 21);
+  CHECK(failing_launch(engine, {.name = "beyond", .grid = 1, .block = 1}, [=] {
+          data[220] = data[219];
+        }).kind == ErrorKind::uninitialised);
+}
