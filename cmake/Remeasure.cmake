@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Flags and helpers that every room uses.
 add_library(remeasure_options INTERFACE)
-target_include_directories(remeasure_options INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR}/generated)
+target_include_directories(remeasure_options INTERFACE ${PROJECT_SOURCE_DIR})
 target_include_directories(remeasure_options SYSTEM INTERFACE ${PROJECT_SOURCE_DIR}/cmake/include)
 target_compile_options(remeasure_options INTERFACE
   $<$<COMPILE_LANGUAGE:CXX>:-march=${REMEASURE_MARCH} -Wall -Wextra -Wconversion -Wshadow -g1>
