@@ -27,9 +27,14 @@ std::string as_json(const std::vector<Registered>& chosen) {
     const Experiment& experiment = *entry.experiment;
     auto claims = nlohmann::json::array();
     for (const auto& claim : experiment.claims) {
-      claims.push_back({{"id", claim.id}, {"text", claim.text}, {"on", claim.on}, {"source", claim.source},
-                        {"unit", claim.unit}, {"reported_text", claim.reported_text},
-                        {"reported", {claim.reported.low, claim.reported.high}}});
+      nlohmann::json one = {{"id", claim.id}, {"text", claim.text}, {"on", claim.on}, {"source", claim.source}};
+      if (claim.reported_text.empty()) {
+        one["reported"] = {claim.reported.low, claim.reported.high};
+        one["unit"] = claim.unit;
+      } else {
+        one["reported"] = claim.reported_text;
+      }
+      claims.push_back(std::move(one));
     }
     array.push_back({{"id", experiment.paper.id}, {"theme", entry.theme}, {"title", experiment.paper.title},
                      {"authors", experiment.paper.authors}, {"venue", experiment.paper.venue},

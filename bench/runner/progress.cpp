@@ -74,8 +74,7 @@ std::string progress_line(const ProgressState& state, std::size_t width, bool un
   return cut(head + position + name + phase + tail, width);
 }
 
-std::optional<double> Estimator::remaining(const std::string& current, double elapsed, std::int64_t done,
-                                           std::int64_t total) const {
+std::optional<double> Estimator::remaining(const Position& position) const {
   double sum = 0;
   double mean = -1;
   if (!measured_.empty()) {
@@ -85,13 +84,20 @@ std::optional<double> Estimator::remaining(const std::string& current, double el
   bool reached = false;
   for (const auto& name : experiments_) {
     const auto known = expected_.find(name);
-    if (name == current) {
+    if (name == position.experiment) {
       reached = true;
-      // Half of a case's own progress isn't known, so an estimate from cases waits for the first finished one.
-      if (known != expected_.end() && known->second > elapsed) sum += known->second - elapsed;
-      else if (done > 0) sum += elapsed / static_cast<double>(done) * static_cast<double>(total - done);
-      else if (mean >= 0) sum += std::max(0.0, mean - elapsed);
-      else return std::nullopt;
+      // How far the running case is isn't known, so an estimate from cases waits for the first finished one.
+      const double elapsed = position.elapsed;
+      if (known != expected_.end() && known->second > elapsed) {
+        sum += known->second - elapsed;
+      } else if (position.done > 0) {
+        const double whole = position.done_seconds / static_cast<double>(position.done) * static_cast<double>(position.total);
+        sum += std::max(0.0, whole - elapsed);
+      } else if (mean >= 0) {
+        sum += std::max(0.0, mean - elapsed);
+      } else {
+        return std::nullopt;
+      }
     } else if (reached) {
       if (known != expected_.end()) sum += known->second;
       else if (mean >= 0) sum += mean;

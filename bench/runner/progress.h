@@ -38,9 +38,15 @@ class Estimator {
   explicit Estimator(std::vector<std::string> experiments) : experiments_(std::move(experiments)) {}
   void expect(const std::string& experiment, double seconds) { expected_[experiment] = seconds; }
   void finished(const std::string& experiment, double seconds) { measured_[experiment] = seconds; }
-  /// `current` runs for `elapsed` seconds and has finished `done` of `total` cases. Empty while nothing is known.
-  std::optional<double> remaining(const std::string& current, double elapsed, std::int64_t done,
-                                  std::int64_t total) const;
+  /// How far the running experiment is: `done` of `total` cases took `done_seconds` of the `elapsed`.
+  struct Position {
+    std::string experiment;
+    double elapsed = 0;
+    std::int64_t done = 0, total = 0;
+    double done_seconds = 0;
+  };
+  /// Empty while nothing is known.
+  std::optional<double> remaining(const Position& position) const;
 
  private:
   std::vector<std::string> experiments_;

@@ -57,17 +57,22 @@ TEST_CASE("the progress line never exceeds the terminal, and keeps position and 
 
 TEST_CASE("the estimate uses earlier times, then finished cases, then nothing", "[cpu]") {
   Estimator estimator({"a", "b"});
-  CHECK_FALSE(estimator.remaining("a", 1, 0, 4));
-  CHECK_FALSE(estimator.remaining("a", 2, 1, 4));  // b is unknown
+  const auto at = [](const char* name, double elapsed, std::int64_t done, std::int64_t total, double done_seconds) {
+    return Estimator::Position{name, elapsed, done, total, done_seconds};
+  };
+  CHECK_FALSE(estimator.remaining(at("a", 1, 0, 4, 0)));
+  CHECK_FALSE(estimator.remaining(at("a", 2, 1, 4, 2)));  // b is unknown
   estimator.expect("b", 10);
-  CHECK(estimator.remaining("a", 2, 1, 4) == 2.0 * 3 + 10);
+  CHECK(estimator.remaining(at("a", 2, 1, 4, 2)) == 2.0 * 3 + 10);
+  CHECK(estimator.remaining(at("a", 3, 1, 4, 2)) == 2.0 * 4 - 3 + 10);
+  CHECK(estimator.remaining(at("a", 100, 1, 4, 2)) == 10.0);  // a slow case doesn't make the others slower
   estimator.expect("a", 5);
-  CHECK(estimator.remaining("a", 2, 0, 4) == 3.0 + 10);
-  CHECK(estimator.remaining("a", 8, 2, 4) == 8.0 + 10);  // longer than expected: the cases decide
+  CHECK(estimator.remaining(at("a", 2, 0, 4, 0)) == 3.0 + 10);
+  CHECK(estimator.remaining(at("a", 8, 2, 4, 8)) == 8.0 + 10);  // longer than expected: the cases decide
   estimator.finished("a", 9);
-  CHECK(estimator.remaining("b", 4, 0, 2) == 6.0);
+  CHECK(estimator.remaining(at("b", 4, 0, 2, 0)) == 6.0);
   Estimator unknown({"a", "b", "c"});
   unknown.finished("a", 4);
-  CHECK(unknown.remaining("b", 1, 0, 2) == 3.0 + 4.0);
-  CHECK_FALSE(unknown.remaining("elsewhere", 1, 0, 2));
+  CHECK(unknown.remaining(at("b", 1, 0, 2, 0)) == 3.0 + 4.0);
+  CHECK_FALSE(unknown.remaining(at("elsewhere", 1, 0, 2, 0)));
 }

@@ -150,6 +150,7 @@ class Supervisor {
       case MessageKind::case_finished:
         running_.clear();
         ++done_;
+        done_seconds_ = seconds_since(start_);
         report_case(message);
         break;
       case MessageKind::note: view_.line(fmt::format("{} note: {}", prefix(), message.detail)); break;
@@ -180,8 +181,11 @@ class Supervisor {
 
   void show() {
     state_.elapsed = seconds_since(context_.start);
-    state_.remaining = context_.estimator.remaining(outcome_.id, seconds_since(start_), done_,
-                                            outcome_.cases_total - outcome_.cases_reused);
+    state_.remaining = context_.estimator.remaining({.experiment = outcome_.id,
+                                                     .elapsed = seconds_since(start_),
+                                                     .done = done_,
+                                                     .total = outcome_.cases_total - outcome_.cases_reused,
+                                                     .done_seconds = done_seconds_});
     view_.update(state_);
   }
 
@@ -222,7 +226,7 @@ class Supervisor {
   }
 
   void describe_ending(reports::Record& record) {
-    const std::string where = running_.empty() ? std::string(began_ ? "between two cases" : "before the first case")
+    const std::string where = running_.empty() ? std::string(done_ > 0 ? "between two cases" : "before the first case")
                                                : fmt::format("in case {}", running_);
     const std::string phase = running_.empty() || state_.phase.empty() ? "" : fmt::format(", {}", state_.phase);
     std::string what;
@@ -266,6 +270,7 @@ class Supervisor {
   bool began_ = false, finished_ = false;
   std::string running_, crashes_;
   std::int64_t done_ = 0;
+  double done_seconds_ = 0;
   pid_t pid_ = -1;
 };
 

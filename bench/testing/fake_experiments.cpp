@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -20,6 +21,8 @@
 
 namespace remeasure::bench {
 namespace {
+
+bool in_worker = false;
 
 /// A case with one right variant, or whatever is wrong with it.
 CaseDefinition fake_case(const std::string& name, std::function<void(Trial&)> run) {
@@ -102,7 +105,7 @@ const std::vector<Experiment>& fakes() {
     add("abort", "stops with SIGABRT", [](Trial&) { std::abort(); });
     add("broken-record", "a metric that is no number", [](Trial& trial) {
       good(trial);
-      trial.metric({.name = "not a number", .value = 0.0 / 0.0 * 1.0, .unit = "x"});
+      trial.metric({.name = "not a number", .value = std::nan(""), .unit = "x"});
     });
     add("check", "a check that doesn't hold", [](Trial& trial) {
       good(trial);
@@ -130,7 +133,10 @@ const std::vector<Experiment>& fakes() {
     add("throw", "an exception", [](Trial&) { throw std::runtime_error("thrown on purpose"); });
     add("variant", "a variant that throws", [](Trial& trial) { doubles(trial, 2, true); });
     Experiment no_cases = experiment("no-cases", "its list of cases crashes", {});
-    no_cases.cases = [](Size) -> std::vector<CaseDefinition> { crash(); };
+    no_cases.cases = [](Size) -> std::vector<CaseDefinition> {
+      if (in_worker) crash();
+      throw std::runtime_error("no list of cases");  // `list` and `describe` ask in the program's own process
+    };
     list.push_back(std::move(no_cases));
     return list;
   }();
@@ -150,6 +156,6 @@ const std::vector<Registered>& fake_registry() {
 }  // namespace remeasure::bench
 
 int main(int argc, char* argv[]) {
-  // `list` and `describe` ask every experiment for its cases in this process, where a crash is the program's own.
+  remeasure::bench::in_worker = argc > 1 && std::string(argv[1]) == "worker";
   return remeasure::bench::cli::run_program(argc, argv, {remeasure::bench::fake_registry(), {}});
 }

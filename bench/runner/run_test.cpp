@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The program of bench/testing, run as a user runs it: experiments that crash, hang, throw and lie.
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <sstream>
+#include <string>
+#include <testing/catch.h>
+#include <thread>
+#include <vector>
+
+#include "reports/record_io.h"
+
+using remeasure::reports::Record;
+using remeasure::reports::RunState;
+using remeasure::reports::read_record;
+using remeasure::reports::Status;
+namespace fs = std::filesystem;
+
+namespace {
+
+std::string text_of(const fs::path& file) {
+  std::ifstream stream(file);
+  std::ostringstream text;
+  text << stream.rdbuf();
+  return text.str();
+}
+
+class Folder {
+ public:
+  Folder() {
+    std::string name = (fs::temp_directory_path() / "remeasure-run-XXXXXX").string();
+    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("no temporary folder");
+    path_ = name;
+  }
+  ~Folder() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  fs::path operator/(const std::string& name) const { return path_ / name; }
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+};
+
+struct Finished {
+  int code = -1;  // exit status, or 128 + signal
+  std::string out, err;
+};
+
+/// `remeasure_fake <arguments>` in `folder`. The data folder is shared: the ceilings of the machine are in it.
+class Program {
+ public:
+  Program(const Folder& folder, const std::vector<std::string>& arguments, const char* out = "out") : folder_(folder) {
+    std::vector<std::string> words = {REMEASURE_FAKE_PROGRAM};
+    words.insert(words.end(), arguments.begin(), arguments.end());
+    std::vector<char*> pointers;
+    for (auto& word : words) pointers.push_back(word.data());
+    pointers.push_back(nullptr);
+    const std::string data = (fs::temp_directory_path() / ("remeasure-fake-data-" + std::to_string(::getuid()))).string();
+    pid_ = ::fork();
+    if (pid_ != 0) return;
+    bool ready = ::chdir(folder.path().c_str()) == 0 && ::setenv("REMEASURE_DATA", data.c_str(), 1) == 0;
+    const int out_file = ::open(out, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    const int err_file = ::open("err", O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    ready = ready && ::dup2(out_file, 1) == 1 && ::dup2(err_file, 2) == 2;
+    if (ready) ::execv(pointers[0], pointers.data());
+    ::_exit(127);
+  }
+  ~Program() {
+    if (pid_ > 0) {
+      ::kill(pid_, SIGKILL);
+      ::waitpid(pid_, nullptr, 0);
+    }
+  }
+  Finished wait() {
+    int status = 0;
+    ::waitpid(pid_, &status, 0);
+    pid_ = -1;
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), text_of(folder_ / "out"),
+            text_of(folder_ / "err")};
+  }
+  pid_t pid() const { return pid_; }
+  /// The worker, or 0.
+  pid_t worker() const {
+    std::ifstream children("/proc/" + std::to_string(pid_) + "/task/" + std::to_string(pid_) + "/children");
+    pid_t pid = 0;
+    children >> pid;
+    return pid;
+  }
+
+ private:
+  const Folder& folder_;
+  pid_t pid_ = -1;
+};
+
+Finished run(const Folder& folder, const std::vector<std::string>& arguments) { return Program(folder, arguments).wait(); }
+
+bool eventually(const std::function<bool()>& condition) {
+  for (int i = 0; i < 400; ++i) {
+    if (condition()) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  return false;
+}
+
+bool alive(pid_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  std::string number, name, state;
+  return static_cast<bool>(file >> number >> name >> state) && state != "Z";
+}
+
+bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+/// The record after an experiment whose second case of three is at fault: the others passed, and the fault is a row.
+Record check_fault(const Folder& folder, const std::string& id, RunState state, const std::string& reason) {
+  const Record record = read_record(folder / ("results/" + id + ".json"));
+  INFO(id << ": " << record.error);
+  CHECK(record.state == state);
+  REQUIRE(record.cases.size() == 3);
+  for (const auto& result : record.cases) {
+    INFO(result.name << ": " << result.error);
+    if (result.name == "case=fault") {
+      CHECK(contains(result.error, reason));
+      CHECK(result.parameters.at("case") == "fault");
+    } else {
+      CHECK(result.error.empty());
+      REQUIRE(!result.variants.empty());
+      CHECK(result.variants[0].status == Status::passed);
+    }
+  }
+  REQUIRE(record.claims.size() == 1);
+  return record;
+}
+
+}  // namespace
+
+TEST_CASE("a good run exits 0, with a record, a log, and what was not run and why", "[cpu]") {
+  const Folder folder;
+  const auto finished = run(folder, {"run", "fine"});
+  INFO(finished.err);
+  CHECK(finished.code == 0);
+  CHECK(contains(finished.out, "2 passed, 2 not run"));
+  CHECK(contains(finished.out, "left out: too large for a fake"));
+  CHECK(contains(finished.out, "not supported: this fake runs on no device (fine vendor)"));
+  CHECK(contains(finished.out, "remeasure report results"));
+  CHECK(contains(finished.err, "[1/1] fine case 2/3 case=b: 1 passed, 1 not run"));
+  const auto record = read_record(folder / "results/fine.json");
+  CHECK(record.state == RunState::complete);
+  CHECK(record.command == "remeasure run fine --size smoke --seed 1");
+  CHECK(record.cases.size() == 3);
+  CHECK(fs::exists(folder / "results/fine.log"));
+  for (const auto& entry : fs::directory_iterator(folder / "results")) {
+    CHECK_FALSE(contains(entry.path().filename().string(), "partial"));
+  }
+}
+
+TEST_CASE("a crash is one row, named by its signal, and the rest goes on", "[cpu]") {
+  const Folder folder;
+  const auto finished = run(folder, {"run", "abort", "crash", "exit", "oom", "fine"});
+  INFO(finished.err);
+  CHECK(finished.code == 5);
+  check_fault(folder, "abort", RunState::crashed, "killed by SIGABRT");
+  const auto crash = check_fault(folder, "crash", RunState::crashed, "killed by SIGSEGV");
+  CHECK(contains(crash.error, "in case case=fault"));
+  CHECK(contains(crash.error, "last output: about to crash"));
+  CHECK(contains(text_of(folder / "results/crash.log"), "about to crash"));
+  check_fault(folder, "exit", RunState::crashed, "exited with status 3");
+  check_fault(folder, "oom", RunState::crashed, "killed by SIGKILL");
+  CHECK(read_record(folder / "results/fine.json").state == RunState::complete);
+}
+
+TEST_CASE("a crash before the first case still gives a record", "[cpu]") {
+  const Folder folder;
+  const auto finished = run(folder, {"run", "no-cases"});
+  CHECK(finished.code == 5);
+  const auto record = read_record(folder / "results/no-cases.json");
+  CHECK(record.state == RunState::crashed);
+  CHECK(contains(record.error, "before the first case: killed by SIGSEGV"));
+  CHECK(record.cases.empty());
+}
+
+TEST_CASE("an exception, an exhausted memory and an invalid result are rows, and the rest goes on", "[cpu]") {
+  const Folder folder;
+  const auto finished = run(folder, {"run", "throw", "memory", "broken-record", "variant"});
+  INFO(finished.err);
+  CHECK(finished.code == 5);
+  check_fault(folder, "throw", RunState::complete, "thrown on purpose");
+  check_fault(folder, "memory", RunState::complete, "out of memory");
+  check_fault(folder, "broken-record", RunState::complete, "expected a finite number");
+  const auto record = read_record(folder / "results/variant.json");
+  CHECK(record.cases.at(1).variants.at(0).status == Status::failed);
+  CHECK(contains(record.cases.at(1).variants.at(0).reason, "the variant threw on purpose"));
+}
+
+TEST_CASE("a hang ends at the timeout, also if it ignores SIGTERM", "[cpu]") {
+  const Folder folder;
+  const auto start = std::chrono::steady_clock::now();
+  const auto finished = run(folder, {"run", "hang", "ignore", "--timeout", "3"});
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  CHECK(finished.code == 5);
+  CHECK(seconds < 20);
+  for (const std::string id : {"hang", "ignore"}) {
+    const auto record = read_record(folder / ("results/" + id + ".json"));
+    CHECK(record.state == RunState::timed_out);
+    CHECK(contains(record.error, "in case case=fault"));
+    CHECK(contains(record.error, "no end within the time limit of 3 s"));
+    REQUIRE(record.cases.size() == 2);
+    CHECK(record.cases[0].variants.at(0).status == Status::passed);
+  }
+}
+
+TEST_CASE("an incorrect result and a failed check exit 4, whatever else happens", "[cpu]") {
+  const Folder folder;
+  CHECK(run(folder, {"run", "incorrect", "crash"}).code == 4);
+  CHECK(run(folder, {"run", "check", "throw"}).code == 4);
+  CHECK(read_record(folder / "results/incorrect.json").cases.at(1).variants.at(0).status == Status::incorrect);
+}
+
+TEST_CASE("output without end fills no disk", "[cpu]") {
+  const Folder folder;
+  const auto finished = run(folder, {"run", "shout"});
+  CHECK(finished.code == 0);
+  CHECK(fs::file_size(folder / "results/shout.log") < (9u << 20));
+  CHECK(contains(text_of(folder / "results/shout.log"), "more bytes of output were dropped"));
+}
+
+TEST_CASE("Ctrl-C keeps what is finished, exits 130, says how to go on; --resume does the rest only", "[cpu]") {
+  const Folder folder;
+  Program program(folder, {"run", "hang", "slow"});
+  REQUIRE(eventually([&] { return contains(text_of(folder / "err"), "case 1/3"); }));
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  ::kill(program.pid(), SIGINT);
+  const auto finished = program.wait();
+  CHECK(finished.code == 130);
+  CHECK(contains(finished.out, "Go on with: remeasure run hang slow --resume\n"));
+  CHECK(finished.out.find("--resume\n") + 9 == finished.out.size());  // it is the last line
+  const auto record = read_record(folder / "results/hang.json");
+  CHECK(record.state == RunState::interrupted);
+  CHECK(contains(record.error, "interrupted in case case=fault"));
+  REQUIRE(record.cases.size() == 1);
+  CHECK(record.cases[0].variants.at(0).status == Status::passed);
+  CHECK_FALSE(fs::exists(folder / "results/slow.json"));
+
+  const auto again = run(folder, {"run", "hang", "--resume", "--timeout", "2"});
+  CHECK(again.code == 5);
+  CHECK(contains(again.err, "hang 1 of 3 cases are finished already"));
+  CHECK_FALSE(contains(again.err, "case=before: "));
+}
+
+TEST_CASE("--resume redoes what crashed and keeps what is finished; another seed starts anew", "[cpu]") {
+  const Folder folder;
+  run(folder, {"run", "exit"});
+  const auto first = read_record(folder / "results/exit.json");
+  const auto again = run(folder, {"run", "exit", "--resume"});
+  CHECK(again.code == 5);
+  CHECK(contains(again.err, "2 of 3 cases are finished already"));
+  const auto second = check_fault(folder, "exit", RunState::crashed, "exited with status 3");
+  CHECK(second.run_id != first.run_id);
+  CHECK(second.cases[0].elapsed_seconds == first.cases[0].elapsed_seconds);
+  const auto other = run(folder, {"run", "exit", "--resume", "--seed", "2"});
+  CHECK(contains(other.err, "the earlier result is of `remeasure run exit --size smoke --seed 1`: measuring again"));
+  CHECK_FALSE(contains(other.err, "finished already"));
+}
+
+TEST_CASE("a worker dies with its parent", "[cpu]") {
+  const Folder folder;
+  pid_t worker = 0;
+  {
+    Program program(folder, {"run", "ignore"});
+    REQUIRE(eventually([&] { return contains(text_of(folder / "err"), "case 1/3"); }));
+    worker = program.worker();
+    REQUIRE(worker > 0);
+    CHECK(alive(worker));
+  }  // killed with SIGKILL
+  CHECK(eventually([&] { return !alive(worker); }));
+  const auto record = read_record(folder / "results/ignore.json");
+  CHECK(record.state == RunState::partial);
+  CHECK(record.cases.size() == 1);
+}
+
+TEST_CASE("two runs can't write one experiment's record, and the second says who does", "[cpu]") {
+  const Folder folder;
+  Program program(folder, {"run", "hang"});
+  REQUIRE(eventually([&] { return fs::exists(folder / "results/hang.log"); }));
+  const Folder elsewhere;
+  const std::string out = (folder / "results").string();
+  const auto second = run(elsewhere, {"run", "hang", "--out", out});
+  CHECK(second.code == 2);
+  CHECK(contains(second.err, "hang.json is being written by another run (process " + std::to_string(program.pid()) + ")"));
+  CHECK(run(elsewhere, {"run", "fine", "--out", out}).code == 0);
+}
+
+TEST_CASE("what a user gets wrong is one line and exit 2", "[cpu]") {
+  const Folder folder;
+  std::ofstream(folder / "file") << "not a folder\n";
+  struct Wrong {
+    std::vector<std::string> arguments;
+    std::string text;
+  };
+  const std::vector<Wrong> all = {
+      {{"run", "fin"}, "unknown experiment 'fin'; did you mean 'fine'?"},
+      {{"describe", "crsah"}, "unknown experiment 'crsah'; did you mean 'crash'?"},
+      {{"list", "--theme", "system"}, "unknown theme 'system'; did you mean 'systems'?"},
+      {{"data", "make", "nothing"}, "unknown dataset 'nothing'"},
+      {{"run", "fine", "--filter", "("}, "is not a regular expression"},
+      {{"run", "fine", "--filter", "zzz"}, "no case matches --filter 'zzz'"},
+      {{"run", "fine", "--variant", "eigne"}, "unknown variant 'eigne'; did you mean 'eigen'?"},
+      {{"run", "fine", "--variant", "vendor"}, "variant 'vendor' was asked for by name"},
+      {{"run", "fine", "--variant", "eigen@moon"}, "unknown place 'moon'"},
+      {{"run", "fine", "--shard", "3/2"}, "--shard 3/2"},
+      {{"run", "fine", "--out", "file"}, "file is a file, not a folder: choose another --out"},
+      {{"run", "fine", "--out", "/proc/nowhere"}, "choose another --out"},
+      {{"run", "fine", "--data", "file"}, "choose another --data"},
+      {{"report", "nowhere"}, "nowhere: no such folder"},
+      {{"check", "nowhere"}, "nowhere: no such folder"},
+      {{"help", "exit-code"}, "did you mean 'exit-codes'?"},
+      {{"worker", "{}"}, "is started by `run` only"},
+  };
+  for (const auto& wrong : all) {
+    const auto finished = run(folder, wrong.arguments);
+    std::string last = finished.err.substr(0, finished.err.empty() ? 0 : finished.err.size() - 1);
+    last = last.substr(last.find_last_of('\n') == std::string::npos ? 0 : last.find_last_of('\n') + 1);
+    INFO(finished.err);
+    CHECK(finished.code == 2);
+    CHECK(contains(last, "remeasure: "));
+    CHECK(contains(last, wrong.text));
+  }
+}
+
+TEST_CASE("a filter runs some cases, a named variant only itself", "[cpu]") {
+  const Folder folder;
+  REQUIRE(run(folder, {"run", "fine", "--filter", "case=b", "--variant", "eigen"}).code == 0);
+  const auto record = read_record(folder / "results/fine.json");
+  REQUIRE(record.cases.size() == 1);
+  CHECK(record.cases[0].name == "case=b");
+  for (const auto& variant : record.cases[0].variants) {
+    CHECK((variant.name == "eigen") == (variant.status == Status::passed));
+  }
+}
+
+TEST_CASE("the parts of a shard are disjoint and may share a folder", "[cpu]") {
+  const Folder folder;
+  std::size_t experiments = 0;
+  for (const std::string part : {"1/8", "4/8", "6/8"}) {
+    run(folder, {"run", "--all", "--shard", part, "--timeout", "3"});
+    const auto records = remeasure::reports::read_records(folder / "results");
+    CHECK(records.size() > experiments);
+    experiments = records.size();
+  }
+  CHECK(experiments == 6);  // two of sixteen each
+}
+
+TEST_CASE("a full or closed standard output is an error, a reader that has seen enough isn't", "[cpu]") {
+  const Folder folder;
+  {
+    Program full(folder, {"list"}, "/dev/full");
+    const auto finished = full.wait();
+    CHECK(finished.code == 2);
+    CHECK(contains(finished.err, "can't write to standard output: No space left on device"));
+  }
+  const auto shell = [&](const std::string& command) {
+    const std::string whole = "cd '" + folder.path().string() + "' && P='" REMEASURE_FAKE_PROGRAM "' bash -c '" + command + "'";
+    const int status = std::system(whole.c_str());
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  };
+  CHECK(shell("\"$P\" list >&- 2>err") == 2);
+  CHECK(contains(text_of(folder / "err"), "Bad file descriptor"));
+  CHECK(shell("set -o pipefail; \"$P\" list --json | head -1 >/dev/null") == 0);
+}
