@@ -4,30 +4,23 @@
 // which overflows. Without them a von Mises-Fisher distribution in thousands of dimensions can't be fitted.
 #include <fmt/format.h>
 
-#include "baselines/science/mean_resultant.h"
-#include "bench/part_times.h"
 #include "bench/system.h"
-#include "datasets/science/vmf_features.h"
 #include "experiments/science/log_bessel_points.h"
+#include "experiments/science/log_bessel_reports.h"
+#include "experiments/science/vmf_fits.h"
 #include "kernels/science/bessel_series.h"
-#include "kernels/science/mean_resultant.h"
-#include "kernels/science/vmf_fit.h"
 
 namespace remeasure::experiments {
 
 using namespace bench;
 using namespace log_bessel_points;
 using baselines::BesselLibrary;
-using kernels::BranchTable;
-using kernels::MuGuard;
 
 namespace {
 
 using Run = std::function<void()>;
 
 constexpr std::size_t kReferencePoints = 1024;
-constexpr LogBesselTable kFull = {BranchTable::full, MuGuard::paper};
-constexpr LogBesselTable kReduced = {BranchTable::reduced, MuGuard::paper};
 
 /// Largest error that the method's own expressions allow, in this region.
 Accept largest_error(Function function, const std::string& region) {
@@ -138,84 +131,6 @@ void declare_library(Trial& t, Function function, const Answers& answers, const 
          });
 }
 
-/// How much faster the method is than each library, over the sub-boxes of the region; both on one thread.
-void compare_boxes(Trial& t, Function function, const std::string& region, const BesselPoints& points,
-                   const std::vector<Answers>& libraries) {
-  if (!t.passed("method")) return;
-  const bool smoke = t.size() == Size::smoke;
-  const auto boxes = sub_boxes(datasets::bessel_region(region), points, smoke ? 16 : 128);
-  const StopRule rule = smoke ? StopRule{.min_samples = 3, .min_seconds = 0, .max_samples = 3}
-                              : StopRule{.min_samples = 7, .min_seconds = 0, .max_samples = 7};
-  std::vector<std::string> subjects = {"method"};
-  for (const Answers& answers : libraries) subjects.emplace_back(answers.library->name);
-  std::vector<BesselPoints> parts;
-  for (const auto& box : boxes) parts.push_back(points_of(points, box));
-  std::vector<double> out(points.v.size());
-  const auto times = time_parts(parts.size(), subjects, [&](std::size_t part, std::size_t subject) -> Run {
-    const BesselPoints& p = parts[part];
-    const std::span<double> results(out.data(), p.v.size());
-    if (subject == 0) return [&p, results, function] { evaluate(function, p.v, p.x, results); };
-    return [&p, results, compute = function_of(*libraries[subject - 1].library, function)] { compute(p.v, p.x, results); };
-  }, rule);
-
-  std::vector<double> answered, all;  // ratios, all libraries
-  reports::Table table{.name = "sub-boxes", .title = "Method against libraries over sub-boxes of the region, one thread each",
-                       .columns = {"library", "fails", "boxes", "answers all", "median", "max", "median of all", "max of all"},
-                       .rows = {}};
-  for (std::size_t l = 0; l < libraries.size(); ++l) {
-    std::vector<double> its_answered, its_all;
-    for (std::size_t b = 0; b < boxes.size(); ++b) {
-      const double ratio = times[b][l + 1] / times[b][0];
-      its_all.push_back(ratio);
-      if (std::all_of(boxes[b].begin(), boxes[b].end(), [&](std::size_t i) { return libraries[l].right[i] != 0; })) {
-        its_answered.push_back(ratio);
-      }
-    }
-    const auto cell = [](const std::vector<double>& ratios, bool top) {
-      return ratios.empty() ? std::string("-") : fmt::format("{:.3g}x", top ? largest(ratios) : median(ratios));
-    };
-    table.rows.push_back({subjects[l + 1], fmt::format("{:.1f} %", 100 * libraries[l].failing),
-                          fmt::format("{}", boxes.size()), fmt::format("{}", its_answered.size()),
-                          cell(its_answered, false), cell(its_answered, true), cell(its_all, false), cell(its_all, true)});
-    answered.insert(answered.end(), its_answered.begin(), its_answered.end());
-    all.insert(all.end(), its_all.begin(), its_all.end());
-  }
-  t.table(std::move(table));
-  if (all.empty()) return;
-  t.metric({.name = "sub-boxes: median ratio, libraries that fail included", .value = median(all), .unit = "x", .tolerance = 0.5});
-  t.metric({.name = "sub-boxes: largest ratio, libraries that fail included", .value = largest(all), .unit = "x", .tolerance = 0.5});
-  if (answered.empty()) return;
-  const double top = largest(answered);
-  t.claim("cpu-speedup-libs", {.value = estimate(answered), .on = cpu_name(), .missing = {}});
-  t.claim("cpu-speedup-libs-max", {.value = reports::Estimate{top, top, top}, .on = cpu_name(), .missing = {}});
-}
-
-/// Errors by branch, with the paper's thresholds, with the guards on the large-argument branches, and of the reduced table.
-void report_errors(Trial& t, Function function, const std::string& region, const BesselPoints& points,
-                   const Reference& reference) {
-  reports::Table table{.name = "errors", .title = "|error| / max(1, |reference|) by branch",
-                       .columns = {"table", "branch", "points", "median", "99 %", "max"}, .rows = {}};
-  std::vector<double> out(points.v.size());
-  for (const auto& [what, choice] : {std::pair{"full", kFull}, {"full, guarded", {BranchTable::full, MuGuard::guarded}},
-                                     {"reduced", kReduced}, {"reduced, guarded", {BranchTable::reduced, MuGuard::guarded}}}) {
-    for (const std::size_t i : reference.indices) {
-      evaluate(function, {&points.v[i], 1}, {&points.x[i], 1}, {&out[i], 1}, choice);
-    }
-    const auto errors = errors_by_branch(points, reference, out, choice);
-    add_error_rows(table, what, errors);
-    t.metric({.name = fmt::format("largest error, {}", what), .value = largest(errors.at("all")), .unit = "", .tolerance = 1});
-    if (choice.table == BranchTable::full && choice.guard == MuGuard::paper) {
-      const double middle = median(errors.at("all")), top = largest(errors.at("all"));
-      t.claim("precision", reports::Estimate{top, top, top});
-      if (region != "mixed") {
-        const double limit = function == Function::i ? 1e-15 : 1e-14;
-        t.check("median error", middle <= limit, fmt::format("{:.1e}, limit {:.0e}", middle, limit));
-      }
-    }
-  }
-  t.table(std::move(table));
-}
-
 void run_region(Trial& t, Function function, const std::string& region, std::size_t n, bool on_cpu) {
   const InputSets<BesselPoints> in = open_points(t, n, region);
   const BesselPoints& points = in[0];
@@ -300,88 +215,6 @@ void run_low_order(Trial& t, Function function, int order, std::size_t n) {
   t.measure();
 }
 
-void run_vmf(Trial& t, std::size_t d, std::size_t rows) {
-  const auto in = t.inputs([&](std::uint64_t seed) {
-    const datasets::Opened opened = t.open(datasets::vmf_features_definition, datasets::vmf_features(d, rows, seed));
-    return read_vmf_features(*opened.reader);
-  });
-  t.oracle("length", 1, [&] {
-    double squares = 0;
-    for (std::size_t j = 0; j < d; ++j) {
-      long double sum = 0;
-      for (std::size_t i = 0; i < rows; ++i) sum += static_cast<long double>(in[0].samples[i * d + j]);
-      const double mean = static_cast<double>(sum) / static_cast<double>(rows);
-      squares += mean * mean;
-    }
-    return OracleOutput{.values = {std::sqrt(squares)}, .scale = {}, .indices = {}};
-  });
-  const auto accept = [](double limit, const char* reason) {
-    return std::vector<Accept>{{.output = "length", .metric = ErrorMetric::relative_l2, .limit = limit, .reason = reason}};
-  };
-  const Work work{.flops = static_cast<double>(rows * d), .bytes = 4.0 * static_cast<double>(rows * d), .rate = {}};
-  t.kernel({.name = "kernel", .what = "column sums in f64 by chunks of rows, then their length", .dtype = "f32",
-            .accept = accept(1e-13, "sums of exact f32 values in f64"), .work = work},
-           [&in, d, rows]<class Target>(DeviceBench<Target>& bench) -> Run {
-             const auto features = bench.input(in[bench.set()].samples);
-             const auto mean = bench.template output<double>("mean", d), length = bench.template output<double>("length", 1);
-             const auto scratch = bench.template workspace<double>(kernels::mean_resultant_workspace(rows, d));
-             auto& stream = bench.stream();
-             return [=, &stream] { kernels::mean_resultant<Target>(stream, rows, d, features, mean, length, scratch); };
-           });
-  t.vendor({.name = "vendor", .what = "cublasSgemv with a vector of 1/rows, cublasSnrm2", .dtype = "f32",
-            .accept = accept(1e-5, "f32 sums of up to 4096 values"), .work = work},
-           [&in, d, rows]<class Target>(DeviceBench<Target>& bench) -> Run {
-             const auto features = bench.input(in[bench.set()].samples);
-             const auto mean = bench.template output<float>("mean", d), length = bench.template output<float>("length", 1);
-             auto& baseline = bench.template own<baselines::CublasMeanResultant>(bench.stream(), rows, d);
-             return [=, &baseline] { baseline(features, mean, length); };
-           });
-  t.host({.name = "eigen", .what = "Eigen: row by row into f64 sums", .dtype = "f32",
-          .accept = accept(1e-13, "sums of exact f32 values in f64"), .work = work, .threads = 1},
-         [&in, d, rows](HostBench& bench) -> Run {
-           const auto features = bench.input(in[bench.set()].samples);
-           const auto mean = bench.output<double>("mean", d), length = bench.output<double>("length", 1);
-           return [=] { baselines::eigen_mean_resultant(rows, d, features, mean, length); };
-         });
-  t.measure();
-
-  const datasets::VmfFeatures& features = in[0];
-  const auto dimensions = static_cast<double>(d);
-  std::map<std::string, kernels::LogIv> ways = {{"method", [](double v, double x) { return kernels::log_iv_reference(v, x); }}};
-  for (const BesselLibrary& library : baselines::bessel_libraries()) {
-    if (!library.missing.empty()) continue;
-    ways[std::string(library.name)] = [compute = library.log_iv](double v, double x) {
-      double out = 0;
-      compute({&v, 1}, {&x, 1}, {&out, 1});
-      return out;
-    };
-  }
-  double kappa_error = 0, residual = 0;
-  std::map<std::string, std::size_t> fitted;
-  for (std::size_t i = 0; i < features.mean_resultant.size(); ++i) {
-    const double truth = features.kappa_true[i / features.classes];
-    for (const auto& [name, log_iv] : ways) {
-      const kernels::VmfFit fit = kernels::vmf_fit(dimensions, features.mean_resultant[i], log_iv);
-      fitted[name] += fit.converged ? 1 : 0;
-      if (name != "method") continue;
-      residual = std::max(residual, fit.residual);
-      if (!std::isnan(truth)) kappa_error = std::max(kappa_error, std::abs(fit.kappa - truth) / truth);  // real data: unknown
-    }
-  }
-  const std::size_t classes = features.mean_resultant.size();
-  reports::Table table{.name = "fits", .title = fmt::format("Fits of {} classes that converge", classes),
-                       .columns = {"ln I by", "fitted"}, .rows = {}};
-  for (const auto& [name, count] : fitted) table.rows.push_back({name, fmt::format("{} of {}", count, classes)});
-  t.table(std::move(table));
-  t.metric({.name = "largest error of kappa", .value = kappa_error, .unit = "", .tolerance = 0.01});
-  t.metric({.name = "largest residual |A(kappa) - R|", .value = residual, .unit = "", .tolerance = 20});
-  t.check("kappa within 1 %", kappa_error <= 0.01, fmt::format("{:.2e}", kappa_error));
-  t.check("residual of A(kappa) within 1e-10", residual <= 1e-10, fmt::format("{:.1e}", residual));
-  t.claim("vmf-fit", fitted["method"] == classes && kappa_error <= 0.01,
-          fmt::format("{} of {} classes at d = {}; of the C++ libraries std fits {}, boost {}, gsl {}", fitted["method"],
-                      classes, d, fitted["std"], fitted["boost"], fitted["gsl"]));
-}
-
 std::vector<CaseDefinition> cases(Size size) {
   std::vector<CaseDefinition> list;
   const std::size_t cpu_points = size == Size::smoke ? 1024 : 16'384;
@@ -409,7 +242,7 @@ std::vector<CaseDefinition> cases(Size size) {
   for (const std::size_t d : {2048, 8192, 32'768}) {
     const std::size_t rows = size == Size::smoke ? 64 : 4096 * 2048 / d;
     list.push_back({.name = {{"vmf", fmt::format("d={}", d)}, {"rows", fmt::format("{}", rows)}},
-                    .run = [=](Trial& t) { run_vmf(t, d, rows); }});
+                    .run = [=](Trial& t) { run_vmf_fits(t, d, rows); }});
   }
   return list;
 }
