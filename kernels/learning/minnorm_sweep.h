@@ -58,6 +58,8 @@ void check_sweep(const SweepShape& shape, std::span<const int> sizes, std::size_
 /// Multiplications and additions of the textbook algorithm, Gram matrix and Cholesky for each p: the work that is asked for.
 /// p > n: n^2 p + n^3 / 3; p <= n: p^2 n + p^3 / 3 (per problem, Gram matrices by symmetry).
 double minnorm_sweep_flops(const SweepShape& shape, std::span<const int> sizes);
+/// The same for the nested algorithm: n^2 D once, largest p <= n once, n^3 / 3 for each p > n.
+double minnorm_nested_flops(const SweepShape& shape, std::span<const int> sizes);
 /// Bytes that must move: 4 n D features, 4 n y per trial, 8 D truth, 4 per risk.
 double minnorm_sweep_bytes(const SweepShape& shape, std::span<const int> sizes);
 

@@ -126,6 +126,16 @@ double minnorm_sweep_flops(const SweepShape& s, std::span<const int> sizes) {
   return s.trials * flops;
 }
 
+double minnorm_nested_flops(const SweepShape& s, std::span<const int> sizes) {
+  const double n = s.samples;
+  double below = 0, largest = 0, flops = 0;
+  for (const int size : sizes) {
+    if (size <= s.samples) below = size;
+    else largest = size, flops += n * n * n / 3;
+  }
+  return s.trials * (flops + n * n * largest + below * below * n + below * below * below / 3);
+}
+
 double minnorm_sweep_bytes(const SweepShape& s, std::span<const int> sizes) {
   const double n = s.samples, features = s.features;
   return s.trials * (4 * n * features + 4 * n + 4 * static_cast<double>(sizes.size())) + 8 * features;
