@@ -112,9 +112,7 @@ void run_round(std::vector<Course>& courses, const SamplingControl& control) {
   for (Course& course : courses) {
     if (!course.done) running.push_back(&course);
   }
-  double before = 0;
   for (Course* course : running) {
-    before += course->state.measured_seconds;
     course->enlist(next_round(course->subject->rule, course->state, course->wall_per_sample), false);
   }
   const Clock::time_point start = Clock::now();

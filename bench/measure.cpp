@@ -211,23 +211,23 @@ void TrialImpl::apply_floor(Entry& entry) {
   Ceilings& ceilings = *options_.ceilings;
   const double seconds = entry.result.time->seconds.median;
   const std::size_t footprint = entry.station->footprint();
-  const auto floor_now = [&] { return floor_of(entry.info.work, entry.info.dtype, footprint, ceilings); };
-  std::optional<Floor> floor = floor_now();
+  const auto hard_floor = [&] { return hard_floor_of(entry.info.work, entry.info.dtype, footprint, ceilings); };
+  std::optional<Floor> floor = hard_floor();
   if (floor && below_floor(seconds, *floor) && ceilings.measure_again) {
     for (const std::string& name : {floor->bandwidth, floor->rate}) {
       if (!name.empty()) ceilings.values[name] = std::max(ceilings.values[name], ceilings.measure_again(name));
     }
-    floor = floor_now();
+    floor = hard_floor();
   }
-  if (!floor) return;
-  if (below_floor(seconds, *floor)) {
+  if (floor && below_floor(seconds, *floor)) {
     entry.run.status = Status::incorrect;
     entry.run.reason = fmt::format(
         "the time {:.3g} s is below the floor {:.3g} s ({}: {}): either the work isn't done or its formula is wrong", seconds,
         floor->seconds, floor->bound, floor->bound == "memory" ? floor->bandwidth : floor->rate);
     return;
   }
-  entry.result.roofline = roofline_of(entry.info.work, floor, seconds);
+  floor = floor_of(entry.info.work, entry.info.dtype, footprint, ceilings);
+  if (floor) entry.result.roofline = roofline_of(entry.info.work, floor, seconds);
 }
 
 void TrialImpl::measure() {

@@ -50,6 +50,13 @@ std::optional<Floor> floor_of(const Work& work, const std::string& dtype, std::s
   return floor;
 }
 
+std::optional<Floor> hard_floor_of(const Work& work, const std::string& dtype, std::size_t footprint,
+                                   const Ceilings& ceilings) {
+  Work unrated = work;
+  unrated.rate.clear();
+  return floor_of(unrated, dtype, footprint, ceilings);
+}
+
 bool below_floor(double seconds, const Floor& floor) { return seconds < floor.seconds * (1 - kFloorMargin); }
 
 reports::Roofline roofline_of(const Work& work, const std::optional<Floor>& floor, double seconds) {

@@ -27,12 +27,17 @@ struct Floor {
 std::optional<Floor> floor_of(const Work& work, const std::string& dtype, std::size_t footprint,
                               const Ceilings& ceilings);
 
-/// A time this much below its floor is invalid: the margin covers the spread of the ceilings' own measurement.
+/// The floor that no program can pass: as floor_of, but with the FMA rate whatever Work::rate says. A product that beats
+/// another product's rate is only faster; one that beats independent FMAs didn't do its work.
+std::optional<Floor> hard_floor_of(const Work& work, const std::string& dtype, std::size_t footprint,
+                                   const Ceilings& ceilings);
+
+/// A time this much below its hard floor is invalid: the margin covers the spread of the ceilings' own measurement.
 inline constexpr double kFloorMargin = 0.05;
 
 bool below_floor(double seconds, const Floor& floor);
 
-/// Position of a passed variant. A time within the margin above its ceiling is reported as exactly 1.
+/// Position of a passed variant. A time below `floor` is reported as exactly 1.
 reports::Roofline roofline_of(const Work& work, const std::optional<Floor>& floor, double seconds);
 
 }  // namespace remeasure::bench

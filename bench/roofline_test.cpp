@@ -40,6 +40,12 @@ TEST_CASE("the larger of memory and compute is the floor, and names its bound", 
   CHECK(floor_of({.flops = 7000, .bytes = 0, .rate = "gemm-f64"}, "f64", 100, by_hand())->seconds == 10.0);
 }
 
+TEST_CASE("the hard floor is that of independent FMAs, whatever rate the work is compared with", "[cpu]") {
+  const Work work{.flops = 7000, .bytes = 0, .rate = "gemm-f64"};
+  CHECK(hard_floor_of(work, "f64", 100, by_hand())->seconds == 7.0);
+  CHECK(hard_floor_of(work, "f64", 100, by_hand())->rate == "fma-f64");
+}
+
 TEST_CASE("a ceiling that wasn't measured gives no roofline", "[cpu]") {
   CHECK_FALSE(floor_of({.flops = 1, .bytes = 1}, "f64", 100, Ceilings{}).has_value());
   CHECK_FALSE(floor_of({.flops = 1, .bytes = 1}, "i8", 100, by_hand()).has_value());
