@@ -32,6 +32,32 @@ TEST_CASE("sddmm_nm keeps bit for bit what the reference keeps of the same fp32 
   check_exactly<float>(bench, p, NmPattern::one_of_two, NmTile::small);
 }
 
+TEST_CASE("expanding what sddmm_nm wrote gives the scores with exactly the two largest of each four", "[simt]") {
+  TestBench<Simt> bench;
+  const NmProblem p = gauss_problem({1, 2, 96, 64});
+  const NmCompressed got = run_sddmm<bfloat16>(bench, p, NmPattern::two_of_four);
+  for (const std::uint8_t nibble : got.nibbles()) REQUIRE(is_nibble(nibble));
+  const std::vector<float> dense = expand(std::span<const float>(got.nonzeros), std::span<const std::uint16_t>(got.plain),
+                                          p.shape.rows(), kKeysPerWord<bfloat16>);
+  const std::vector<float> scores = fp32_scores(p);
+  REQUIRE(dense.size() == scores.size());
+  for (std::size_t group = 0; group < scores.size(); group += 4) {
+    int kept = 0;
+    float least_kept = INFINITY, largest_dropped = -INFINITY;
+    for (std::size_t i = group; i < group + 4; ++i) {
+      if (dense[i] != 0) {  // a score of exactly zero doesn't occur here
+        ++kept;
+        REQUIRE(dense[i] == rounded(scores[i]));
+        least_kept = std::min(least_kept, scores[i]);
+      } else {
+        largest_dropped = std::max(largest_dropped, scores[i]);
+      }
+    }
+    REQUIRE(kept == 2);
+    REQUIRE(least_kept >= largest_dropped);
+  }
+}
+
 TEST_CASE("sddmm_nm in its GPU tile keeps the same, also where tokens isn't a multiple of the tile", "[simt]") {
   TestBench<Simt> bench;
   const NmProblem p = gauss_problem({1, 1, 160, 64});
