@@ -64,7 +64,8 @@ inline void compare_boxes(Trial& t, Function function, const std::string& region
   if (all.empty()) return;
   t.metric({.name = "sub-boxes: median ratio, libraries that fail included", .value = bench::median(all), .unit = "x", .tolerance = 0.5});
   t.metric({.name = "sub-boxes: largest ratio, libraries that fail included", .value = largest(all), .unit = "x", .tolerance = 0.5});
-  if (answered.empty()) return;
+  // The mixed region's orders go to 1e5, and libraries recur over the order: its ratios grow with the bound that we chose.
+  if (answered.empty() || region == "mixed") return;
   const double top = largest(answered);
   t.claim("cpu-speedup-libs", {.value = bench::estimate(answered), .on = bench::cpu_name(), .missing = {}});
   t.claim("cpu-speedup-libs-max", {.value = reports::Estimate{top, top, top}, .on = bench::cpu_name(), .missing = {}});
@@ -82,7 +83,8 @@ inline void report_errors(Trial& t, Function function, const std::string& region
       evaluate(function, {&points.v[i], 1}, {&points.x[i], 1}, {&out[i], 1}, choice);
     }
     const auto errors = errors_by_branch(points, reference, out, choice);
-    add_error_rows(table, what, errors);
+    if (choice.table == BranchTable::full) add_error_rows(table, what, errors);
+    else add_error_rows(table, what, {{"all", errors.at("all")}});
     t.metric({.name = fmt::format("largest error, {}", what), .value = largest(errors.at("all")), .unit = "", .tolerance = 1});
     if (choice.table == BranchTable::full && choice.guard == MuGuard::paper) {
       const double middle = bench::median(errors.at("all")), top = largest(errors.at("all"));

@@ -21,8 +21,10 @@
 namespace remeasure::experiments {
 
 inline void run_vmf_fits(bench::Trial& t, std::size_t d, std::size_t rows) {
+  bool generated = true;
   const auto in = t.inputs([&](std::uint64_t seed) {
     const datasets::Opened opened = t.open(datasets::vmf_features_definition, datasets::vmf_features(d, rows, seed));
+    generated = opened.provenance.synthetic;
     return read_vmf_features(*opened.reader);
   });
   t.oracle("length", 1, [&] {
@@ -98,8 +100,8 @@ inline void run_vmf_fits(bench::Trial& t, std::size_t d, std::size_t rows) {
   t.check("kappa within 1 %", kappa_error <= 0.01, fmt::format("{:.2e}", kappa_error));
   t.check("residual of A(kappa) within 1e-10", residual <= 1e-10, fmt::format("{:.1e}", residual));
   t.claim("vmf-fit", fitted["method"] == classes && kappa_error <= 0.01,
-          fmt::format("{} of {} classes at d = {}; of the C++ libraries std fits {}, boost {}, gsl {}", fitted["method"],
-                      classes, d, fitted["std"], fitted["boost"], fitted["gsl"]));
+          fmt::format("{} of {} {} classes at d = {}; of the C++ libraries std fits {}, boost {}, gsl {}", fitted["method"],
+                      classes, generated ? "generated" : "real", d, fitted["std"], fitted["boost"], fitted["gsl"]));
 }
 
 }  // namespace remeasure::experiments
