@@ -163,7 +163,6 @@ void add_evidence(const std::vector<ClaimSample>& samples, ClaimResult& result, 
   result.measured_on = joined(places, "; ");
   if (!medians.empty()) {
     result.measured = over(claim.over, medians);
-    result.measured_text = number(*result.measured, claim.unit);
   } else {
     const auto holds = std::count_if(samples.begin(), samples.end(), [](const ClaimSample& s) { return s.holds == true; });
     result.measured_text = texts.empty() ? fmt::format("holds in {} of {} cases", holds, samples.size()) : joined(texts, "; ");

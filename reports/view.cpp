@@ -164,7 +164,7 @@ std::string floor_legend(const Record& record) {
   }
   std::vector<std::string> texts;
   for (const std::string& name : used) {
-    const bool flops = name.rfind("gemm", 0) == 0 || name.find("flop") != std::string::npos;
+    const bool flops = name.starts_with("gemm") || name.starts_with("fma");
     texts.push_back(fmt::format("{} {}", name, rate_text(record.ceilings.at(name), flops ? "flop" : "B")));
   }
   return fmt::format("floor: share of the time that its bytes and operations need at least; ceilings measured on this "

@@ -17,7 +17,7 @@
 namespace remeasure::bench::cli {
 namespace {
 
-const std::vector<std::string> kReportFormats = {"terminal", "md", "html", "csv", "json", "junit", "benchmark"};
+const std::vector<std::string> kReportFormats = {"terminal", "md", "html", "csv", "json", "junit", "benchmark", "all"};
 const std::vector<std::string> kCheckFormats = {"terminal", "json"};
 
 std::string path_of(const CLI::App* app) {
@@ -186,7 +186,7 @@ struct Parser {
                         "  remeasure report\n  remeasure report results --format html --output results/index.html\n"
                         "  remeasure report results --format junit --output results/junit.xml");
     command->add_option("DIR", report.folder, "Folder of the results")->type_name("")->capture_default_str();
-    command->add_option("--format", report.format, "terminal, md, html, csv, json, junit or benchmark")
+    command->add_option("--format", report.format, "terminal, md, html, csv, json, junit, benchmark, or all: every file, in DIR")
         ->check(one_of("format", kReportFormats))->type_name("FORMAT")->capture_default_str();
     command->add_option("--output", report.output, "File to write instead of the terminal")->type_name("FILE");
   }
@@ -233,6 +233,9 @@ struct Parser {
     if (name == "remeasure data verify") {
       if (data.files.empty() && !data.all) return "which files? Give their paths or --all";
       if (!data.files.empty() && data.all) return "either files or --all, not both";
+    }
+    if (name == "remeasure report" && report.format == "all" && !report.output.empty()) {
+      return "--format all writes into the results folder itself and takes no --output";
     }
     if (name == "remeasure report" && report.format == "html" && report.output.empty()) {
       return "an HTML page is for a browser: give --output FILE, for example --output results/index.html";

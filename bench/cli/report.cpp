@@ -34,6 +34,12 @@ int report(const ReportOptions& options, const Program&, Console& console) {
     throw CommandError(fmt::format("{}: no results in it; `remeasure run --all --out {}` makes them", options.folder,
                                    options.folder));
   }
+  if (options.format == "all") {
+    for (const auto& path : reports::write_reports(options.folder, records)) {
+      console.print(fmt::format("{}\n", path.string()));
+    }
+    return kFine;
+  }
   const std::string text = rendered(options.format, records, console, !options.output.empty());
   if (options.output.empty()) {
     console.print(text);

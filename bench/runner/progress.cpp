@@ -50,7 +50,7 @@ std::string format_tally(const Tally& tally) {
   add(tally.failed_checks, tally.failed_checks == 1 ? "check doesn't hold" : "checks don't hold");
   add(tally.passed, "passed");
   add(tally.not_run, "not run");
-  return text.empty() ? "nothing ran" : text;
+  return text.empty() ? "no variants" : text;
 }
 
 std::string progress_line(const ProgressState& state, std::size_t width, bool unicode) {

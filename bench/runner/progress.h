@@ -15,7 +15,7 @@ namespace remeasure::bench::runner {
 
 /// "850 ms", "12.3 s", "4 min 05 s", "2 h 03 min".
 std::string format_duration(double seconds);
-/// "3 passed, 1 not run"; "nothing ran" if all are zero.
+/// "3 passed, 1 not run"; "no variants" if all are zero.
 std::string format_tally(const Tally& tally);
 
 struct ProgressState {

@@ -18,7 +18,7 @@ TEST_CASE("durations read like a clock", "[cpu]") {
 }
 
 TEST_CASE("what is wrong stands first in a tally", "[cpu]") {
-  CHECK(format_tally({}) == "nothing ran");
+  CHECK(format_tally({}) == "no variants");
   CHECK(format_tally({.passed = 3, .not_run = 1}) == "3 passed, 1 not run");
   CHECK(format_tally({.passed = 3, .incorrect = 1, .failed = 2, .failed_checks = 1}) ==
         "1 INCORRECT, 2 failed, 1 check doesn't hold, 3 passed");

@@ -1,25 +1,28 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Everything in one command: runs all experiments, writes all reports, compares with the recorded reference.
-# Ends with the worst exit code of its steps (README: exit codes); 3 (nothing comparable) is no failure here.
+# Everything in one command: runs all experiments, writes all reports, compares with the recorded reference. The last lines
+# say where everything is, and what was not run and why. Ends with the worst exit code of its steps; 3 (nothing
+# comparable: no reference for this machine) is said loudly, but is no failure here.
 set -uo pipefail
 : "${BUILD:=build}" "${OUT:=results}" "${DATA:=data}" "${SIZE:=smoke}"
+summary=$(mktemp) || exit 2
+trap 'rm -f "$summary"' EXIT
 
-step() { echo "+ $*"; "$@"; }
+step() { echo "+ $*" >&2; "$@"; }
 
-step "$BUILD/remeasure" run --all --size "$SIZE" --out "$OUT" --data "$DATA" --resume
+step "$BUILD/remeasure" run --all --size "$SIZE" --out "$OUT" --data "$DATA" >"$summary"
 run=$?
-if [ "$run" -eq 2 ] || [ "$run" -ge 128 ]; then exit "$run"; fi
-step "$BUILD/remeasure" report "$OUT" || exit $?
+if [ "$run" -eq 2 ] || [ "$run" -ge 128 ]; then cat "$summary"; exit "$run"; fi
+step "$BUILD/remeasure" report "$OUT" --format all >/dev/null || exit $?
 step "$BUILD/remeasure" check "$OUT"
 check=$?
 
 echo
-echo "results     $OUT/*.json"
-echo "page        $OUT/index.html"
-echo "tables      $OUT/report.md, $OUT/results.csv, $OUT/junit.xml"
-echo "datasets    $DATA/"
-"$BUILD/remeasure" report "$OUT" --format not-run
+sed '/^results  /,$d' "$summary"
+echo "page     $OUT/index.html"
+echo "tables   $OUT/report.md, $OUT/results.csv, $OUT/junit.xml; on the terminal: $BUILD/remeasure report $OUT"
+echo "results  $OUT/*.json (a record and a log per experiment)"
+echo "data     $DATA/"
 for code in 4 5 2 1; do
   if [ "$run" -eq "$code" ] || [ "$check" -eq "$code" ]; then exit "$code"; fi
 done
