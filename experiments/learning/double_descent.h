@@ -56,7 +56,8 @@ inline CurvePoint summary_of(int p, std::vector<double> samples) {
   for (const double x : samples) point.mean += x / count;
   double squares = 0;
   for (const double x : samples) squares += (x - point.mean) * (x - point.mean);
-  point.error = std::sqrt(squares / (count - 1) / count);
+  const auto [least, most] = std::minmax_element(samples.begin(), samples.end());
+  point.error = *least == *most ? 0 : std::sqrt(squares / (count - 1) / count);  // p = 0 has no spread but rounding's
   const auto middle = samples.begin() + static_cast<std::ptrdiff_t>(samples.size() / 2);
   std::nth_element(samples.begin(), middle, samples.end());
   point.median = *middle;

@@ -10,6 +10,7 @@
 #include <testing/catch.h>
 #include <vector>
 
+#include "kernels/device/testing/test_bench.h"
 #include "kernels/learning/minnorm_sweep_reference.h"
 #include "kernels/simt/engine.h"
 
@@ -214,6 +215,20 @@ TEST_CASE("wrong shapes, sizes and spans are refused with their values", "[simt]
   CHECK_THAT(message([](Problem& p) { p.sizes.clear(); }), ContainsSubstring("0 sizes"));
   CHECK_THAT(message([](Problem& p) { p.shape.noise = -1; }), ContainsSubstring("noise -1"));
   CHECK_THAT(message([](Problem& p) { p.y.pop_back(); }), ContainsSubstring("expected 240, 8, 30, 30, 2"));
+}
+
+TEST_CASE("minnorm_sweep matches the oracle on a GPU", "[gpu]") {
+  if (Device<Cuda>::count() == 0) SKIP_TEST(Device<Cuda>::why_not());
+  remeasure::testing::on_gpu([](auto& bench) {
+    for (const int n : {24, 64, 128}) {
+      const Problem p = make_problem(4, n, 4 * n, {0, 1, n / 2, n - 1, n, n + 1, n + n / 2, 4 * n}, n != 64);
+      const SweepOracle oracle = oracle_of(p);
+      const Output nested = run(bench.device(), Kernel::nested, p), naive = run(bench.device(), Kernel::naive, p);
+      CHECK(worst(nested.risk, oracle) < kFar);
+      CHECK(worst(naive.risk, oracle) < kFar);
+      CHECK(same_bits(run(bench.device(), Kernel::nested, p).risk, nested.risk));
+    }
+  });
 }
 
 TEST_CASE("the reference sweep matches the oracle in float and double", "[cpu]") {
