@@ -108,16 +108,26 @@ void run_method(const AttentionProblem& problem, std::span<Scalar> out, int thre
   });
 }
 
-/// Rank among the earlier and later keys of the group; ties go to the earlier one.
+/// Which two of four beat the others, from the six comparisons "the later key is larger", bit 0 for (0,1), then (0,2), (0,3),
+/// (1,2), (1,3), (2,3). A key's rank is the number of keys that beat it; an earlier key beats a later one in a tie.
+constexpr std::array<std::uint8_t, 64> kTopTwo = [] {
+  std::array<std::uint8_t, 64> table{};
+  for (unsigned code = 0; code < table.size(); ++code) {
+    const auto bit = [&](unsigned i) { return static_cast<int>(code >> i & 1u); };
+    const std::array<int, 4> rank = {bit(0) + bit(1) + bit(2), 1 - bit(0) + bit(3) + bit(4), 2 - bit(1) - bit(3) + bit(5),
+                                     3 - bit(2) - bit(4) - bit(5)};
+    const int first = rank[0] < 2 ? 0 : rank[1] < 2 ? 1 : 2;
+    const int second = rank[3] < 2 ? 3 : rank[2] < 2 ? 2 : 1;
+    table[code] = nibble_of({first, second});  // codes that no order of four numbers has are never looked up
+  }
+  return table;
+}();
+
 template <class Value>
 std::uint8_t top_two(const std::array<Value, 4>& v) {
-  const int b10 = v[1] > v[0], b20 = v[2] > v[0], b30 = v[3] > v[0];  // b10: key 1 beats key 0
-  const int b21 = v[2] > v[1], b31 = v[3] > v[1], b32 = v[3] > v[2];
-  const std::array<bool, 4> keep = {b10 + b20 + b30 < 2, 1 - b10 + b21 + b31 < 2, 2 - b20 - b21 + b32 < 2,
-                                    3 - b30 - b31 - b32 < 2};
-  const int first = keep[0] ? 0 : keep[1] ? 1 : 2;
-  const int second = keep[3] ? 3 : keep[2] ? 2 : 1;
-  return nibble_of({first, second});
+  const auto bit = [](bool larger, int place) { return static_cast<unsigned>(larger) << place; };
+  return kTopTwo[bit(v[1] > v[0], 0) | bit(v[2] > v[0], 1) | bit(v[3] > v[0], 2) | bit(v[2] > v[1], 3) |
+                 bit(v[3] > v[1], 4) | bit(v[3] > v[2], 5)];
 }
 
 }  // namespace
