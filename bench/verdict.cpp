@@ -76,12 +76,6 @@ const char* in_words(Over how) {
   return "";
 }
 
-std::string number(const Interval& value, const std::string& unit) {
-  const std::string text = value.low == value.high ? fmt::format("{:.4g}", value.low)
-                                                   : fmt::format("{:.4g} to {:.4g}", value.low, value.high);
-  return unit.empty() ? text : text + " " + unit;
-}
-
 /// Rule 10: which of the two borders of the reported range hold.
 bool inside_or_better(const Claim& claim, const Interval& measured) {
   const Interval& reported = claim.reported;
