@@ -21,18 +21,18 @@ struct DescribeOptions {
 };
 
 struct RunCommand {
-  std::vector<std::string> ids;
+  std::vector<std::string> ids = {};
   bool all = false;
   std::string size = "smoke";
-  std::string filter;
-  std::vector<std::string> variants;
-  std::optional<double> min_time;
+  std::string filter = {};
+  std::vector<std::string> variants = {};
+  std::optional<double> min_time = {};
   std::uint64_t seed = 1;
-  std::optional<double> timeout;
+  std::optional<double> timeout = {};
   std::string out = "results";
-  std::string data;                    ///< empty: $REMEASURE_DATA, else "data"
+  std::string data = {};               ///< empty: $REMEASURE_DATA, else "data"
   bool resume = false;
-  std::string shard;                   ///< "i/n", empty: all
+  std::string shard = {};              ///< "i/n", empty: all
 };
 
 struct DataOptions {
