@@ -94,7 +94,7 @@ RM_DEVICE void multiply_slab(Accumulators& sums, const unsigned char* queries, c
   using Element = typename Tile::Element;
   using Mma = typename NmInstructions<Element>::Dense;
   const int lane = lane_id();
-#pragma unroll
+#pragma unroll 2  // not fully: hoisted addresses would cost registers beyond the 128 of two blocks per multiprocessor
   for (int chunk = 0; chunk < Tile::kSlabChunks; chunk += 2) {
     std::uint32_t a[2][4];
 #pragma unroll
