@@ -239,7 +239,7 @@ std::vector<CaseDefinition> cases(Size size) {
                       .run = [=, which = function](Trial& t) { run_low_order(t, which, order, cpu_points); }});
     }
   }
-  for (const std::size_t d : {2048, 8192, 32'768}) {
+  for (const std::size_t d : std::initializer_list<std::size_t>{2048, 8192, 32'768}) {
     const std::size_t rows = size == Size::smoke ? std::max<std::size_t>(16, 64 * 2048 / d) : 4096 * 2048 / d;
     list.push_back({.name = {{"vmf", fmt::format("d={}", d)}, {"rows", fmt::format("{}", rows)}},
                     .run = [=](Trial& t) { run_vmf_fits(t, d, rows); }});

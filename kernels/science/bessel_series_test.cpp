@@ -60,7 +60,7 @@ TEST_CASE("bessel_series overflows, underflows and rejects as an unscaled series
 }
 
 TEST_CASE("bessel_series covers sizes around a block", "[simt]") {
-  for (const std::size_t n : {1, 127, 128, 129}) {
+  for (const std::size_t n : std::initializer_list<std::size_t>{1, 127, 128, 129}) {
     const std::vector<double> out = run(std::vector<double>(n, 1.5), std::vector<double>(n, 4.0));
     for (const double value : out) REQUIRE(std::abs(value - log_iv_oracle(1.5, 4.0)) < 1e-14);
   }

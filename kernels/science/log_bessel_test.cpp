@@ -109,7 +109,7 @@ TEST_CASE("The scattered test points reach every branch of both tables", "[cpu]"
 TEST_CASE("log_iv agrees with the reference on every branch and at sizes around warps and blocks", "[simt]") {
   Device<Simt> device;
   for (const LogBesselOptions& options : kAllOptions) {
-    for (const std::size_t n : {1, 31, 32, 33, 127, 129, 1000}) {
+    for (const std::size_t n : std::initializer_list<std::size_t>{1, 31, 32, 33, 127, 129, 1000}) {
       const Points points = scattered(n);
       INFO("n = " << n << ", table " << static_cast<int>(options.table) << ", guard " << static_cast<int>(options.guard));
       CHECK(worst_difference(run(device, Function::i, options, points), Function::i, options, points) <= 1);
@@ -120,7 +120,7 @@ TEST_CASE("log_iv agrees with the reference on every branch and at sizes around 
 TEST_CASE("log_kv agrees with the reference on every branch and at sizes around warps and blocks", "[simt]") {
   Device<Simt> device;
   for (const LogBesselOptions& options : kAllOptions) {
-    for (const std::size_t n : {1, 31, 33, 257, 600}) {
+    for (const std::size_t n : std::initializer_list<std::size_t>{1, 31, 33, 257, 600}) {
       const Points points = scattered(n);
       INFO("n = " << n << ", table " << static_cast<int>(options.table) << ", guard " << static_cast<int>(options.guard));
       CHECK(worst_difference(run(device, Function::k, options, points), Function::k, options, points) <= 1);
@@ -205,7 +205,7 @@ TEST_CASE("The bucket pass and the schedule change no bit", "[simt]") {
   for (const Function function : {Function::i, Function::k}) {
     for (const LogBesselOptions& options : kAllOptions) {
       const std::vector<double> plain = run(device, function, options, points);
-      for (const std::uint64_t seed : {0, 1, 2, 3, 4}) {
+      for (const std::uint64_t seed : std::initializer_list<std::uint64_t>{0, 1, 2, 3, 4}) {
         device.engine().set_schedule(seed);
         INFO("seed " << seed);
         CHECK(same_bits(plain, run(device, function, options, points)));

@@ -64,8 +64,8 @@ void check(const Result& result, const Result& reference) {
 
 TEST_CASE("mean_resultant sums every row and column at sizes around its blocks and chunks", "[simt]") {
   Device<Simt> device;
-  for (const std::size_t rows : {1, 3, 4, 63, 64, 65, 131, 257}) {
-    for (const std::size_t columns : {1, 127, 128, 129, 300}) {
+  for (const std::size_t rows : std::initializer_list<std::size_t>{1, 3, 4, 63, 64, 65, 131, 257}) {
+    for (const std::size_t columns : std::initializer_list<std::size_t>{1, 127, 128, 129, 300}) {
       INFO(rows << " rows, " << columns << " columns");
       const std::vector<float> values = features(rows, columns);
       check(run(device, rows, columns, values), expected(rows, columns, values));
@@ -84,7 +84,7 @@ TEST_CASE("mean_resultant has the same bits under every schedule", "[simt]") {
   Device<Simt> device;
   const std::vector<float> values = features(300, 200);
   const Result first = run(device, 300, 200, values);
-  for (const std::uint64_t seed : {1, 2, 3}) {
+  for (const std::uint64_t seed : std::initializer_list<std::uint64_t>{1, 2, 3}) {
     device.engine().set_schedule(seed);
     const Result other = run(device, 300, 200, values);
     CHECK(other.mean == first.mean);
@@ -100,8 +100,8 @@ TEST_CASE("mean_resultant reads each feature once", "[simt]") {
 }
 
 TEST_CASE("mean_resultant splits rows into chunks that cover them", "[cpu]") {
-  for (const std::size_t rows : {1, 64, 65, 1000, 50'000}) {
-    for (const std::size_t columns : {1, 128, 2048, 100'000}) {
+  for (const std::size_t rows : std::initializer_list<std::size_t>{1, 64, 65, 1000, 50'000}) {
+    for (const std::size_t columns : std::initializer_list<std::size_t>{1, 128, 2048, 100'000}) {
       const MeanResultantShape shape = mean_resultant_shape(rows, columns);
       const auto chunks = static_cast<std::size_t>(shape.chunks), each = static_cast<std::size_t>(shape.rows_per_chunk);
       CHECK(chunks * each >= rows);
