@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What writing and reading check alike: names and extents of an array, and its values block by block. Internal.
+// What writing and reading check alike: names and extents of an array, and its values block by block.
+// Internal.
 #pragma once
 
 #include <fmt/format.h>
@@ -26,13 +27,13 @@ inline const ArraySchema* find_schema(const Definition& definition, const std::s
   return nullptr;
 }
 
-/// Rank and extents against the schema. A named axis that `extents` lacks must have one length in all arrays: the first
-/// array that is seen fixes it.
-inline void check_shape(const ArraySchema& schema, const Shape& shape, std::map<std::string, std::uint64_t>& extents,
-                        const hdf5::Where& where) {
+/// Rank and extents against the schema. A named axis that `extents` lacks must have one length in all arrays:
+/// the first array that is seen fixes it.
+inline void check_shape(const ArraySchema& schema, const Shape& shape,
+                        std::map<std::string, std::uint64_t>& extents, const hdf5::Where& where) {
   if (shape.size() != schema.axes.size()) {
-    hdf5::fail(where, fmt::format("shape {} has rank {}, expected rank {} ({})", to_string(shape), shape.size(),
-                                  schema.axes.size(), fmt::join(schema.axes, ", ")));
+    hdf5::fail(where, fmt::format("shape {} has rank {}, expected rank {} ({})", to_string(shape),
+                                  shape.size(), schema.axes.size(), fmt::join(schema.axes, ", ")));
   }
   for (std::size_t i = 0; i < shape.size(); ++i) {
     const auto [expected, is_new] = extents.emplace(schema.axes[i], shape[i]);
@@ -87,7 +88,8 @@ class ValueCheck {
   const hdf5::Where& where_;
   Sha256 sha256_;
   std::uint64_t seen_ = 0, nan_ = 0;
-  double smallest_ = std::numeric_limits<double>::infinity(), largest_ = -std::numeric_limits<double>::infinity();
+  double smallest_ = std::numeric_limits<double>::infinity(),
+         largest_ = -std::numeric_limits<double>::infinity();
   double sum_ = 0;
 };
 

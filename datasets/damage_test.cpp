@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Each fault that a file can have is planted in a good file, one at a time: each must be one DatasetError that names the
-// file, the object, what is there and what was expected.
+// Each fault that a file can have is planted in a good file, one at a time: each must be one DatasetError
+// that names the file, the object, what is there and what was expected.
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include <testing/catch.h>
 #include <csignal>
 #include <limits>
-#include <testing/catch.h>
 
 #include "datasets/hdf5_object.h"
 #include "datasets/test_support.h"
@@ -48,12 +48,15 @@ struct Patient {
   }
 };
 
-Handle array(hid_t file, const char* path) { return own(H5Dopen2(file, path, H5P_DEFAULT), H5Dclose, kHere, "open"); }
+Handle array(hid_t file, const char* path) {
+  return own(H5Dopen2(file, path, H5P_DEFAULT), H5Dclose, kHere, "open");
+}
 
-void create(hid_t file, const char* path, hid_t type, std::vector<hsize_t> shape, hid_t properties = H5P_DEFAULT) {
+void create(hid_t file, const char* path, hid_t type, std::vector<hsize_t> shape,
+            hid_t properties = H5P_DEFAULT) {
   H5Ldelete(file, path, H5P_DEFAULT);
-  const Handle space =
-      own(H5Screate_simple(static_cast<int>(shape.size()), shape.data(), nullptr), H5Sclose, kHere, "make a space");
+  const Handle space = own(H5Screate_simple(static_cast<int>(shape.size()), shape.data(), nullptr), H5Sclose,
+                           kHere, "make a space");
   own(H5Dcreate2(file, path, type, space, H5P_DEFAULT, properties, H5P_DEFAULT), H5Dclose, kHere, "create");
 }
 
@@ -97,18 +100,23 @@ std::string as_nobody(const std::function<std::string()>& run) {
 
 TEST_CASE("a file whose arrays break the schema is refused", "[cpu]") {
   Patient p;
-  CHECK_THAT(p.after([](hid_t f) { create(f, "/x", H5T_IEEE_F64LE, {30, 20}); }),
-             ContainsSubstring("/x: ") && ContainsSubstring("only 0 bytes are stored"));
   CHECK_THAT(p.after([](hid_t f) {
     create(f, "/x", H5T_IEEE_F64LE, {30, 20});
-    const std::vector<double> data(600, 1.0);
-    H5Dwrite(array(f, "/x"), H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, data.data());
-  }), ContainsSubstring("/x: type float64, expected float32") && ContainsSubstring("remeasure data make"));
+  }),
+             ContainsSubstring("/x: ") && ContainsSubstring("only 0 bytes are stored"));
+  CHECK_THAT(
+      p.after([](hid_t f) {
+        create(f, "/x", H5T_IEEE_F64LE, {30, 20});
+        const std::vector<double> data(600, 1.0);
+        H5Dwrite(array(f, "/x"), H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, data.data());
+      }),
+      ContainsSubstring("/x: type float64, expected float32") && ContainsSubstring("remeasure data make"));
   CHECK_THAT(p.after([](hid_t f) {
     create(f, "/x", H5T_IEEE_F32BE, {30, 20});
     const std::vector<float> data(600, 1.0f);
     H5Dwrite(array(f, "/x"), H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, data.data());
-  }), ContainsSubstring("/x: type big-endian float32, expected float32"));
+  }),
+             ContainsSubstring("/x: type big-endian float32, expected float32"));
   const auto reshape = [](std::vector<hsize_t> shape) {
     return [shape](hid_t f) {
       create(f, "/x", H5T_IEEE_F32LE, shape);
@@ -116,8 +124,10 @@ TEST_CASE("a file whose arrays break the schema is refused", "[cpu]") {
       H5Dwrite(array(f, "/x"), H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, data.data());
     };
   };
-  CHECK_THAT(p.after(reshape({600})), ContainsSubstring("/x: shape [600] has rank 1, expected rank 2 (row, column)"));
-  CHECK_THAT(p.after(reshape({30, 21})), ContainsSubstring("/x: shape [30, 21]: axis 1 (column) has length 21, expected 20"));
+  CHECK_THAT(p.after(reshape({600})),
+             ContainsSubstring("/x: shape [600] has rank 1, expected rank 2 (row, column)"));
+  CHECK_THAT(p.after(reshape({30, 21})),
+             ContainsSubstring("/x: shape [30, 21]: axis 1 (column) has length 21, expected 20"));
   CHECK_THAT(p.after([](hid_t f) { H5Ldelete(f, "/x", H5P_DEFAULT); }),
              ContainsSubstring("/x: missing; expected float32 (row, column)"));
   CHECK_THAT(p.after([](hid_t f) { create(f, "/extra", H5T_STD_I8LE, {1}); }),
@@ -137,17 +147,21 @@ TEST_CASE("a file whose arrays break the schema is refused", "[cpu]") {
 TEST_CASE("a file of another format, schema, version or parameters is refused", "[cpu]") {
   Patient p;
   CHECK_THAT(p.after([](hid_t f) { replace_attribute(f, "schema_version", 7); }),
-             ContainsSubstring("attribute schema_version: 7, expected 1 for small") && ContainsSubstring("data make"));
+             ContainsSubstring("attribute schema_version: 7, expected 1 for small") &&
+                 ContainsSubstring("data make"));
   CHECK_THAT(p.after([](hid_t f) { replace_attribute(f, "generator_version", 0); }),
              ContainsSubstring("attribute generator_version: 0, expected 1"));
-  CHECK_THAT(p.after([](hid_t f) { replace_attribute(f, "format_version", 9); }), ContainsSubstring("format version 9, expected 1"));
-  CHECK_THAT(p.after([](hid_t f) { H5Adelete(f, "schema"); }), ContainsSubstring("attribute schema: missing"));
+  CHECK_THAT(p.after([](hid_t f) { replace_attribute(f, "format_version", 9); }),
+             ContainsSubstring("format version 9, expected 1"));
+  CHECK_THAT(p.after([](hid_t f) { H5Adelete(f, "schema"); }),
+             ContainsSubstring("attribute schema: missing"));
   CHECK_THAT(p.after([](hid_t f) { replace_attribute(f, "schema", 1); }),
              ContainsSubstring("attribute schema: a uint64 that is no text"));
   CHECK_THAT(p.after([](hid_t f) {
     H5Adelete(f, "seed");
     hdf5::write_attribute(f, "seed", std::string("four"), kHere);
-  }), ContainsSubstring("attribute seed: a string; expected an integer"));
+  }),
+             ContainsSubstring("attribute seed: a string; expected an integer"));
 
   put_bytes(p.file, p.good);
   Definition other = p.definition;
@@ -176,8 +190,11 @@ TEST_CASE("hostile structures are refused before anything is allocated", "[cpu]"
     H5Pset_chunk(list, static_cast<int>(chunk.size()), chunk.data());
     return list;
   };
-  CHECK_THAT(p.after([&](hid_t f) { create(f, "/x", H5T_IEEE_F32LE, {huge, 20}, chunked({1, 20})); }),
-             ContainsSubstring("/x: claims shape [1152921504606846976, 20]") && ContainsSubstring("0 bytes are stored"));
+  CHECK_THAT(p.after([&](hid_t f) {
+    create(f, "/x", H5T_IEEE_F32LE, {huge, 20}, chunked({1, 20}));
+  }),
+             ContainsSubstring("/x: claims shape [1152921504606846976, 20]") &&
+                 ContainsSubstring("0 bytes are stored"));
   CHECK_THAT(p.after([&](hid_t f) {
     create(f, "/x", H5T_IEEE_F32LE, {huge, 20}, chunked({30, 20}));
     const Handle x = array(f, "/x");
@@ -187,18 +204,23 @@ TEST_CASE("hostile structures are refused before anything is allocated", "[cpu]"
     const Handle memory = own(H5Screate_simple(1, &n, nullptr), H5Sclose, kHere, "space");
     const std::vector<float> data(600, 1.0f);
     hdf5::check(H5Dwrite(x, H5T_NATIVE_FLOAT, memory, space, H5P_DEFAULT, data.data()), kHere, "write");
-  }), ContainsSubstring("but only 2400 bytes are stored"));
-  CHECK_THAT(p.after([&](hid_t f) { create(f, "/x", H5T_IEEE_F32LE, {1 << 14, 1 << 14}, chunked({1 << 13, 1 << 13})); }),
+  }),
+             ContainsSubstring("but only 2400 bytes are stored"));
+  CHECK_THAT(p.after([&](hid_t f) {
+    create(f, "/x", H5T_IEEE_F32LE, {1 << 14, 1 << 14}, chunked({1 << 13, 1 << 13}));
+  }),
              ContainsSubstring("/x: chunks larger than 64 MiB"));
   CHECK_THAT(p.after([&](hid_t f) {
     const Handle list = own(H5Pcreate(H5P_DATASET_CREATE), H5Pclose, kHere, "make a list");
     H5Pset_external(list, "/etc/passwd", 0, 600 * sizeof(float));
     create(f, "/x", H5T_IEEE_F32LE, {30, 20}, list);
-  }), ContainsSubstring("/x: its data lie in another file"));
+  }),
+             ContainsSubstring("/x: its data lie in another file"));
   CHECK_THAT(p.after([&](hid_t f) {
     H5Ldelete(f, "/x", H5P_DEFAULT);
     H5Lcreate_external("/etc/passwd", "/x", f, "/x", H5P_DEFAULT, H5P_DEFAULT);
-  }), ContainsSubstring("/x: a soft or external link"));
+  }),
+             ContainsSubstring("/x: a soft or external link"));
   CHECK_THAT(p.after([&](hid_t f) { H5Lcreate_hard(f, "/", f, "/group/loop", H5P_DEFAULT, H5P_DEFAULT); }),
              ContainsSubstring("groups nested deeper than 8"));
   CHECK_THAT(p.after([&](hid_t f) {
@@ -208,7 +230,8 @@ TEST_CASE("hostile structures are refused before anything is allocated", "[cpu]"
     create(f, "/x", type, {1});
     const float data[2] = {};
     H5Dwrite(array(f, "/x"), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data);
-  }), ContainsSubstring("/x: type compound, expected float32"));
+  }),
+             ContainsSubstring("/x: type compound, expected float32"));
 }
 
 TEST_CASE("a chunk with a flipped bit behind the seal is found by fletcher32", "[cpu]") {
@@ -227,9 +250,13 @@ TEST_CASE("a truncated file is refused, wherever it ends", "[cpu]") {
     put_bytes(p.file, p.good.substr(0, size));
     const std::string message = p.verify();
     INFO("size " << size << ": " << message);
-    if (size == 0) REQUIRE_THAT(message, ContainsSubstring("the file is empty"));
-    else if (size < 8) REQUIRE_THAT(message, ContainsSubstring("not an HDF5 file"));
-    else REQUIRE_THAT(message, ContainsSubstring("truncated or damaged") && ContainsSubstring(std::to_string(size) + " bytes"));
+    if (size == 0)
+      REQUIRE_THAT(message, ContainsSubstring("the file is empty"));
+    else if (size < 8)
+      REQUIRE_THAT(message, ContainsSubstring("not an HDF5 file"));
+    else
+      REQUIRE_THAT(message, ContainsSubstring("truncated or damaged") &&
+                                ContainsSubstring(std::to_string(size) + " bytes"));
   }
   put_bytes(p.file, p.good + "more");
   CHECK_THAT(p.verify(), ContainsSubstring("without remeasure's seal"));
@@ -276,8 +303,8 @@ TEST_CASE("a file or folder without permission is an error that says so", "[cpu]
                                   ContainsSubstring("give read permission"));
   CHECK(fs::exists(p.file));  // not taken for a corrupt one
   fs::remove(p.file);
-  fs::permissions(p.file.parent_path(), fs::perms::owner_read | fs::perms::owner_exec | fs::perms::others_exec |
-                                            fs::perms::others_read);
+  fs::permissions(p.file.parent_path(), fs::perms::owner_read | fs::perms::owner_exec |
+                                            fs::perms::others_exec | fs::perms::others_read);
   CHECK_THAT(as_nobody(open), ContainsSubstring("can't create the file (Permission denied)"));
   const Store elsewhere("/proc/remeasure");
   CHECK_THAT(message_of([&] { Store(elsewhere.root()).open(p.definition, p.parameters); }),
@@ -322,7 +349,8 @@ TEST_CASE("a corrupt cached file is set aside with a warning and made again", "[
     const bool kept = bytes_of(aside) == bad;
     CHECK(kept);
     REQUIRE(warnings.size() == static_cast<std::size_t>(n));
-    CHECK_THAT(warnings.back(), ContainsSubstring("damaged: its bytes changed") && ContainsSubstring(aside.string()));
+    CHECK_THAT(warnings.back(),
+               ContainsSubstring("damaged: its bytes changed") && ContainsSubstring(aside.string()));
   }
   p.store.open(p.definition, p.parameters);
   CHECK(warnings.size() == 2);

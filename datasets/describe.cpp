@@ -21,8 +21,9 @@ std::string describe(const std::filesystem::path& file) {
     const hdf5::Handle dataset =
         hdf5::own(H5Dopen2(hdf5, path.c_str(), H5P_DEFAULT), H5Dclose, at, "open it");
     const hdf5::ArrayInfo info = hdf5::array_info(dataset, at);
-    text += fmt::format("{}  {} {}, {} bytes stored, chunks {}, {}\n", path, info.type_name, to_string(info.shape),
-                        info.stored_bytes, info.chunk.empty() ? "none" : to_string(info.chunk),
+    text += fmt::format("{}  {} {}, {} bytes stored, chunks {}, {}\n", path, info.type_name,
+                        to_string(info.shape), info.stored_bytes,
+                        info.chunk.empty() ? "none" : to_string(info.chunk),
                         info.filters.empty() ? "no filters" : info.filters);
     for (const std::string& name : hdf5::attribute_names(dataset, at)) {
       text += fmt::format("  {:<20} {}\n", name, hdf5::attribute_as_text(dataset, name, at));
@@ -33,8 +34,9 @@ std::string describe(const std::filesystem::path& file) {
     if (values.nan() == info.elements) {
       text += fmt::format("  {:<20} all NaN\n", "values");
     } else {
-      text += fmt::format("  {:<20} {:.6g} to {:.6g}, mean {:.6g}{}\n", "values", values.smallest(), values.largest(),
-                          values.mean(), values.nan() > 0 ? fmt::format(", {} NaN", values.nan()) : "");
+      text += fmt::format("  {:<20} {:.6g} to {:.6g}, mean {:.6g}{}\n", "values", values.smallest(),
+                          values.largest(), values.mean(),
+                          values.nan() > 0 ? fmt::format(", {} NaN", values.nan()) : "");
     }
   }
   return text;

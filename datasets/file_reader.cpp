@@ -22,16 +22,19 @@ Handle open_dataset_file(const std::filesystem::path& file) {
   Handle hdf5 = hdf5::open_file(file.string());
   const Where where{file.string(), {}};
   const std::string schema = hdf5::read_text(hdf5, "schema", where);
-  if (schema != "remeasure.dataset") fail(where, fmt::format("schema is \"{}\", expected \"remeasure.dataset\"", schema));
+  if (schema != "remeasure.dataset")
+    fail(where, fmt::format("schema is \"{}\", expected \"remeasure.dataset\"", schema));
   const std::uint64_t version = hdf5::read_u64(hdf5, "format_version", where);
   if (version != 1) fail(where, fmt::format("format version {}, expected 1", version), kMakeAgain);
   return hdf5;
 }
 
-void check_parameters(hid_t file, const Parameters& expected, bool synthetic, std::uint64_t seed, const Where& where) {
+void check_parameters(hid_t file, const Parameters& expected, bool synthetic, std::uint64_t seed,
+                      const Where& where) {
   for (const auto& [name, value] : expected.values) {
     const std::string found = hdf5::read_text(file, "param_" + name, where);
-    if (found != value) fail({where.file, "attribute param_" + name}, fmt::format("\"{}\", expected \"{}\"", found, value));
+    if (found != value)
+      fail({where.file, "attribute param_" + name}, fmt::format("\"{}\", expected \"{}\"", found, value));
   }
   if (synthetic && seed != expected.seed) {
     fail({where.file, "attribute seed"}, fmt::format("{}, expected {}", seed, expected.seed));
@@ -53,20 +56,23 @@ std::string dataset_name(const std::filesystem::path& file) {
   return hdf5::read_text(open_dataset_file(file), "name", {file.string(), {}});
 }
 
-FileReader::FileReader(const std::filesystem::path& file, const Definition& definition, const Parameters* expected) {
+FileReader::FileReader(const std::filesystem::path& file, const Definition& definition,
+                       const Parameters* expected) {
   const hdf5::Quiet quiet;
   provenance_ = {.dataset = definition.name, .file = file, .sha256 = {}, .synthetic = true, .seed = 0};
   hdf5_ = open_dataset_file(file);
   const Where where = at("");
   const std::string name = hdf5::read_text(hdf5_, "name", where);
-  if (name != definition.name) fail(where, fmt::format("holds dataset \"{}\", expected \"{}\"", name, definition.name));
+  if (name != definition.name)
+    fail(where, fmt::format("holds dataset \"{}\", expected \"{}\"", name, definition.name));
   provenance_.synthetic = hdf5::read_u64(hdf5_, "synthetic", where) != 0;
   provenance_.seed = hdf5::read_u64(hdf5_, "seed", where);
   const char* remedy = provenance_.synthetic ? kMakeAgain : "bring it in again with `remeasure data import`";
   const auto check_version = [&](const char* what, int wanted) {
     const std::uint64_t found = hdf5::read_u64(hdf5_, what, where);
     if (found != static_cast<std::uint64_t>(wanted)) {
-      fail(at(fmt::format("attribute {}", what)), fmt::format("{}, expected {} for {}", found, wanted, name), remedy);
+      fail(at(fmt::format("attribute {}", what)), fmt::format("{}, expected {} for {}", found, wanted, name),
+           remedy);
     }
   };
   check_version("schema_version", definition.schema_version);
@@ -94,14 +100,17 @@ FileReader::FileReader(const std::filesystem::path& file, const Definition& defi
   }
   for (const ArraySchema& schema : definition.arrays) {
     if (!schema.optional && !arrays_.contains(schema.path)) {
-      fail(at(schema.path), fmt::format("missing; expected {} ({})", to_string(schema.type), fmt::join(schema.axes, ", ")),
+      fail(at(schema.path),
+           fmt::format("missing; expected {} ({})", to_string(schema.type), fmt::join(schema.axes, ", ")),
            remedy);
     }
   }
   provenance_.sha256 = content.finish();
   const std::string stated = hdf5::read_text(hdf5_, "sha256", where);
   if (stated != provenance_.sha256) {
-    fail(where, fmt::format("its content has SHA-256 {}, its attribute sha256 says {}", provenance_.sha256, stated), remedy);
+    fail(where,
+         fmt::format("its content has SHA-256 {}, its attribute sha256 says {}", provenance_.sha256, stated),
+         remedy);
   }
 }
 
@@ -122,7 +131,8 @@ std::vector<T> FileReader::get(const std::string& path, ElementType type) {
   if (values.empty()) return values;
   const hdf5::Quiet quiet;
   const Handle dataset = own(H5Dopen2(hdf5_, path.c_str(), H5P_DEFAULT), H5Dclose, where, "open it");
-  hdf5::check(H5Dread(dataset, hdf5::native_type(type), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()), where, "read it");
+  hdf5::check(H5Dread(dataset, hdf5::native_type(type), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()), where,
+              "read it");
   return values;
 }
 

@@ -13,20 +13,36 @@ namespace remeasure::datasets {
 
 class FileReader final : public Reader {
  public:
-  /// Checks seal, format, schema, parameters, every array and the content hash; throws DatasetError with the first fault.
-  /// `expected` are the parameters asked for, or null: then those in the file are taken.
+  /// Checks seal, format, schema, parameters, every array and the content hash; throws DatasetError with the
+  /// first fault. `expected` are the parameters asked for, or null: then those in the file are taken.
   FileReader(const std::filesystem::path& file, const Definition& definition, const Parameters* expected);
 
   std::vector<float> f32(const std::string& path) override { return get<float>(path, ElementType::f32); }
   std::vector<double> f64(const std::string& path) override { return get<double>(path, ElementType::f64); }
-  std::vector<std::uint8_t> u8(const std::string& path) override { return get<std::uint8_t>(path, ElementType::u8); }
-  std::vector<std::int8_t> i8(const std::string& path) override { return get<std::int8_t>(path, ElementType::i8); }
-  std::vector<std::uint16_t> u16(const std::string& path) override { return get<std::uint16_t>(path, ElementType::u16); }
-  std::vector<std::int16_t> i16(const std::string& path) override { return get<std::int16_t>(path, ElementType::i16); }
-  std::vector<std::int32_t> i32(const std::string& path) override { return get<std::int32_t>(path, ElementType::i32); }
-  std::vector<std::uint32_t> u32(const std::string& path) override { return get<std::uint32_t>(path, ElementType::u32); }
-  std::vector<std::int64_t> i64(const std::string& path) override { return get<std::int64_t>(path, ElementType::i64); }
-  std::vector<std::uint64_t> u64(const std::string& path) override { return get<std::uint64_t>(path, ElementType::u64); }
+  std::vector<std::uint8_t> u8(const std::string& path) override {
+    return get<std::uint8_t>(path, ElementType::u8);
+  }
+  std::vector<std::int8_t> i8(const std::string& path) override {
+    return get<std::int8_t>(path, ElementType::i8);
+  }
+  std::vector<std::uint16_t> u16(const std::string& path) override {
+    return get<std::uint16_t>(path, ElementType::u16);
+  }
+  std::vector<std::int16_t> i16(const std::string& path) override {
+    return get<std::int16_t>(path, ElementType::i16);
+  }
+  std::vector<std::int32_t> i32(const std::string& path) override {
+    return get<std::int32_t>(path, ElementType::i32);
+  }
+  std::vector<std::uint32_t> u32(const std::string& path) override {
+    return get<std::uint32_t>(path, ElementType::u32);
+  }
+  std::vector<std::int64_t> i64(const std::string& path) override {
+    return get<std::int64_t>(path, ElementType::i64);
+  }
+  std::vector<std::uint64_t> u64(const std::string& path) override {
+    return get<std::uint64_t>(path, ElementType::u64);
+  }
   bool has(const std::string& path) const override { return arrays_.contains(path); }
   Shape shape(const std::string& path) override { return info(path).shape; }
   double number(const std::string& attribute) override;

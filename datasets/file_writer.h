@@ -13,8 +13,8 @@
 
 namespace remeasure::datasets {
 
-/// Checks each array against the schema as it comes, and builds the file in memory: a full disk then is an ordinary failed
-/// write (seal.h), which libhdf5 doesn't survive well.
+/// Checks each array against the schema as it comes, and builds the file in memory: a full disk then is an
+/// ordinary failed write (seal.h), which libhdf5 doesn't survive well.
 class FileWriter final : public Writer {
  public:
   /// `file` is the name for messages. Real data has `synthetic` false.
@@ -49,16 +49,18 @@ class FileWriter final : public Writer {
   std::string file_;
   std::map<std::string, std::uint64_t> extents_;
   hdf5::Quiet quiet_;
-  std::vector<std::byte> image_;                 // the file, while and after HDF5 writes it; outlives hdf5_
+  std::vector<std::byte> image_;  // the file, while and after HDF5 writes it; outlives hdf5_
   hdf5::Handle hdf5_;
-  std::map<std::string, std::string> digests_;   // by path; sorted, so the content has one hash
+  std::map<std::string, std::string> digests_;  // by path; sorted, so the content has one hash
   std::set<std::string> attributes_;
 };
 
-/// Rows, then planes, then ... up to 1 MiB, HDF5's default chunk cache: arrays above that have chunks of 512 KiB to 1 MiB.
+/// Rows, then planes, then ... up to 1 MiB, HDF5's default chunk cache: arrays above that have chunks of 512
+/// KiB to 1 MiB.
 Shape chunk_of(const Shape& shape, std::size_t element_bytes);
 
 /// The part of an array in the content hash; Reader and Writer must agree on it.
-std::string array_digest(const std::string& path, ElementType type, const Shape& shape, const std::string& data_sha256);
+std::string array_digest(const std::string& path, ElementType type, const Shape& shape,
+                         const std::string& data_sha256);
 
 }  // namespace remeasure::datasets

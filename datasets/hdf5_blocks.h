@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Reading an array in pieces of a few MiB, so that checking a file needs little memory whatever its size. Internal.
+// Reading an array in pieces of a few MiB, so that checking a file needs little memory whatever its size.
+// Internal.
 #pragma once
 
 #include <algorithm>
@@ -11,8 +12,8 @@
 
 namespace remeasure::datasets::hdf5 {
 
-/// Calls `use(std::span<const T>)` for consecutive pieces, row-major. A piece is a whole number of rows of the first axis,
-/// and of chunks where there are any, so no chunk is decompressed twice.
+/// Calls `use(std::span<const T>)` for consecutive pieces, row-major. A piece is a whole number of rows of
+/// the first axis, and of chunks where there are any, so no chunk is decompressed twice.
 template <class T, class Use>
 void for_each_block(hid_t dataset, const ArrayInfo& info, ElementType type, const Where& where, Use use) {
   if (info.elements == 0) return;
@@ -32,10 +33,11 @@ void for_each_block(hid_t dataset, const ArrayInfo& info, ElementType type, cons
     start[0] = first;
     count[0] = std::min(step, rows - first);
     const hsize_t elements = count[0] * row;
-    check(H5Sselect_hyperslab(file_space, H5S_SELECT_SET, start.data(), nullptr, count.data(), nullptr), where,
-          "select rows");
+    check(H5Sselect_hyperslab(file_space, H5S_SELECT_SET, start.data(), nullptr, count.data(), nullptr),
+          where, "select rows");
     const Handle memory = own(H5Screate_simple(1, &elements, nullptr), H5Sclose, where, "make a dataspace");
-    check(H5Dread(dataset, native_type(type), memory, file_space, H5P_DEFAULT, block.data()), where, "read it");
+    check(H5Dread(dataset, native_type(type), memory, file_space, H5P_DEFAULT, block.data()), where,
+          "read it");
     use(std::span<const T>(block.data(), static_cast<std::size_t>(elements)));
   }
 }
@@ -44,16 +46,26 @@ void for_each_block(hid_t dataset, const ArrayInfo& info, ElementType type, cons
 template <class Use>
 void for_each_block_of(hid_t dataset, const ArrayInfo& info, ElementType type, const Where& where, Use use) {
   switch (type) {
-    case ElementType::f32: return for_each_block<float>(dataset, info, type, where, use);
-    case ElementType::f64: return for_each_block<double>(dataset, info, type, where, use);
-    case ElementType::u8: return for_each_block<std::uint8_t>(dataset, info, type, where, use);
-    case ElementType::i8: return for_each_block<std::int8_t>(dataset, info, type, where, use);
-    case ElementType::u16: return for_each_block<std::uint16_t>(dataset, info, type, where, use);
-    case ElementType::i16: return for_each_block<std::int16_t>(dataset, info, type, where, use);
-    case ElementType::i32: return for_each_block<std::int32_t>(dataset, info, type, where, use);
-    case ElementType::u32: return for_each_block<std::uint32_t>(dataset, info, type, where, use);
-    case ElementType::i64: return for_each_block<std::int64_t>(dataset, info, type, where, use);
-    case ElementType::u64: return for_each_block<std::uint64_t>(dataset, info, type, where, use);
+    case ElementType::f32:
+      return for_each_block<float>(dataset, info, type, where, use);
+    case ElementType::f64:
+      return for_each_block<double>(dataset, info, type, where, use);
+    case ElementType::u8:
+      return for_each_block<std::uint8_t>(dataset, info, type, where, use);
+    case ElementType::i8:
+      return for_each_block<std::int8_t>(dataset, info, type, where, use);
+    case ElementType::u16:
+      return for_each_block<std::uint16_t>(dataset, info, type, where, use);
+    case ElementType::i16:
+      return for_each_block<std::int16_t>(dataset, info, type, where, use);
+    case ElementType::i32:
+      return for_each_block<std::int32_t>(dataset, info, type, where, use);
+    case ElementType::u32:
+      return for_each_block<std::uint32_t>(dataset, info, type, where, use);
+    case ElementType::i64:
+      return for_each_block<std::int64_t>(dataset, info, type, where, use);
+    case ElementType::u64:
+      return for_each_block<std::uint64_t>(dataset, info, type, where, use);
   }
 }
 

@@ -13,7 +13,8 @@
 
 namespace remeasure::datasets::hdf5 {
 
-/// While it lives HDF5 prints nothing; the error stack stays readable. The caller's setting comes back afterwards.
+/// While it lives HDF5 prints nothing; the error stack stays readable. The caller's setting comes back
+/// afterwards.
 class Quiet {
  public:
   Quiet();
@@ -26,13 +27,14 @@ class Quiet {
   void* data_ = nullptr;
 };
 
-/// The cause that HDF5 found, in one line: "data error detected by Fletcher32 checksum (in H5Z__filter_fletcher32)".
+/// The cause that HDF5 found, in one line: "data error detected by Fletcher32 checksum (in
+/// H5Z__filter_fletcher32)".
 std::string cause();
 
 /// Where a call happens, for its error message.
 struct Where {
-  std::string file;     ///< path as the user knows it
-  std::string object;   ///< "/q", "attribute seed", or empty for the file itself
+  std::string file;    ///< path as the user knows it
+  std::string object;  ///< "/q", "attribute seed", or empty for the file itself
 };
 
 [[noreturn]] void fail(const Where& where, const std::string& what, const std::string& remedy = {});
@@ -62,7 +64,8 @@ class Handle {
   Close close_ = nullptr;
 };
 
-/// `own(H5Dopen2(...), H5Dclose, where, "open it")`: throws DatasetError with HDF5's cause where the call failed.
+/// `own(H5Dopen2(...), H5Dclose, where, "open it")`: throws DatasetError with HDF5's cause where the call
+/// failed.
 Handle own(hid_t id, Handle::Close close, const Where& where, const char* purpose);
 /// The same for calls that return a status, a count or a truth value.
 template <class Number>

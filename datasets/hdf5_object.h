@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Attributes and arrays of an open HDF5 file, with limits that keep a hostile file from costing memory. Internal.
+// Attributes and arrays of an open HDF5 file, with limits that keep a hostile file from costing memory.
+// Internal.
 #pragma once
 
 #include <map>
@@ -30,17 +31,17 @@ std::string attribute_as_text(hid_t object, const std::string& name, const Where
 
 /// What the header of an array says; its data isn't touched.
 struct ArrayInfo {
-  std::optional<ElementType> type;   ///< empty if it is none of ours (then see type_name)
+  std::optional<ElementType> type;  ///< empty if it is none of ours (then see type_name)
   std::string type_name;
   Shape shape;
   std::uint64_t elements = 0;
-  std::uint64_t stored_bytes = 0;    ///< in the file, after the filters
-  Shape chunk;                       ///< empty: not chunked
-  std::string filters;               ///< "shuffle, deflate(4), fletcher32"
+  std::uint64_t stored_bytes = 0;  ///< in the file, after the filters
+  Shape chunk;                     ///< empty: not chunked
+  std::string filters;             ///< "shuffle, deflate(4), fletcher32"
 };
 
-/// Refuses what no dataset of ours has and what would make reading unsafe: external files, virtual layouts, chunks above
-/// 64 MiB, sizes beyond what the stored bytes can hold even after deflate's best ratio (1032).
+/// Refuses what no dataset of ours has and what would make reading unsafe: external files, virtual layouts,
+/// chunks above 64 MiB, sizes beyond what the stored bytes can hold even after deflate's best ratio (1032).
 ArrayInfo array_info(hid_t dataset, const Where& where);
 
 /// Paths of all arrays ("/q", "/inputs/x"), sorted. Hard links only, at most 4096 objects, eight groups deep.

@@ -25,8 +25,10 @@ const std::string& Parameters::text(const std::string& name) const {
   const auto found = values.find(name);
   if (found == values.end()) {
     std::string known;
-    for (const auto& [other, value] : values) known += fmt::format("{}{}={}", known.empty() ? "" : ", ", other, value);
-    throw DatasetError(fmt::format("parameter \"{}\" is missing; given: {}", name, known.empty() ? "none" : known));
+    for (const auto& [other, value] : values)
+      known += fmt::format("{}{}={}", known.empty() ? "" : ", ", other, value);
+    throw DatasetError(
+        fmt::format("parameter \"{}\" is missing; given: {}", name, known.empty() ? "none" : known));
   }
   return found->second;
 }
@@ -45,7 +47,8 @@ std::uint64_t Parameters::extent(const std::string& name) const {
 
 double Parameters::real(const std::string& name) const {
   const double value = parse<double>(name, text(name), "a number");
-  if (!std::isfinite(value)) throw DatasetError(fmt::format("parameter {}={}: expected a finite number", name, value));
+  if (!std::isfinite(value))
+    throw DatasetError(fmt::format("parameter {}={}: expected a finite number", name, value));
   return value;
 }
 

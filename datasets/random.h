@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Counter-based random numbers: Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3",
-// SC 2011; checked with Random123's known answers). A number depends on (seed, stream, index) alone, never on the order
-// of evaluation, the number of threads, the compiler or the machine's libm.
+// Counter-based random numbers: Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy
+// as 1, 2, 3", SC 2011; checked with Random123's known answers). A number depends on (seed, stream, index)
+// alone, never on the order of evaluation, the number of threads, the compiler or the machine's libm.
 #pragma once
 
 #include <array>
@@ -23,19 +23,21 @@ constexpr std::array<std::uint32_t, 4> philox4x32_10(std::array<std::uint32_t, 4
   return counter;
 }
 
-/// Inverse of the standard normal distribution function on (0, 1): Wichura's AS 241 (PPND16), relative error about
-/// 1e-16, from + - * / and sqrt alone (its logarithm is portable_log), so that every machine gives the same bits.
+/// Inverse of the standard normal distribution function on (0, 1): Wichura's AS 241 (PPND16), relative error
+/// about 1e-16, from + - * / and sqrt alone (its logarithm is portable_log), so that every machine gives the
+/// same bits.
 double inverse_normal(double probability);
 
-/// Natural logarithm of a positive, normal, finite number from + - * / alone (fdlibm's e_log scheme); error below 1 ulp.
+/// Natural logarithm of a positive, normal, finite number from + - * / alone (fdlibm's e_log scheme); error
+/// below 1 ulp.
 double portable_log(double x);
 
 /// cos(pi x) for |x| < 2^50 from + - * alone: exact at multiples of 1/2, error below 2e-16 else.
 double portable_cospi(double x);
 
 /// Independent streams of one seed: `Philox(seed, 0)` for queries, `Philox(seed, 1)` for keys, ...
-/// `index` counts up to 2^63; each kind of number uses words of its own at each index, so `uniform(i)` and `normal(i)` of
-/// one stream are related, but numbers at different indices are independent.
+/// `index` counts up to 2^63; each kind of number uses words of its own at each index, so `uniform(i)` and
+/// `normal(i)` of one stream are related, but numbers at different indices are independent.
 class Philox {
  public:
   constexpr explicit Philox(std::uint64_t seed, std::uint64_t stream = 0) : seed_(seed), stream_(stream) {}
@@ -43,9 +45,10 @@ class Philox {
   /// 64 random bits. Two consecutive indices share one evaluation of the bijection.
   constexpr std::uint64_t bits(std::uint64_t index) const {
     const std::uint64_t pair = index >> 1;
-    const auto words = philox4x32_10({static_cast<std::uint32_t>(pair), static_cast<std::uint32_t>(pair >> 32),
-                                      static_cast<std::uint32_t>(stream_), static_cast<std::uint32_t>(stream_ >> 32)},
-                                     {static_cast<std::uint32_t>(seed_), static_cast<std::uint32_t>(seed_ >> 32)});
+    const auto words =
+        philox4x32_10({static_cast<std::uint32_t>(pair), static_cast<std::uint32_t>(pair >> 32),
+                       static_cast<std::uint32_t>(stream_), static_cast<std::uint32_t>(stream_ >> 32)},
+                      {static_cast<std::uint32_t>(seed_), static_cast<std::uint32_t>(seed_ >> 32)});
     const std::size_t first = (index & 1) * 2;
     return std::uint64_t{words[first + 1]} << 32 | words[first];
   }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "datasets/random.h"
 
+#include <testing/catch.h>
 #include <bit>
 #include <cmath>
 #include <limits>
-#include <testing/catch.h>
 #include <vector>
 
 using namespace remeasure::datasets;
@@ -23,7 +23,8 @@ TEST_CASE("Philox4x32-10 gives Random123's known answers", "[cpu]") {
   using Words = std::array<std::uint32_t, 4>;
   CHECK(philox4x32_10({0, 0, 0, 0}, {0, 0}) == Words{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8});
   constexpr std::uint32_t ones = 0xffffffff;
-  CHECK(philox4x32_10({ones, ones, ones, ones}, {ones, ones}) == Words{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd});
+  CHECK(philox4x32_10({ones, ones, ones, ones}, {ones, ones}) ==
+        Words{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd});
   CHECK(philox4x32_10({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, {0xa4093822, 0x299f31d0}) ==
         Words{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1});
   CHECK(Philox(0).bits(0) == 0xe169c58d6627e8d5);
@@ -31,17 +32,19 @@ TEST_CASE("Philox4x32-10 gives Random123's known answers", "[cpu]") {
 }
 
 TEST_CASE("the frozen numbers of every generated file come out bit for bit", "[cpu]") {
-  // Other bits mean other files: a compiler that fuses multiply and add, or a change that must raise generator versions.
+  // Other bits mean other files: a compiler that fuses multiply and add, or a change that must raise
+  // generator versions.
   const Philox random(20260101, 7);
-  const std::vector<std::uint64_t> expected{
-      0xc006b03012d27497, 0xbfebfb80cb57ff5a, 0x3fe5f854b7315a87, 0xbfe607139dea8160,
-      0x3fd3a0a63079fa09, 0xbff1b06e75665da4, 0xbffae8ee412644e0, 0x3fd1ade801a8a110};
+  const std::vector<std::uint64_t> expected{0xc006b03012d27497, 0xbfebfb80cb57ff5a, 0x3fe5f854b7315a87,
+                                            0xbfe607139dea8160, 0x3fd3a0a63079fa09, 0xbff1b06e75665da4,
+                                            0xbffae8ee412644e0, 0x3fd1ade801a8a110};
   for (std::size_t i = 0; i < expected.size(); ++i) {
     INFO("index " << i << " value " << random.normal(i));
     CHECK(std::bit_cast<std::uint64_t>(random.normal(i)) == expected[i]);
   }
   std::uint64_t mixed = 0;
-  for (std::uint64_t i = 0; i < 1'000'000; ++i) mixed = mixed * 1000003 ^ std::bit_cast<std::uint64_t>(random.normal(i));
+  for (std::uint64_t i = 0; i < 1'000'000; ++i)
+    mixed = mixed * 1000003 ^ std::bit_cast<std::uint64_t>(random.normal(i));
   CHECK(mixed == 0x33c06e71ee469f5f);
   CHECK(std::bit_cast<std::uint64_t>(inverse_normal(1e-300)) == 0xc04286074064c26e);
 }
@@ -121,8 +124,9 @@ TEST_CASE("the portable logarithm and cosine agree with libm to the last bits", 
     const double x = std::ldexp(random.uniform(i), static_cast<int>(random.integer(i + 50000, 2000)) - 1000);
     REQUIRE(ulps(portable_log(x), std::log(x)) <= 1.5);
     const double t = 40 * random.uniform(i) - 20;
-    REQUIRE(std::fabs(portable_cospi(t) - static_cast<double>(std::cos(3.14159265358979323846264338327950288L *
-                                                                      static_cast<long double>(t)))) < 4e-16);
+    REQUIRE(
+        std::fabs(portable_cospi(t) - static_cast<double>(std::cos(3.14159265358979323846264338327950288L *
+                                                                   static_cast<long double>(t)))) < 4e-16);
   }
   CHECK(portable_log(1.0) == 0);
   for (int k = -9; k < 9; ++k) {

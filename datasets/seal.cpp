@@ -39,7 +39,9 @@ class Descriptor {
   int value_;
 };
 
-std::string reason(int error) { return std::error_code(error, std::generic_category()).message(); }
+std::string reason(int error) {
+  return std::error_code(error, std::generic_category()).message();
+}
 
 [[noreturn]] void refuse(const fs::path& file, const std::string& what) {
   throw DatasetError(fmt::format("{}: {}", file.string(), what));
@@ -50,8 +52,11 @@ void write_all(int descriptor, std::string_view bytes, const fs::path& file) {
     const ssize_t written = ::write(descriptor, bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR) continue;
     if (written <= 0) {
-      refuse(file, fmt::format("can't write the dataset ({}): {} bytes still to write; free some space or choose another "
-                               "data folder", reason(written < 0 ? errno : ENOSPC), bytes.size()));
+      refuse(file,
+             fmt::format(
+                 "can't write the dataset ({}): {} bytes still to write; free some space or choose another "
+                 "data folder",
+                 reason(written < 0 ? errno : ENOSPC), bytes.size()));
     }
     bytes.remove_prefix(static_cast<std::size_t>(written));
   }
@@ -65,14 +70,17 @@ std::string seal_of(std::uint64_t bytes, const std::string& sha256) {
 
 /// Where HDF5's superblock (versions 2 and 3) says that the file ends; 0 if it isn't one.
 std::uint64_t end_by_superblock(std::string_view head) {
-  if (head.size() < 48 || head.substr(0, 8) != kSignature || (head[8] != 2 && head[8] != 3) || head[9] != 8) return 0;
+  if (head.size() < 48 || head.substr(0, 8) != kSignature || (head[8] != 2 && head[8] != 3) || head[9] != 8)
+    return 0;
   std::uint64_t end = 0;
-  for (std::size_t i = 0; i < 8; ++i) end |= std::uint64_t{static_cast<unsigned char>(head[28 + i])} << (8 * i);
+  for (std::size_t i = 0; i < 8; ++i)
+    end |= std::uint64_t{static_cast<unsigned char>(head[28 + i])} << (8 * i);
   return end;
 }
 
 [[noreturn]] void refuse_unsealed(const fs::path& file, std::string_view head, std::uint64_t size) {
-  if (size == 0) refuse(file, "the file is empty; expected an HDF5 dataset of remeasure; delete it to have it made again");
+  if (size == 0)
+    refuse(file, "the file is empty; expected an HDF5 dataset of remeasure; delete it to have it made again");
   if (head.substr(0, 8) != kSignature) {
     const bool text = std::all_of(head.begin(), head.end(), [](char c) {
       return static_cast<unsigned char>(c) >= 32 || c == '\n' || c == '\r' || c == '\t';
@@ -82,11 +90,12 @@ std::uint64_t end_by_superblock(std::string_view head) {
   }
   const std::uint64_t end = end_by_superblock(head);
   if (end == 0 || size < end + kSealBytes) {
-    refuse(file, fmt::format("truncated or damaged: {} bytes, expected {}; delete it to have it made again", size,
-                             end == 0 ? "a sealed file" : std::to_string(end + kSealBytes)));
+    refuse(file, fmt::format("truncated or damaged: {} bytes, expected {}; delete it to have it made again",
+                             size, end == 0 ? "a sealed file" : std::to_string(end + kSealBytes)));
   }
-  refuse(file, "an HDF5 file without remeasure's seal at its end: changed by another program, or not a dataset of "
-               "remeasure; bring it in with `remeasure data import`");
+  refuse(file,
+         "an HDF5 file without remeasure's seal at its end: changed by another program, or not a dataset of "
+         "remeasure; bring it in with `remeasure data import`");
 }
 
 void sync_folder(const fs::path& folder) {
@@ -94,7 +103,9 @@ void sync_folder(const fs::path& folder) {
   if (descriptor.get() >= 0) ::fsync(descriptor.get());  // some file systems have no fsync for folders
 }
 
-std::string temporary_prefix(const fs::path& file) { return "." + file.filename().string() + ".part-"; }
+std::string temporary_prefix(const fs::path& file) {
+  return "." + file.filename().string() + ".part-";
+}
 
 }  // namespace
 
@@ -111,8 +122,9 @@ void write_sealed(const fs::path& file, std::span<const std::byte> image, bool r
   const fs::path temporary = folder / fmt::format("{}{}-{}", prefix, ::getpid(), counter++);
   const Descriptor descriptor(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
   if (descriptor.get() < 0) {
-    refuse(temporary, fmt::format("can't create the file ({}); make the folder writable or choose another data folder",
-                                  reason(errno)));
+    refuse(temporary,
+           fmt::format("can't create the file ({}); make the folder writable or choose another data folder",
+                       reason(errno)));
   }
   try {
     const std::string sha256 = Sha256().update(image).finish();
@@ -170,8 +182,11 @@ void check_seal(const fs::path& file) {
   if (tail.size() < kSealBytes || !tail.starts_with(kMagic)) refuse_unsealed(file, head, size);
   const std::string found = sha256.finish();
   if (tail != seal_of(done, found)) {
-    refuse(file, fmt::format("damaged: its bytes changed after it was written (SHA-256 is {}, sealed as \"{}\"); delete it "
-                             "to have it made again", found, tail.substr(0, tail.find_last_not_of(" \n") + 1)));
+    refuse(file,
+           fmt::format(
+               "damaged: its bytes changed after it was written (SHA-256 is {}, sealed as \"{}\"); delete it "
+               "to have it made again",
+               found, tail.substr(0, tail.find_last_not_of(" \n") + 1)));
   }
 }
 

@@ -22,8 +22,10 @@ void check_name_part(const std::string& text, const std::string& what) {
     return c < 128 && (std::isalnum(c) != 0 || c == '.' || c == '_' || c == '+' || c == '-' || c == ':');
   });
   if (!good) {
-    throw DatasetError(fmt::format("{} \"{}\": it becomes part of a file's name, where letters, digits and . _ + - : are "
-                                   "allowed", what, text));
+    throw DatasetError(
+        fmt::format("{} \"{}\": it becomes part of a file's name, where letters, digits and . _ + - : are "
+                    "allowed",
+                    what, text));
   }
 }
 
@@ -44,15 +46,15 @@ void make_folder(const fs::path& folder) {
   std::error_code error;
   fs::create_directories(folder, error);
   if (error) {
-    throw DatasetError(fmt::format("{}: can't make the folder ({}); choose another data folder", folder.string(),
-                                   error.message()));
+    throw DatasetError(fmt::format("{}: can't make the folder ({}); choose another data folder",
+                                   folder.string(), error.message()));
   }
 }
 
 /// Runs `fill` on a Writer and puts the result in place. The caller holds the file's lock, if there is one.
 template <class Fill>
-void write_file(const fs::path& file, const Definition& definition, const Parameters& parameters, bool synthetic,
-                bool locked, Fill fill) {
+void write_file(const fs::path& file, const Definition& definition, const Parameters& parameters,
+                bool synthetic, bool locked, Fill fill) {
   std::vector<std::byte> image;
   {
     FileWriter writer(definition, parameters, synthetic, file.string());
@@ -64,11 +66,13 @@ void write_file(const fs::path& file, const Definition& definition, const Parame
 
 void generate(const fs::path& file, const Definition& definition, const Parameters& parameters, bool locked) {
   if (!definition.generate) {
-    throw DatasetError(fmt::format("{}: dataset {} has no generator; bring the real data in with `remeasure data import`{}",
-                                   file.string(), definition.name,
-                                   definition.import_help.empty() ? "" : " (" + definition.import_help + ")"));
+    throw DatasetError(
+        fmt::format("{}: dataset {} has no generator; bring the real data in with `remeasure data import`{}",
+                    file.string(), definition.name,
+                    definition.import_help.empty() ? "" : " (" + definition.import_help + ")"));
   }
-  write_file(file, definition, parameters, true, locked, [&](Writer& writer) { definition.generate(parameters, writer); });
+  write_file(file, definition, parameters, true, locked,
+             [&](Writer& writer) { definition.generate(parameters, writer); });
 }
 
 fs::path set_aside(const fs::path& file) {
@@ -77,7 +81,9 @@ fs::path set_aside(const fs::path& file) {
     if (fs::exists(fs::symlink_status(aside))) continue;
     std::error_code error;
     fs::rename(file, aside, error);
-    if (error) throw DatasetError(fmt::format("{}: can't be set aside as {} ({})", file.string(), aside.string(), error.message()));
+    if (error)
+      throw DatasetError(
+          fmt::format("{}: can't be set aside as {} ({})", file.string(), aside.string(), error.message()));
     return aside;
   }
 }
@@ -91,11 +97,13 @@ Opened opened(const fs::path& file, const Definition& definition, const Paramete
 }  // namespace
 
 Store::Store(fs::path root)
-    : warn([](const std::string& text) { fmt::print(stderr, "warning: {}\n", text); }), root_(std::move(root)) {}
+    : warn([](const std::string& text) { fmt::print(stderr, "warning: {}\n", text); }),
+      root_(std::move(root)) {}
 
 fs::path Store::path_of(const Definition& definition, const Parameters& parameters) const {
-  return root_ / definition.name / fmt::format("{}-s{}-g{}.h5", parameter_text(definition, parameters), parameters.seed,
-                                               definition.generator_version);
+  return root_ / definition.name /
+         fmt::format("{}-s{}-g{}.h5", parameter_text(definition, parameters), parameters.seed,
+                     definition.generator_version);
 }
 
 fs::path Store::real_path_of(const Definition& definition, const Parameters& parameters) const {
@@ -142,8 +150,8 @@ fs::path Store::make(const Definition& definition, const Parameters& parameters)
 
 fs::path Store::import(const Definition& definition, const fs::path& source, const Parameters& parameters) {
   if (!definition.import) {
-    throw DatasetError(fmt::format("{}: dataset {} has no importer; it stands for: {}", source.string(), definition.name,
-                                   definition.stands_for));
+    throw DatasetError(fmt::format("{}: dataset {} has no importer; it stands for: {}", source.string(),
+                                   definition.name, definition.stands_for));
   }
   const fs::path file = real_path_of(definition, parameters);
   make_folder(file.parent_path());
@@ -159,8 +167,8 @@ Provenance Store::verify(const fs::path& file, std::span<const Definition* const
   const std::string name = dataset_name(file);
   const Definition* definition = find_definition(catalogue, name);
   if (definition == nullptr) {
-    throw DatasetError(fmt::format("{}: dataset \"{}\" isn't in this program's catalogue of {}", file.string(), name,
-                                   catalogue.size()));
+    throw DatasetError(fmt::format("{}: dataset \"{}\" isn't in this program's catalogue of {}",
+                                   file.string(), name, catalogue.size()));
   }
   return FileReader(file, *definition, nullptr).provenance();
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <sys/wait.h>
 
-#include <csignal>
+#include <testing/catch.h>
 #include <cmath>
+#include <csignal>
 #include <limits>
 #include <numeric>
-#include <testing/catch.h>
 
 #include "datasets/file_writer.h"
 #include "datasets/test_support.h"
@@ -22,19 +22,29 @@ const Definition noise_definition = {
     .name = "noise",
     .title = "White noise",
     .theme = "science",
-    .stands_for = "nothing: mean 0, variance 1", .source = "synthetic in the literature",
+    .stands_for = "nothing: mean 0, variance 1",
+    .source = "synthetic in the literature",
     .arrays = {{.path = "/x", .axes = {"sample"}, .description = "independent N(0, 1)"}},
-    .extents = [](const Parameters& p) { return Extents{{"sample", p.extent("n")}}; },
-    .generate = [](const Parameters& p, Writer& out) {
-      std::vector<float> x(p.extent("n"));
-      for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(Philox(p.seed).normal(i));
-      out.array("/x", std::span<const float>(x), {x.size()});
-      out.attribute("mean_square", std::inner_product(x.begin(), x.end(), x.begin(), 0.0) / double(x.size()));
-    },
+    .extents =
+        [](const Parameters& p) {
+          return Extents{{"sample", p.extent("n")}};
+        },
+    .generate =
+        [](const Parameters& p, Writer& out) {
+          std::vector<float> x(p.extent("n"));
+          for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(Philox(p.seed).normal(i));
+          out.array("/x", std::span<const float>(x), {x.size()});
+          out.attribute("mean_square",
+                        std::inner_product(x.begin(), x.end(), x.begin(), 0.0) / double(x.size()));
+        },
     .examples = {{.values = {{"n", "1000"}}}},
 };
-struct Noise { std::vector<float> x; };
-Noise read_noise(Reader& reader) { return {reader.f32("/x")}; }
+struct Noise {
+  std::vector<float> x;
+};
+Noise read_noise(Reader& reader) {
+  return {reader.f32("/x")};
+}
 
 }  // namespace remeasure::datasets
 
@@ -73,7 +83,8 @@ TEST_CASE("a dataset is generated on first use and read back bit for bit", "[cpu
   CHECK(provenance.seed == 4);
   CHECK(provenance.sha256.size() == 64);
   CHECK(provenance.sha256 == reader.text("sha256"));
-  CHECK_THROWS_WITH(reader.f64("/x"), ContainsSubstring("asked for as float64") && ContainsSubstring("float32"));
+  CHECK_THROWS_WITH(reader.f64("/x"),
+                    ContainsSubstring("asked for as float64") && ContainsSubstring("float32"));
   CHECK_THROWS_WITH(reader.f32("/y"), ContainsSubstring("no such array"));
   CHECK_THROWS_WITH(reader.number("second"), ContainsSubstring("attribute second: missing"));
   CHECK_THROWS_WITH(reader.number("generator_note"), ContainsSubstring("expected a number"));
@@ -85,7 +96,7 @@ TEST_CASE("two makes of the same parameters give the same bytes, other seeds giv
   const Definition d = small_definition();
   Parameters p = small_parameters(700, 500);  // several chunks
   const std::string first = bytes_of(a.make(d, p));
-  ::sleep(1);  // a stored time would differ by now
+  ::sleep(1);                                         // a stored time would differ by now
   const bool same = first == bytes_of(b.make(d, p));  // not inside CHECK, which would print them
   CHECK(same);
   const std::string content = a.open(d, p).provenance.sha256;
@@ -117,12 +128,15 @@ TEST_CASE("arrays are chunked in whole rows of at most 1 MiB with shuffle, defla
   Store store(folder.path());
   const std::string text = describe(store.make(small_definition(), small_parameters()));
   CHECK_THAT(text, ContainsSubstring("/x  float32 [30, 20]") && ContainsSubstring("chunks [30, 20]") &&
-                       ContainsSubstring("shuffle, deflate(4), fletcher32") && ContainsSubstring("param_rows"));
-  CHECK_THAT(text, ContainsSubstring("axes                 row,column") && ContainsSubstring("valid_max            10") &&
+                       ContainsSubstring("shuffle, deflate(4), fletcher32") &&
+                       ContainsSubstring("param_rows"));
+  CHECK_THAT(text, ContainsSubstring("axes                 row,column") &&
+                       ContainsSubstring("valid_max            10") &&
                        ContainsSubstring("logical_dtype        float32") && ContainsSubstring("mean "));
 }
 
-TEST_CASE("every element type, NaN where allowed, empty and optional arrays survive the round trip", "[cpu]") {
+TEST_CASE("every element type, NaN where allowed, empty and optional arrays survive the round trip",
+          "[cpu]") {
   const TemporaryFolder folder;
   Store store(folder.path());
   Definition d;
@@ -130,7 +144,8 @@ TEST_CASE("every element type, NaN where allowed, empty and optional arrays surv
   const auto add = [&](const char* path, ElementType type) {
     d.arrays.push_back({.path = path, .type = type, .axes = {"i"}, .nan_allowed = true});
   };
-  add("/f32", ElementType::f32), add("/f64", ElementType::f64), add("/u8", ElementType::u8), add("/i8", ElementType::i8);
+  add("/f32", ElementType::f32), add("/f64", ElementType::f64), add("/u8", ElementType::u8),
+      add("/i8", ElementType::i8);
   add("/u16", ElementType::u16), add("/i16", ElementType::i16), add("/i32", ElementType::i32);
   add("/u32", ElementType::u32), add("/i64", ElementType::i64), add("/u64", ElementType::u64);
   d.arrays.push_back({.path = "/empty", .axes = {"none", "i"}});
@@ -147,9 +162,12 @@ TEST_CASE("every element type, NaN where allowed, empty and optional arrays surv
   const std::vector<std::int64_t> i64{INT64_MIN, INT64_MAX};
   const std::vector<std::uint64_t> u64{0, UINT64_MAX};
   d.generate = [&](const Parameters&, Writer& out) {
-    out.array("/f32", f32, {2}), out.array("/f64", f64, {2}), out.array("/u8", u8, {2}), out.array("/i8", i8, {2});
-    out.array("/u16", u16, {2}), out.array("/i16", i16, {2}), out.array("/i32", i32, {2}), out.array("/u32", u32, {2});
-    out.array("/i64", i64, {2}), out.array("/u64", u64, {2}), out.array("/empty", std::vector<float>(), {0, 2});
+    out.array("/f32", f32, {2}), out.array("/f64", f64, {2}), out.array("/u8", u8, {2}),
+        out.array("/i8", i8, {2});
+    out.array("/u16", u16, {2}), out.array("/i16", i16, {2}), out.array("/i32", i32, {2}),
+        out.array("/u32", u32, {2});
+    out.array("/i64", i64, {2}), out.array("/u64", u64, {2}),
+        out.array("/empty", std::vector<float>(), {0, 2});
   };
   const Opened opened = store.open(d, {});
   Reader& r = *opened.reader;
@@ -183,21 +201,36 @@ TEST_CASE("a generator that breaks its own schema is one clear error and leaves 
   };
   const std::vector<float> six(6, 1.0f);
   const std::vector<std::int32_t> two(2, 3);
-  CHECK_THAT(fault([&](Writer& out) { out.array("/x", six, {2, 3}); }),
+  CHECK_THAT(fault([&](Writer& out) {
+               out.array("/x", six, {2, 3});
+             }),
              ContainsSubstring("/group/label: the generator of small didn't write it"));
-  CHECK_THAT(fault([&](Writer& out) { out.array("/z", six, {2, 3}); }), ContainsSubstring("/z: isn't in the schema"));
+  CHECK_THAT(fault([&](Writer& out) {
+               out.array("/z", six, {2, 3});
+             }),
+             ContainsSubstring("/z: isn't in the schema"));
   CHECK_THAT(fault([&](Writer& out) { out.array("/x", two, {2}); }),
              ContainsSubstring("/x: written as int32, expected float32"));
-  CHECK_THAT(fault([&](Writer& out) { out.array("/x", six, {6}); }), ContainsSubstring("has rank 1, expected rank 2 (row, column)"));
-  CHECK_THAT(fault([&](Writer& out) { out.array("/x", six, {3, 2}); }),
+  CHECK_THAT(fault([&](Writer& out) { out.array("/x", six, {6}); }),
+             ContainsSubstring("has rank 1, expected rank 2 (row, column)"));
+  CHECK_THAT(fault([&](Writer& out) {
+               out.array("/x", six, {3, 2});
+             }),
              ContainsSubstring("axis 0 (row) has length 3, expected 2"));
-  CHECK_THAT(fault([&](Writer& out) { out.array("/x", std::span(six).first(5), {2, 3}); }),
+  CHECK_THAT(fault([&](Writer& out) {
+               out.array("/x", std::span(six).first(5), {2, 3});
+             }),
              ContainsSubstring("5 elements given for shape [2, 3]"));
-  CHECK_THAT(fault([&](Writer& out) { out.array("/x", six, {2, 3}), out.array("/x", six, {2, 3}); }),
+  CHECK_THAT(fault([&](Writer& out) {
+               out.array("/x", six, {2, 3}), out.array("/x", six, {2, 3});
+             }),
              ContainsSubstring("written twice"));
-  CHECK_THAT(fault([&](Writer& out) { out.array("/x", std::vector<float>(6, 11.0f), {2, 3}); }),
+  CHECK_THAT(fault([&](Writer& out) {
+               out.array("/x", std::vector<float>(6, 11.0f), {2, 3});
+             }),
              ContainsSubstring("11 at element 0; the schema allows -10 to 10"));
-  CHECK_THAT(fault([&](Writer& out) { out.attribute("seed", 3.0); }), ContainsSubstring("belongs to the file format"));
+  CHECK_THAT(fault([&](Writer& out) { out.attribute("seed", 3.0); }),
+             ContainsSubstring("belongs to the file format"));
   CHECK_THAT(fault([&](Writer& out) { out.attribute("long", std::string(70000, 'x')); }),
              ContainsSubstring("70000 bytes of text"));
 }
@@ -217,8 +250,10 @@ TEST_CASE("parameters are checked where they are used", "[cpu]") {
   const TemporaryFolder folder;
   const Store store(folder.path());
   Parameters path{.values = {{"n", "../../etc/passwd"}}};
-  CHECK_THROWS_WITH(store.path_of(small_definition(), path), ContainsSubstring("becomes part of a file's name"));
-  Parameters a{.values = {{"n", std::string(200, '1') + "2"}}}, b{.values = {{"n", std::string(200, '1') + "3"}}};
+  CHECK_THROWS_WITH(store.path_of(small_definition(), path),
+                    ContainsSubstring("becomes part of a file's name"));
+  Parameters a{.values = {{"n", std::string(200, '1') + "2"}}},
+      b{.values = {{"n", std::string(200, '1') + "3"}}};
   CHECK(store.path_of(small_definition(), a) != store.path_of(small_definition(), b));
   CHECK(store.path_of(small_definition(), a).filename().string().size() < 200);
 }
@@ -234,7 +269,8 @@ TEST_CASE("imported data is marked as real and preferred", "[cpu]") {
     out.array("/x", std::vector<float>(6, 7.0f), {2, 3});
     out.array("/group/label", std::vector<std::int32_t>{1, 2}, {2});
   };
-  CHECK_THROWS_WITH(store.import(d, folder.path() / "none.bin", p), ContainsSubstring("none.bin: no such file"));
+  CHECK_THROWS_WITH(store.import(d, folder.path() / "none.bin", p),
+                    ContainsSubstring("none.bin: no such file"));
   CHECK(store.open(d, p).provenance.synthetic);
   put_bytes(folder.path() / "real.bin", "x");
   const fs::path file = store.import(d, folder.path() / "real.bin", p);
@@ -262,7 +298,8 @@ TEST_CASE("verify finds the schema of a file by itself", "[cpu]") {
   const Definition* const list[] = {&d};
   const fs::path file = store.make(d, small_parameters());
   CHECK(Store::verify(file, list).sha256 == store.open(d, small_parameters()).provenance.sha256);
-  CHECK_THROWS_WITH(Store::verify(file, {}), ContainsSubstring("dataset \"small\" isn't in this program's catalogue"));
+  CHECK_THROWS_WITH(Store::verify(file, {}),
+                    ContainsSubstring("dataset \"small\" isn't in this program's catalogue"));
   CHECK(find_definition(list, "small") == &d);
   CHECK(find_definition(list, "smal") == nullptr);
 }

@@ -51,17 +51,28 @@ inline Definition small_definition() {
   d.theme = "science";
   d.stands_for = "nothing: a test";
   d.source = "synthetic in the literature";
-  d.arrays = {{.path = "/x", .type = ElementType::f32, .axes = {"row", "column"},
-               .description = "independent N(0, 1)", .minimum = -10, .maximum = 10},
-              {.path = "/group/label", .type = ElementType::i32, .axes = {"row"},
-               .description = "uniform from 0 to 9", .minimum = 0, .maximum = 9}};
-  d.extents = [](const Parameters& p) { return Extents{{"row", p.extent("rows")}, {"column", p.extent("columns")}}; };
+  d.arrays = {{.path = "/x",
+               .type = ElementType::f32,
+               .axes = {"row", "column"},
+               .description = "independent N(0, 1)",
+               .minimum = -10,
+               .maximum = 10},
+              {.path = "/group/label",
+               .type = ElementType::i32,
+               .axes = {"row"},
+               .description = "uniform from 0 to 9",
+               .minimum = 0,
+               .maximum = 9}};
+  d.extents = [](const Parameters& p) {
+    return Extents{{"row", p.extent("rows")}, {"column", p.extent("columns")}};
+  };
   d.generate = [](const Parameters& p, Writer& out) {
     const std::uint64_t rows = p.extent("rows"), columns = p.extent("columns");
     std::vector<float> x(rows * columns);
     for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(Philox(p.seed, 0).normal(i));
     std::vector<std::int32_t> label(rows);
-    for (std::size_t i = 0; i < rows; ++i) label[i] = static_cast<std::int32_t>(Philox(p.seed, 1).integer(i, 10));
+    for (std::size_t i = 0; i < rows; ++i)
+      label[i] = static_cast<std::int32_t>(Philox(p.seed, 1).integer(i, 10));
     out.array("/x", x, {rows, columns});
     out.array("/group/label", label, {rows});
     out.attribute("first", static_cast<double>(x[0]));
@@ -83,8 +94,8 @@ inline void put_bytes(const fs::path& file, const std::string& bytes) {
   std::ofstream(file, std::ios::binary | std::ios::trunc) << bytes;
 }
 
-/// Changes the HDF5 part of a dataset file through `edit` and seals it again: what a hostile author could do, and what
-/// tests need in order to get behind the seal.
+/// Changes the HDF5 part of a dataset file through `edit` and seals it again: what a hostile author could do,
+/// and what tests need in order to get behind the seal.
 inline void edit_behind_the_seal(const fs::path& file, const std::function<void(hid_t)>& edit) {
   const hdf5::Quiet quiet;
   std::string bytes = bytes_of(file);
@@ -92,7 +103,8 @@ inline void edit_behind_the_seal(const fs::path& file, const std::function<void(
   put_bytes(file, bytes);
   {
     const hdf5::Where where{file.string(), {}};
-    const hdf5::Handle h = hdf5::own(H5Fopen(file.c_str(), H5F_ACC_RDWR, H5P_DEFAULT), H5Fclose, where, "open it");
+    const hdf5::Handle h =
+        hdf5::own(H5Fopen(file.c_str(), H5F_ACC_RDWR, H5P_DEFAULT), H5Fclose, where, "open it");
     edit(h);
   }
   bytes = bytes_of(file);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The sweep of kernels/learning/minnorm_sweep.h by libraries: each (trial, p) is a least-squares problem of its own, as a
-// user would write it. In float.
+// The sweep of kernels/learning/minnorm_sweep.h by libraries: each (trial, p) is a least-squares problem of
+// its own, as a user would write it. In float.
 #pragma once
 
 #include <memory>
@@ -15,18 +15,20 @@ using kernels::SweepData;
 using kernels::SweepShape;
 
 enum class EigenSolver {
-  cholesky,     ///< LLT of the smaller Gram matrix; within the shape's double band by QR in double
-  orthogonal,   ///< CompleteOrthogonalDecomposition of X: no squared condition number, what a careful user takes
+  cholesky,    ///< LLT of the smaller Gram matrix; within the shape's double band by QR in double
+  orthogonal,  ///< CompleteOrthogonalDecomposition of X: no squared condition number, what a careful user
+               ///< takes
 };
 
 /// x: [trial, feature, sample], risk: [trial, size]. `threads`: 0 = all, over the problems.
 void least_squares_eigen(const SweepShape& shape, std::span<const int> sizes, std::span<const float> x,
-                         std::span<const float> y, std::span<const float> beta, std::span<const float> variance,
-                         EigenSolver solver, std::span<float> risk, int threads = 0);
+                         std::span<const float> y, std::span<const float> beta,
+                         std::span<const float> variance, EigenSolver solver, std::span<float> risk,
+                         int threads = 0);
 
-/// cublasSgemmStridedBatched for the Gram matrices of all trials, cusolverDnSpotrfBatched, cusolverDnSpotrsBatched, then
-/// cuBLAS for estimates and risks. Gram matrices in float throughout: near p = n it is as wrong as that makes it.
-/// Only in builds with the CUDA toolkit.
+/// cublasSgemmStridedBatched for the Gram matrices of all trials, cusolverDnSpotrfBatched,
+/// cusolverDnSpotrsBatched, then cuBLAS for estimates and risks. Gram matrices in float throughout: near p =
+/// n it is as wrong as that makes it. Only in builds with the CUDA toolkit.
 class LeastSquaresCuda {
  public:
   LeastSquaresCuda(Stream<Cuda>& stream, const SweepShape& shape, std::span<const int> sizes);

@@ -30,10 +30,12 @@ Vector by_orthogonal(const Matrix& x, const Vector& y) {
 }  // namespace
 
 void least_squares_eigen(const SweepShape& shape, std::span<const int> sizes, std::span<const float> x,
-                         std::span<const float> y, std::span<const float> beta, std::span<const float> variance,
-                         EigenSolver solver, std::span<float> risk, int threads) {
+                         std::span<const float> y, std::span<const float> beta,
+                         std::span<const float> variance, EigenSolver solver, std::span<float> risk,
+                         int threads) {
   kernels::check_sweep(shape, sizes, x.size(), y.size(), beta.size(), variance.size(), risk.size());
-  const Eigen::Map<const VectorXf> truth(beta.data(), shape.features), weight(variance.data(), shape.features);
+  const Eigen::Map<const VectorXf> truth(beta.data(), shape.features),
+      weight(variance.data(), shape.features);
   const auto n = static_cast<std::size_t>(shape.samples), features = static_cast<std::size_t>(shape.features);
   kernels::for_each_row_block(static_cast<int>(risk.size()), 1, threads, [&](int problem, int, int) {
     const auto i = static_cast<std::size_t>(problem);
@@ -46,7 +48,8 @@ void least_squares_eigen(const SweepShape& shape, std::span<const int> sizes, st
       if (solver == EigenSolver::orthogonal) {
         error.head(p) -= by_orthogonal<MatrixXf, VectorXf>(all.leftCols(p), response);
       } else if (shape.in_double(p)) {
-        error.head(p) -= by_orthogonal<Eigen::MatrixXd, Eigen::VectorXd>(all.leftCols(p).cast<double>(), response.cast<double>())
+        error.head(p) -= by_orthogonal<Eigen::MatrixXd, Eigen::VectorXd>(all.leftCols(p).cast<double>(),
+                                                                         response.cast<double>())
                              .cast<float>();
       } else {
         error.head(p) -= by_cholesky(all.leftCols(p), response);

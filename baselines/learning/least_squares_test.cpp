@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "baselines/learning/least_squares.h"
 
+#include <testing/catch.h>
 #include <cmath>
 #include <random>
-#include <testing/catch.h>
 #include <vector>
 
 #include "kernels/learning/minnorm_sweep_reference.h"

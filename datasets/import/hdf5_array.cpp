@@ -22,15 +22,18 @@ struct Open {
 };
 
 Open open_array(hid_t file, const std::string& path, const hdf5::Where& where) {
-  // H5Lexists fails on a missing group, so each step of the path is looked for. A link out of the file isn't followed.
+  // H5Lexists fails on a missing group, so each step of the path is looked for. A link out of the file isn't
+  // followed.
   for (std::size_t slash = path.find('/', 1);; slash = path.find('/', slash + 1)) {
     const std::string part = path.substr(0, slash);
-    if (part.empty() || part == "/" || hdf5::check(H5Lexists(file, part.c_str(), H5P_DEFAULT), where, "look for it") == 0) {
+    if (part.empty() || part == "/" ||
+        hdf5::check(H5Lexists(file, part.c_str(), H5P_DEFAULT), where, "look for it") == 0) {
       hdf5::fail(where, "no such array");
     }
     H5L_info_t link;
     hdf5::check(H5Lget_info(file, part.c_str(), &link, H5P_DEFAULT), where, "read the link");
-    if (link.type == H5L_TYPE_EXTERNAL) hdf5::fail(where, "a link into another file; expected data in this file");
+    if (link.type == H5L_TYPE_EXTERNAL)
+      hdf5::fail(where, "a link into another file; expected data in this file");
     if (slash == std::string::npos) break;
   }
   Open open;
@@ -48,7 +51,8 @@ template <class T>
 std::vector<T> read_all(const Open& open, hid_t memory_type, const hdf5::Where& where) {
   std::vector<T> values(static_cast<std::size_t>(open.info.elements));
   if (values.empty()) return values;
-  hdf5::check(H5Dread(open.dataset, memory_type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()), where, "read it");
+  hdf5::check(H5Dread(open.dataset, memory_type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()), where,
+              "read it");
   return values;
 }
 
@@ -100,19 +104,22 @@ std::vector<std::int64_t> ForeignHdf5::i64(const std::string& path) const {
   const bool may_overflow = H5Tget_sign(open.type) == H5T_SGN_NONE && H5Tget_size(open.type) >= 8;
   if (may_overflow) {
     for (const std::uint64_t value : read_all<std::uint64_t>(open, H5T_NATIVE_UINT64, where)) {
-      if (value > std::uint64_t{INT64_MAX}) hdf5::fail(where, fmt::format("value {} doesn't fit int64", value));
+      if (value > std::uint64_t{INT64_MAX})
+        hdf5::fail(where, fmt::format("value {} doesn't fit int64", value));
     }
   }
   return read_all<std::int64_t>(open, H5T_NATIVE_INT64, where);
 }
 
-std::vector<float> ForeignHdf5::rows_f32(const std::string& path, std::uint64_t first, std::uint64_t count) const {
+std::vector<float> ForeignHdf5::rows_f32(const std::string& path, std::uint64_t first,
+                                         std::uint64_t count) const {
   const hdf5::Quiet quiet;
   const hdf5::Where where = state_->at(path);
   const Open open = open_array(state_->hdf5, path, where);
   const Shape& shape = open.info.shape;
   if (shape.empty() || first > shape[0] || count > shape[0] - first) {
-    hdf5::fail(where, fmt::format("rows {} to {} of shape {} asked for", first, first + count, to_string(shape)));
+    hdf5::fail(where,
+               fmt::format("rows {} to {} of shape {} asked for", first, first + count, to_string(shape)));
   }
   if (count == 0 || open.info.elements == 0) return {};
   std::vector<hsize_t> start(shape.size(), 0), size(shape.begin(), shape.end());
@@ -120,10 +127,13 @@ std::vector<float> ForeignHdf5::rows_f32(const std::string& path, std::uint64_t 
   size[0] = count;
   const hsize_t elements = open.info.elements / shape[0] * count;
   const hdf5::Handle space = hdf5::own(H5Dget_space(open.dataset), H5Sclose, where, "read its dataspace");
-  hdf5::check(H5Sselect_hyperslab(space, H5S_SELECT_SET, start.data(), nullptr, size.data(), nullptr), where, "select rows");
-  const hdf5::Handle memory = hdf5::own(H5Screate_simple(1, &elements, nullptr), H5Sclose, where, "make a dataspace");
+  hdf5::check(H5Sselect_hyperslab(space, H5S_SELECT_SET, start.data(), nullptr, size.data(), nullptr), where,
+              "select rows");
+  const hdf5::Handle memory =
+      hdf5::own(H5Screate_simple(1, &elements, nullptr), H5Sclose, where, "make a dataspace");
   std::vector<float> values(static_cast<std::size_t>(elements));
-  hdf5::check(H5Dread(open.dataset, H5T_NATIVE_FLOAT, memory, space, H5P_DEFAULT, values.data()), where, "read it");
+  hdf5::check(H5Dread(open.dataset, H5T_NATIVE_FLOAT, memory, space, H5P_DEFAULT, values.data()), where,
+              "read it");
   return values;
 }
 

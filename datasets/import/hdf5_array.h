@@ -13,8 +13,9 @@
 
 namespace remeasure::datasets {
 
-/// An HDF5 file as it was published. Integers and floats of any width and byte order are converted; anything else, links
-/// into other files and sizes that the file can't hold are refused with a DatasetError that names file and array.
+/// An HDF5 file as it was published. Integers and floats of any width and byte order are converted; anything
+/// else, links into other files and sizes that the file can't hold are refused with a DatasetError that names
+/// file and array.
 class ForeignHdf5 {
  public:
   explicit ForeignHdf5(const std::filesystem::path& file);

@@ -26,13 +26,20 @@ constexpr std::size_t kMaximumHeader = std::size_t{1} << 16;
 }
 
 constexpr std::array<std::pair<std::string_view, ElementType>, 10> kTypes{{
-    {"f4", ElementType::f32}, {"f8", ElementType::f64}, {"i1", ElementType::i8}, {"u1", ElementType::u8},
-    {"i2", ElementType::i16}, {"u2", ElementType::u16}, {"i4", ElementType::i32}, {"u4", ElementType::u32},
-    {"i8", ElementType::i64}, {"u8", ElementType::u64},
+    {"f4", ElementType::f32},
+    {"f8", ElementType::f64},
+    {"i1", ElementType::i8},
+    {"u1", ElementType::u8},
+    {"i2", ElementType::i16},
+    {"u2", ElementType::u16},
+    {"i4", ElementType::i32},
+    {"u4", ElementType::u32},
+    {"i8", ElementType::i64},
+    {"u8", ElementType::u64},
 }};
 
-/// The header is the text of a Python dict: {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }. This reads that
-/// and nothing more of Python.
+/// The header is the text of a Python dict: {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }. This
+/// reads that and nothing more of Python.
 class HeaderParser {
  public:
   HeaderParser(std::string_view text, const fs::path& file) : rest_(text), file_(file) {}
@@ -47,7 +54,8 @@ class HeaderParser {
         out.type = element_type(quoted());
         have_descr = true;
       } else if (key == "fortran_order" && !have_order) {
-        if (take_word("True")) refuse(file_, "in Fortran order; expected C order (numpy.ascontiguousarray makes it)");
+        if (take_word("True"))
+          refuse(file_, "in Fortran order; expected C order (numpy.ascontiguousarray makes it)");
         if (!take_word("False")) unexpected("True or False");
         have_order = true;
       } else if (key == "shape" && !have_shape) {
@@ -63,7 +71,8 @@ class HeaderParser {
     }
     skip_space();
     if (!rest_.empty()) unexpected("the end of the header");
-    if (!have_descr || !have_order || !have_shape) refuse(file_, "header without descr, fortran_order or shape");
+    if (!have_descr || !have_order || !have_shape)
+      refuse(file_, "header without descr, fortran_order or shape");
   }
 
  private:
@@ -117,11 +126,14 @@ class HeaderParser {
   }
   ElementType element_type(const std::string& descr) {
     const bool one_byte = descr.ends_with('1');
-    const bool little = descr.starts_with('<') || (one_byte && (descr.starts_with('|') || descr.starts_with('>')));
+    const bool little =
+        descr.starts_with('<') || (one_byte && (descr.starts_with('|') || descr.starts_with('>')));
     for (const auto& [name, type] : kTypes) {
       if (little && std::string_view(descr).substr(1) == name) return type;
     }
-    refuse(file_, fmt::format("element type '{}'; expected little-endian f4, f8, i1, u1, i2, u2, i4, u4, i8 or u8", descr));
+    refuse(file_,
+           fmt::format("element type '{}'; expected little-endian f4, f8, i1, u1, i2, u2, i4, u4, i8 or u8",
+                       descr));
   }
 
   std::string_view rest_;
@@ -160,49 +172,72 @@ std::vector<T> values(const NpyArray& array) {
 template <class T>
 std::vector<T> values_as(const NpyArray& array) {
   switch (array.type) {
-    case ElementType::f32: return values<float, T>(array);
-    case ElementType::f64: return values<double, T>(array);
-    case ElementType::u8: return values<std::uint8_t, T>(array);
-    case ElementType::i8: return values<std::int8_t, T>(array);
-    case ElementType::u16: return values<std::uint16_t, T>(array);
-    case ElementType::i16: return values<std::int16_t, T>(array);
-    case ElementType::i32: return values<std::int32_t, T>(array);
-    case ElementType::u32: return values<std::uint32_t, T>(array);
-    case ElementType::i64: return values<std::int64_t, T>(array);
-    case ElementType::u64: return values<std::uint64_t, T>(array);
+    case ElementType::f32:
+      return values<float, T>(array);
+    case ElementType::f64:
+      return values<double, T>(array);
+    case ElementType::u8:
+      return values<std::uint8_t, T>(array);
+    case ElementType::i8:
+      return values<std::int8_t, T>(array);
+    case ElementType::u16:
+      return values<std::uint16_t, T>(array);
+    case ElementType::i16:
+      return values<std::int16_t, T>(array);
+    case ElementType::i32:
+      return values<std::int32_t, T>(array);
+    case ElementType::u32:
+      return values<std::uint32_t, T>(array);
+    case ElementType::i64:
+      return values<std::int64_t, T>(array);
+    case ElementType::u64:
+      return values<std::uint64_t, T>(array);
   }
   refuse(array.file, "an element type that doesn't exist");
 }
 
 }  // namespace
 
-std::vector<float> NpyArray::as_f32() const { return values_as<float>(*this); }
-std::vector<double> NpyArray::as_f64() const { return values_as<double>(*this); }
-std::vector<std::int32_t> NpyArray::as_i32() const { return values_as<std::int32_t>(*this); }
-std::vector<std::int64_t> NpyArray::as_i64() const { return values_as<std::int64_t>(*this); }
+std::vector<float> NpyArray::as_f32() const {
+  return values_as<float>(*this);
+}
+std::vector<double> NpyArray::as_f64() const {
+  return values_as<double>(*this);
+}
+std::vector<std::int32_t> NpyArray::as_i32() const {
+  return values_as<std::int32_t>(*this);
+}
+std::vector<std::int64_t> NpyArray::as_i64() const {
+  return values_as<std::int64_t>(*this);
+}
 
 NpyArray read_npy(const fs::path& file) {
   std::error_code error;
-  if (!fs::is_regular_file(file, error)) refuse(file, "no such file, or no regular file; expected a .npy file");
+  if (!fs::is_regular_file(file, error))
+    refuse(file, "no such file, or no regular file; expected a .npy file");
   const std::uint64_t size = fs::file_size(file);
   std::ifstream in(file, std::ios::binary);
   if (!in) refuse(file, "can't be opened for reading");
   const auto read = [&](void* to, std::size_t count, const char* what) {
     in.read(static_cast<char*>(to), static_cast<std::streamsize>(count));
-    if (static_cast<std::size_t>(in.gcount()) != count) refuse(file, fmt::format("truncated within its {}", what));
+    if (static_cast<std::size_t>(in.gcount()) != count)
+      refuse(file, fmt::format("truncated within its {}", what));
   };
 
   std::array<unsigned char, 8> start{};
   read(start.data(), start.size(), "first 8 bytes");
-  if (std::memcmp(start.data(), "\x93NUMPY", 6) != 0) refuse(file, "no .npy file: it doesn't begin with \\x93NUMPY");
+  if (std::memcmp(start.data(), "\x93NUMPY", 6) != 0)
+    refuse(file, "no .npy file: it doesn't begin with \\x93NUMPY");
   const unsigned version = start[6];
-  if (version != 1 && version != 2) refuse(file, fmt::format(".npy format {}.{}; expected 1.0 or 2.0", version, start[7]));
+  if (version != 1 && version != 2)
+    refuse(file, fmt::format(".npy format {}.{}; expected 1.0 or 2.0", version, start[7]));
   const std::size_t length_bytes = version == 1 ? 2 : 4;
   std::array<unsigned char, 4> length{};
   read(length.data(), length_bytes, "header's length");
   std::size_t header_size = 0;
   for (std::size_t i = 0; i < length_bytes; ++i) header_size |= std::size_t{length[i]} << (8 * i);
-  if (header_size > kMaximumHeader) refuse(file, fmt::format("a header of {} bytes; at most {} are read", header_size, kMaximumHeader));
+  if (header_size > kMaximumHeader)
+    refuse(file, fmt::format("a header of {} bytes; at most {} are read", header_size, kMaximumHeader));
   std::string header(header_size, '\0');
   read(header.data(), header.size(), "header");
 
@@ -212,12 +247,13 @@ NpyArray read_npy(const fs::path& file) {
   const std::uint64_t stored = size - start.size() - length_bytes - header_size;
   std::uint64_t bytes = size_of(array.type);
   for (const std::uint64_t extent : array.shape) {
-    if (extent != 0 && bytes > (std::uint64_t{1} << 62) / extent) refuse(file, fmt::format("shape {} overflows", to_string(array.shape)));
+    if (extent != 0 && bytes > (std::uint64_t{1} << 62) / extent)
+      refuse(file, fmt::format("shape {} overflows", to_string(array.shape)));
     bytes *= extent;
   }
   if (bytes != stored) {
-    refuse(file, fmt::format("shape {} of {} needs {} bytes, the file has {} behind its header", to_string(array.shape),
-                             to_string(array.type), bytes, stored));
+    refuse(file, fmt::format("shape {} of {} needs {} bytes, the file has {} behind its header",
+                             to_string(array.shape), to_string(array.type), bytes, stored));
   }
   array.data.resize(static_cast<std::size_t>(bytes));
   if (bytes > 0) read(array.data.data(), array.data.size(), "data");

@@ -16,12 +16,13 @@ namespace remeasure::datasets {
 /// One array of a .npy file, little-endian: f4, f8, i1, u1, i2, u2, i4, u4, i8 or u8.
 struct NpyArray {
   ElementType type = ElementType::f32;
-  Shape shape;                     ///< empty for a single value
-  std::vector<std::byte> data;     ///< row-major, little-endian
+  Shape shape;                  ///< empty for a single value
+  std::vector<std::byte> data;  ///< row-major, little-endian
   std::filesystem::path file;
 
   std::uint64_t elements() const { return data.size() / size_of(type); }
-  /// The values converted: integers from 2^24 (to float) or 2^53 (to double) on are refused, since they may be rounded.
+  /// The values converted: integers from 2^24 (to float) or 2^53 (to double) on are refused, since they may
+  /// be rounded.
   std::vector<float> as_f32() const;
   std::vector<double> as_f64() const;
   /// The values as integers; throws for a floating-point array and for values outside int32 or int64.
@@ -29,8 +30,8 @@ struct NpyArray {
   std::vector<std::int64_t> as_i64() const;
 };
 
-/// Reads and checks the whole file: magic, version, header, and that shape and length agree. Throws DatasetError.
-/// Nothing is allocated for a size that the file doesn't have. At most 32 axes.
+/// Reads and checks the whole file: magic, version, header, and that shape and length agree. Throws
+/// DatasetError. Nothing is allocated for a size that the file doesn't have. At most 32 axes.
 NpyArray read_npy(const std::filesystem::path& file);
 
 }  // namespace remeasure::datasets

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "datasets/learning/linear_regression.h"
 
-#include <cmath>
 #include <testing/catch.h>
+#include <cmath>
 
 #include "datasets/random.h"
 #include "datasets/test_support.h"
@@ -15,14 +15,16 @@ namespace {
 
 LinearRegression problem(const RegressionChoice& choice, std::uint64_t seed = 3) {
   const TemporaryFolder folder;
-  return read_linear_regression(*Store(folder.path()).open(linear_regression_definition, linear_regression(choice, seed)).reader);
+  return read_linear_regression(
+      *Store(folder.path()).open(linear_regression_definition, linear_regression(choice, seed)).reader);
 }
 
 }  // namespace
 
 TEST_CASE("regenerated trials are those of the file, bit for bit", "[cpu]") {
   for (const char* order : {"natural", "reversed", "random"}) {
-    const LinearRegression stored = problem({.samples = 7, .features = 19, .trials = 4, .spectrum = "dct", .order = order});
+    const LinearRegression stored =
+        problem({.samples = 7, .features = 19, .trials = 4, .spectrum = "dct", .order = order});
     LinearRegression one = stored;
     one.trials = 1;
     const LinearRegression again = with_trials(one, 4);
@@ -31,7 +33,8 @@ TEST_CASE("regenerated trials are those of the file, bit for bit", "[cpu]") {
   }
 }
 
-TEST_CASE("responses are the true coefficients times the features plus noise of the stated variance", "[cpu]") {
+TEST_CASE("responses are the true coefficients times the features plus noise of the stated variance",
+          "[cpu]") {
   const LinearRegression p = problem({.samples = 50, .features = 40, .trials = 40, .noise = 0.25});
   double residual = 0, signal = 0;
   for (int t = 0; t < p.trials; ++t) {
@@ -46,7 +49,8 @@ TEST_CASE("responses are the true coefficients times the features plus noise of 
       signal += sum * sum;
     }
   }
-  const double n = p.trials * p.samples;  // the mean of n squares of N(0, s) has standard deviation s sqrt(2 / n)
+  const double n =
+      p.trials * p.samples;  // the mean of n squares of N(0, s) has standard deviation s sqrt(2 / n)
   CHECK(std::fabs(residual / n - 0.25) < 5 * 0.25 * std::sqrt(2 / n));
   CHECK(std::fabs(signal / n - 1) < 5 * std::sqrt(2 / n));
 }
@@ -55,7 +59,8 @@ TEST_CASE("spectra, signals and orders are what they say", "[cpu]") {
   const auto power = [](const LinearRegression& p) {
     double sum = 0;
     for (std::size_t j = 0; j < p.beta.size(); ++j) {
-      sum += static_cast<double>(p.variance[j]) * static_cast<double>(p.beta[j]) * static_cast<double>(p.beta[j]);
+      sum += static_cast<double>(p.variance[j]) * static_cast<double>(p.beta[j]) *
+             static_cast<double>(p.beta[j]);
     }
     return sum;
   };
@@ -76,15 +81,20 @@ TEST_CASE("spectra, signals and orders are what they say", "[cpu]") {
 }
 
 TEST_CASE("the dct spectrum is that of the DCT coefficients of a smooth signal", "[cpu]") {
-  // s(t) = sum_k c_k b_k(t) with orthonormal cosines b_k and independent c_k ~ N(0, v_k) is smooth; its DCT gives c back.
-  const LinearRegression p = problem({.samples = 3, .features = 64, .trials = 1, .spectrum = "dct", .order = "natural"});
+  // s(t) = sum_k c_k b_k(t) with orthonormal cosines b_k and independent c_k ~ N(0, v_k) is smooth; its DCT
+  // gives c back.
+  const LinearRegression p =
+      problem({.samples = 3, .features = 64, .trials = 1, .spectrum = "dct", .order = "natural"});
   constexpr int n = 64;
-  const auto basis = [](int k, int t) { return std::sqrt((k == 0 ? 1.0 : 2.0) / n) * portable_cospi((t + 0.5) * k / n); };
+  const auto basis = [](int k, int t) {
+    return std::sqrt((k == 0 ? 1.0 : 2.0) / n) * portable_cospi((t + 0.5) * k / n);
+  };
   for (int i = 0; i < p.samples; ++i) {
     std::vector<double> signal(n, 0.0);
     for (int k = 0; k < n; ++k) {
       for (int t = 0; t < n; ++t) {
-        signal[static_cast<std::size_t>(t)] += static_cast<double>(p.x[static_cast<std::size_t>(k * p.samples + i)]) * basis(k, t);
+        signal[static_cast<std::size_t>(t)] +=
+            static_cast<double>(p.x[static_cast<std::size_t>(k * p.samples + i)]) * basis(k, t);
       }
     }
     double roughness = 0, size = 0;
@@ -96,7 +106,8 @@ TEST_CASE("the dct spectrum is that of the DCT coefficients of a smooth signal",
     for (int k = 0; k < n; ++k) {
       double coefficient = 0;
       for (int t = 0; t < n; ++t) coefficient += signal[static_cast<std::size_t>(t)] * basis(k, t);
-      REQUIRE(std::fabs(coefficient - static_cast<double>(p.x[static_cast<std::size_t>(k * p.samples + i)])) < 1e-12);
+      REQUIRE(std::fabs(coefficient - static_cast<double>(p.x[static_cast<std::size_t>(k * p.samples + i)])) <
+              1e-12);
     }
   }
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The statistics behind topml: the pilot's numbers, and that each check of the experiment can fail.
-#include <filesystem>
 #include <testing/catch.h>
 #include <unistd.h>
+#include <filesystem>
 
 #include "experiments/learning/double_descent.h"
 
@@ -14,7 +14,8 @@ namespace {
 
 LinearRegression problem_of(datasets::RegressionChoice choice, std::uint64_t seed = 1) {
   choice.trials = 1;
-  const std::filesystem::path root = std::filesystem::temp_directory_path() / ("remeasure-topml-" + std::to_string(::getpid()));
+  const std::filesystem::path root =
+      std::filesystem::temp_directory_path() / ("remeasure-topml-" + std::to_string(::getpid()));
   datasets::Store store(root);
   const LinearRegression problem = datasets::read_linear_regression(
       *store.open(datasets::linear_regression_definition, datasets::linear_regression(choice, seed)).reader);
@@ -34,7 +35,8 @@ double mean_at(const std::vector<CurvePoint>& curve, int p) {
 TEST_CASE("the exact risk gives the values of the pilot", "[cpu]") {
   // n = 24, D = 96, |beta| = 1, noise 0.04, features in use carry p / D of the power.
   const auto formula = [](int p) { return *exact_risk(p, 24, p / 96.0, 1 - p / 96.0 + 0.04); };
-  const std::vector<std::pair<int, double>> pilot{{4, 1.209}, {12, 1.913}, {16, 2.870}, {32, 3.213}, {48, 1.353}, {64, 1.020}, {96, 0.804}};
+  const std::vector<std::pair<int, double>> pilot{{4, 1.209},  {12, 1.913}, {16, 2.870}, {32, 3.213},
+                                                  {48, 1.353}, {64, 1.020}, {96, 0.804}};
   for (const auto& [p, value] : pilot) {
     INFO("p " << p);
     CHECK(std::fabs(formula(p) - value) < 6e-4);
@@ -56,7 +58,8 @@ TEST_CASE("the simulated risk follows the exact one and peaks at p = n", "[cpu]"
     INFO("p " << point.p << " mean " << point.mean << " +- " << point.error);
     CHECK(std::fabs(point.mean - *exact_risk(problem, point.p)) < 4 * point.error);
     // Negative control: the formula without the unmodelled signal in c isn't met below n.
-    if (point.p <= 12) CHECK(std::fabs(point.mean - *exact_risk(point.p, 24, 0, problem.noise)) > 4 * point.error);
+    if (point.p <= 12)
+      CHECK(std::fabs(point.mean - *exact_risk(point.p, 24, 0, problem.noise)) > 4 * point.error);
   }
   CHECK(std::abs(peak.p - 24) <= 1);
   CHECK(peak.median > 5);
@@ -80,7 +83,8 @@ TEST_CASE("over beats under at little noise, and the verdict flips at much", "[c
 
 TEST_CASE("interpolators interpolate, lie in the row space, and shrink; below n they don't", "[cpu]") {
   const LinearRegression problem = problem_of({});
-  const InterpolatorFacts under = interpolator_facts(problem, 12, 20), over = interpolator_facts(problem, 32, 100),
+  const InterpolatorFacts under = interpolator_facts(problem, 12, 20),
+                          over = interpolator_facts(problem, 32, 100),
                           far = interpolator_facts(problem, 96, 100);
   CHECK(under.smallest_train_error > 0.04 * 0.25);
   CHECK(over.train_error < 1e-10);
@@ -95,11 +99,13 @@ TEST_CASE("interpolators interpolate, lie in the row space, and shrink; below n 
 TEST_CASE("the best ridge has no peak where least squares has one", "[cpu]") {
   const LinearRegression problem = problem_of({});
   const std::vector<int> sizes{18, 21, 23, 24, 25, 27, 30};
-  const std::vector<CurvePoint> ridge = simulate_ridge(problem, sizes, 200), plain = simulate(problem, sizes, 200);
+  const std::vector<CurvePoint> ridge = simulate_ridge(problem, sizes, 200),
+                                plain = simulate(problem, sizes, 200);
   const auto ratio = [](const std::vector<CurvePoint>& curve) {
     double largest = 1;
     for (std::size_t i = 1; i < curve.size(); ++i) {
-      largest = std::max({largest, curve[i].median / curve[i - 1].median, curve[i - 1].median / curve[i].median});
+      largest =
+          std::max({largest, curve[i].median / curve[i - 1].median, curve[i - 1].median / curve[i].median});
     }
     return largest;
   };
@@ -108,7 +114,8 @@ TEST_CASE("the best ridge has no peak where least squares has one", "[cpu]") {
 }
 
 TEST_CASE("noise is harmless for the benign spectrum alone", "[cpu]") {
-  datasets::RegressionChoice choice{.samples = 64, .features = 1024, .noise = 1, .signal = "none", .order = "natural"};
+  datasets::RegressionChoice choice{
+      .samples = 64, .features = 1024, .noise = 1, .signal = "none", .order = "natural"};
   const auto cost = [&](const char* spectrum) {
     choice.spectrum = spectrum;
     return simulate(problem_of(choice), {1024}, 24).front().mean - 1;

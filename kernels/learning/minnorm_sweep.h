@@ -20,10 +20,10 @@ inline constexpr int kSweepDoubleBand = 4;
 
 struct SweepShape {
   int trials = 0;
-  int samples = 0;       ///< n, 1 to 128
-  int features = 0;      ///< D
-  double noise = 0;      ///< variance of the noise in y; added to each risk
-  bool isotropic = true; ///< all variances are 1: two sums fewer
+  int samples = 0;                     ///< n, 1 to 128
+  int features = 0;                    ///< D
+  double noise = 0;                    ///< variance of the noise in y; added to each risk
+  bool isotropic = true;               ///< all variances are 1: two sums fewer
   int double_band = kSweepDoubleBand;  ///< -1: all in float
 
   bool in_double(int p) const { return (p > samples ? p - samples : samples - p) <= double_band; }
@@ -38,25 +38,27 @@ struct SweepData {
   DeviceSpan<Target, const float> variance;  ///< [feature]
 };
 
-/// The nested sweep: a block owns a trial, reads each feature once and walks p upward. `sizes`: strictly increasing, from 0
-/// to D, at most 64. `risk`: [trial, size].
+/// The nested sweep: a block owns a trial, reads each feature once and walks p upward. `sizes`: strictly
+/// increasing, from 0 to D, at most 64. `risk`: [trial, size].
 template <class Target>
-void minnorm_sweep(Stream<Target>& stream, const SweepShape& shape, std::span<const int> sizes, const SweepData<Target>& data,
-                   DeviceSpan<Target, float> risk);
+void minnorm_sweep(Stream<Target>& stream, const SweepShape& shape, std::span<const int> sizes,
+                   const SweepData<Target>& data, DeviceSpan<Target, float> risk);
 
-/// The naive sweep: a block per (trial, p), which builds its Gram matrix anew. Also gives the estimates, if `beta_hat`
-/// isn't empty: [trial, size, feature].
+/// The naive sweep: a block per (trial, p), which builds its Gram matrix anew. Also gives the estimates, if
+/// `beta_hat` isn't empty: [trial, size, feature].
 template <class Target>
 void minnorm_sweep_naive(Stream<Target>& stream, const SweepShape& shape, std::span<const int> sizes,
                          const SweepData<Target>& data, DeviceSpan<Target, float> risk,
                          DeviceSpan<Target, float> beta_hat = {});
 
-/// Throws std::invalid_argument that names what is wrong with a shape, a list of sizes or the length of a span.
-void check_sweep(const SweepShape& shape, std::span<const int> sizes, std::size_t x, std::size_t y, std::size_t beta,
-                 std::size_t variance, std::size_t risk);
+/// Throws std::invalid_argument that names what is wrong with a shape, a list of sizes or the length of a
+/// span.
+void check_sweep(const SweepShape& shape, std::span<const int> sizes, std::size_t x, std::size_t y,
+                 std::size_t beta, std::size_t variance, std::size_t risk);
 
-/// Multiplications and additions of the textbook algorithm, Gram matrix and Cholesky for each p: the work that is asked for.
-/// p > n: n^2 p + n^3 / 3; p <= n: p^2 n + p^3 / 3 (per problem, Gram matrices by symmetry).
+/// Multiplications and additions of the textbook algorithm, Gram matrix and Cholesky for each p: the work
+/// that is asked for. p > n: n^2 p + n^3 / 3; p <= n: p^2 n + p^3 / 3 (per problem, Gram matrices by
+/// symmetry).
 double minnorm_sweep_flops(const SweepShape& shape, std::span<const int> sizes);
 /// The same for the nested algorithm: n^2 D once, largest p <= n once, n^3 / 3 for each p > n.
 double minnorm_nested_flops(const SweepShape& shape, std::span<const int> sizes);

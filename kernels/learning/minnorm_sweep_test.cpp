@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/learning/minnorm_sweep.h"
 
+#include <testing/catch.h>
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <functional>
 #include <limits>
 #include <random>
-#include <testing/catch.h>
 #include <vector>
 
 #include "kernels/device/testing/test_bench.h"
@@ -44,7 +44,8 @@ Problem make_problem(int trials, int n, int features, std::vector<int> sizes, bo
   for (int t = 0; t < trials; ++t) {
     for (int j = 0; j < features; ++j) {
       for (int i = 0; i < n; ++i) {
-        const auto at = static_cast<std::size_t>((t * features + j) * n + i), column = static_cast<std::size_t>(j);
+        const auto at = static_cast<std::size_t>((t * features + j) * n + i),
+                   column = static_cast<std::size_t>(j);
         p.x[at] = std::sqrt(p.variance[column]) * normal(random);
         p.y[static_cast<std::size_t>(t * n + i)] += p.beta[column] * p.x[at];
       }
@@ -70,10 +71,13 @@ Output run(Device<Target>& device, Kernel kernel, const Problem& p, bool with_es
   };
   const auto x = upload(p.x), y = upload(p.y), beta = upload(p.beta), variance = upload(p.variance);
   DeviceBuffer<Target, float> risk(device, p.problems(), MemoryUse::output, "risk");
-  DeviceBuffer<Target, float> beta_hat(device, with_estimates ? p.problems() * p.beta.size() : 0, MemoryUse::output, "beta_hat");
+  DeviceBuffer<Target, float> beta_hat(device, with_estimates ? p.problems() * p.beta.size() : 0,
+                                       MemoryUse::output, "beta_hat");
   const SweepData<Target> data{x.span(), y.span(), beta.span(), variance.span()};
-  if (kernel == Kernel::nested) minnorm_sweep<Target>(stream, p.shape, p.sizes, data, risk.span());
-  else minnorm_sweep_naive<Target>(stream, p.shape, p.sizes, data, risk.span(), beta_hat.span());
+  if (kernel == Kernel::nested)
+    minnorm_sweep<Target>(stream, p.shape, p.sizes, data, risk.span());
+  else
+    minnorm_sweep_naive<Target>(stream, p.shape, p.sizes, data, risk.span(), beta_hat.span());
   Output out{std::vector<float>(p.problems()), std::vector<float>(beta_hat.size())};
   stream.download(std::as_const(risk).span(), std::span<float>(out.risk));
   if (with_estimates) stream.download(std::as_const(beta_hat).span(), std::span<float>(out.beta_hat));
@@ -90,14 +94,17 @@ double worst(const std::vector<float>& risk, const SweepOracle& oracle) {
   return error;
 }
 
-SweepOracle oracle_of(const Problem& p) { return minnorm_sweep_oracle(p.shape, p.sizes, p.host(), p.shape.trials); }
+SweepOracle oracle_of(const Problem& p) {
+  return minnorm_sweep_oracle(p.shape, p.sizes, p.host(), p.shape.trials);
+}
 
 bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
 }
 
-// Far from p = n the condition number of a Gram matrix is a few hundred, each step of the factorisation rounds once at 6e-8;
-// a factor of ten of what the kernels reach (1e-5) is left. Near p = n, outside the double band, it grows to 1e5.
+// Far from p = n the condition number of a Gram matrix is a few hundred, each step of the factorisation
+// rounds once at 6e-8; a factor of ten of what the kernels reach (1e-5) is left. Near p = n, outside the
+// double band, it grows to 1e5.
 constexpr double kFar = 1e-4, kNear = 2e-2;
 
 }  // namespace
@@ -105,7 +112,8 @@ constexpr double kFar = 1e-4, kNear = 2e-2;
 TEST_CASE("minnorm_sweep matches the oracle below, at and above p = n", "[simt]") {
   Device<Simt> device;
   for (const bool isotropic : {true, false}) {
-    const Problem p = make_problem(2, 24, 96, {0, 1, 4, 12, 16, 22, 23, 24, 25, 26, 32, 33, 64, 96}, isotropic);
+    const Problem p =
+        make_problem(2, 24, 96, {0, 1, 4, 12, 16, 22, 23, 24, 25, 26, 32, 33, 64, 96}, isotropic);
     const SweepOracle oracle = oracle_of(p);
     CHECK(worst(run(device, Kernel::nested, p).risk, oracle) < kFar);
     CHECK(worst(run(device, Kernel::naive, p).risk, oracle) < kFar);
@@ -118,10 +126,11 @@ TEST_CASE("minnorm_sweep matches the oracle at odd sizes and in every tiling", "
     int n, features;
     std::vector<int> sizes;
   };
-  const std::vector<Size> cases = {{1, 9, {0, 1, 9}},          {7, 40, {1, 3, 14, 39}},    {17, 67, {5, 17, 50, 67}},
-                                   {31, 70, {15, 31, 69}},     {32, 65, {16, 32, 65}},     {33, 80, {17, 33, 80}},
-                                   {49, 113, {30, 80, 113}},   {64, 140, {40, 64, 140}},   {65, 150, {33, 120, 150}},
-                                   {97, 230, {70, 160, 230}},  {128, 300, {100, 200, 300}}};
+  const std::vector<Size> cases = {
+      {1, 9, {0, 1, 9}},         {7, 40, {1, 3, 14, 39}},    {17, 67, {5, 17, 50, 67}},
+      {31, 70, {15, 31, 69}},    {32, 65, {16, 32, 65}},     {33, 80, {17, 33, 80}},
+      {49, 113, {30, 80, 113}},  {64, 140, {40, 64, 140}},   {65, 150, {33, 120, 150}},
+      {97, 230, {70, 160, 230}}, {128, 300, {100, 200, 300}}};
   for (const Size& c : cases) {
     INFO("n " << c.n);
     const bool isotropic = c.n % 2 == 0;
@@ -169,7 +178,7 @@ TEST_CASE("minnorm_sweep gives the same bits again and under every schedule", "[
   const Problem p = make_problem(3, 24, 60, {4, 12, 23, 25, 40, 60}, false);
   Device<Simt> device;
   const Output nested = run(device, Kernel::nested, p), naive = run(device, Kernel::naive, p);
-  for (const std::uint64_t seed : {0, 1, 2, 3}) {
+  for (std::uint64_t seed = 0; seed < 4; ++seed) {
     device.engine().set_schedule(seed);
     CHECK(same_bits(run(device, Kernel::nested, p).risk, nested.risk));
     CHECK(same_bits(run(device, Kernel::naive, p).risk, naive.risk));
@@ -183,7 +192,8 @@ TEST_CASE("the nested sweep reads each feature once", "[simt]") {
   p.shape.double_band = -1;
   device.engine().reset_counts();
   run(device, Kernel::nested, p);
-  const std::uint64_t nested = device.engine().counts("minnorm_nested")[simt::Counter::distinct_global_bytes_read];
+  const std::uint64_t nested =
+      device.engine().counts("minnorm_nested")[simt::Counter::distinct_global_bytes_read];
   // x and y of each trial; beta and variance once for all.
   CHECK(nested == 2 * (4 * 24 * 96 + 4 * 24) + 8 * 96);
   CHECK(static_cast<double>(nested + 2 * 3 * 4) == minnorm_sweep_bytes(p.shape, p.sizes));
@@ -209,7 +219,8 @@ TEST_CASE("wrong shapes, sizes and spans are refused with their values", "[simt]
     }
     return std::string("accepted");
   };
-  CHECK_THAT(message([](Problem& p) { p.shape.samples = 129; }), ContainsSubstring("129 samples; expected 1 to 128"));
+  CHECK_THAT(message([](Problem& p) { p.shape.samples = 129; }),
+             ContainsSubstring("129 samples; expected 1 to 128"));
   CHECK_THAT(message([](Problem& p) { p.sizes = {4, 31}; }), ContainsSubstring("size 31 at place 1"));
   CHECK_THAT(message([](Problem& p) { p.sizes = {4, 4}; }), ContainsSubstring("strictly increasing"));
   CHECK_THAT(message([](Problem& p) { p.sizes.clear(); }), ContainsSubstring("0 sizes"));
@@ -223,7 +234,8 @@ TEST_CASE("minnorm_sweep matches the oracle on a GPU", "[gpu]") {
     for (const int n : {24, 64, 128}) {
       const Problem p = make_problem(4, n, 4 * n, {0, 1, n / 2, n - 1, n, n + 1, n + n / 2, 4 * n}, n != 64);
       const SweepOracle oracle = oracle_of(p);
-      const Output nested = run(bench.device(), Kernel::nested, p), naive = run(bench.device(), Kernel::naive, p);
+      const Output nested = run(bench.device(), Kernel::nested, p),
+                   naive = run(bench.device(), Kernel::naive, p);
       CHECK(worst(nested.risk, oracle) < kFar);
       CHECK(worst(naive.risk, oracle) < kFar);
       CHECK(same_bits(run(bench.device(), Kernel::nested, p).risk, nested.risk));
@@ -240,12 +252,14 @@ TEST_CASE("the reference sweep matches the oracle in float and double", "[cpu]")
     minnorm_sweep_reference<float>(p.shape, p.sizes, p.host(), single, 2);
     minnorm_sweep_reference<double>(p.shape, p.sizes, p.host(), twice, 1);
     CHECK(worst(single, oracle) < kFar);
-    for (std::size_t i = 0; i < twice.size(); ++i) REQUIRE(std::fabs(twice[i] - oracle.risk[i]) < 1e-9 * oracle.scale[i]);
+    for (std::size_t i = 0; i < twice.size(); ++i)
+      REQUIRE(std::fabs(twice[i] - oracle.risk[i]) < 1e-9 * oracle.scale[i]);
   }
 }
 
 TEST_CASE("both decompositions behind the oracle meet the normal equations", "[cpu]") {
-  // p = 20 takes the SVD, the others the complete orthogonal decomposition: each must meet the normal equations.
+  // p = 20 takes the SVD, the others the complete orthogonal decomposition: each must meet the normal
+  // equations.
   const Problem p = make_problem(1, 40, 90, {90});
   for (const int size : {20, 36, 90}) {
     const std::vector<double> b = minnorm_estimate(p.x, p.y, size);
