@@ -163,7 +163,7 @@ struct Parser {
     list_command->add_flag("--json", data.json, "For programs");
     auto* make = data_action(command, "make", Action::make, "Generate a file, or all examples of a dataset",
                              "  remeasure data make attention_inputs\n"
-                             "  remeasure data make attention_inputs --set n=512 --seed 7");
+                             "  remeasure data make attention_inputs --set tokens=512 --seed 7");
     make->add_option("NAME", data.name, "Dataset")->required()->type_name("");
     add_parameters(make);
     auto* verify = data_action(command, "verify", Action::verify, "Check structure, ranges and checksum of files",
@@ -176,7 +176,7 @@ struct Parser {
     import->add_option("PATH", data.files, "File or folder of the real data")->required()->type_name("");
     add_parameters(import);
     auto* path = data_action(command, "path", Action::path, "Where a file of a dataset lies, or would lie",
-                             "  remeasure data path attention_inputs --set n=512");
+                             "  remeasure data path attention_inputs --set tokens=512");
     path->add_option("NAME", data.name, "Dataset")->required()->type_name("");
     add_parameters(path);
   }
