@@ -40,16 +40,20 @@ void BlockRunner::set_options(const EngineOptions& options) {
 
 // ---- hot helpers: every wait goes through these --------------------------------------------------------------
 
-[[gnu::always_inline]] inline Carrier* BlockRunner::pick() {
-  if (random_) [[unlikely]] return pick_random();
-  if (ready_.empty()) return cursor_.exhausted() ? nullptr : fresh_carrier();
+[[gnu::always_inline]] inline Carrier* BlockRunner::pop_ready() {
   Carrier* next = ready_.pop();
-  // With many fibers their stacks are in the second-level cache: fetch those of the one after next.
+  // With many fibers their stacks are in the second-level cache: fetch those of the ones that follow.
   if (ready_.size() > 48) {
-    ready_[0]->thread.fiber.prefetch();
-    __builtin_prefetch(&ready_[1]->thread.fiber);
+    ready_[1]->thread.fiber.prefetch();
+    __builtin_prefetch(&ready_[4]->thread.fiber);
   }
   return next;
+}
+
+[[gnu::always_inline]] inline Carrier* BlockRunner::pick() {
+  if (random_) [[unlikely]] return pick_random();
+  if (!ready_.empty()) return pop_ready();
+  return cursor_.exhausted() ? nullptr : fresh_carrier();
 }
 
 /// Whom to continue now that `self` waits; null when that is itself.
@@ -230,7 +234,20 @@ detail::Next BlockRunner::arrive(int value, const Site& site) {
   return arrive(site);
 }
 
+// In a block of many threads nearly every arrival finds others waiting here and others ready: that path calls nothing,
+// so it saves no registers.
 detail::Next BlockRunner::arrive(const Site& site) {
+  if (ready_.empty() || waiting_.empty() || random_) return arrive_first_or_last(site);
+  const Site& open = *barrier_site_;
+  if (open.line != site.line || open.column != site.column || open.file != site.file) return arrive_first_or_last(site);
+  Carrier& self = current();
+  self.waits = Carrier::Waits::at_barrier;
+  self.site = &site;
+  waiting_.push(&self);
+  return &pop_ready()->thread;
+}
+
+detail::Next BlockRunner::arrive_first_or_last(const Site& site) {
   Carrier& self = current();
   self.waits = Carrier::Waits::at_barrier;
   self.site = &site;
@@ -314,6 +331,32 @@ void BlockRunner::refuse_exchange(std::uint32_t mask, std::size_t bytes, const S
 
 detail::Met BlockRunner::meet(std::uint32_t mask, const void* contribution, std::size_t bytes, const Site& site,
                               const char* what) {
+  // As at the barrier: the lane in the middle of a meeting whose value has a register's size takes a path without calls.
+  Carrier& self = current();
+  const unsigned lane = self.thread.lane();
+  const unsigned warp = self.thread.warp();
+  Rendezvous* const open = open_[warp];
+  if (open != nullptr && open->mask == mask && open->bytes == bytes && bytes == 4 && open->what == what &&
+      open->site->line == site.line && open->site->column == site.column && open->site->file == site.file &&
+      (mask >> lane & 1u) != 0 && (open->arrived | 1u << lane) != mask && !ready_.empty() && !random_) {
+    if (Rendezvous* held = self.held; held != nullptr && --held->holders == 0) {
+      held->next = free_meetings_;
+      free_meetings_ = held;
+    }
+    std::memcpy(open->slots + lane * 4, contribution, 4);
+    open->arrived |= 1u << lane;
+    ++open->holders;
+    open->lanes[lane] = &self;
+    self.held = open;
+    self.thread.has_leftovers = true;
+    self.waits = Carrier::Waits::in_warp;
+    return {open->slots, &pop_ready()->thread};
+  }
+  return meet_first_or_last(mask, contribution, bytes, site, what);
+}
+
+detail::Met BlockRunner::meet_first_or_last(std::uint32_t mask, const void* contribution, std::size_t bytes,
+                                            const Site& site, const char* what) {
   Carrier& self = current();
   const unsigned lane = self.thread.lane();
   const unsigned warp = self.thread.warp();
@@ -369,6 +412,18 @@ detail::Met BlockRunner::meet(std::uint32_t mask, const void* contribution, std:
   return {meeting->slots, nullptr};
 }
 
+// Here, so that the call of a kernel ends in the path above by a jump.
+detail::Next detail::arrive_at_barrier(const Site& site) { return this_thread().block->arrive(site); }
+
+detail::Next detail::arrive_at_barrier(int value, const Site& site) {
+  return this_thread().block->arrive(value, site);
+}
+
+detail::Met detail::meet(std::uint32_t mask, const void* contribution, std::size_t bytes, const Site& site,
+                         const char* what) {
+  return this_thread().block->meet(mask, contribution, bytes, site, what);
+}
+
 // ---- threads ------------------------------------------------------------------------------------------------
 
 void BlockRunner::thread_returned(Carrier& carrier) {
@@ -415,7 +470,6 @@ void BlockRunner::on_fault(const void* address) {
   if (detail::current_thread == nullptr) return;
   fault_address_ = address;
   fault_guard_ = stacks_.guard_of(address);
-  Fiber::before_jump_to(home_);
   siglongjmp(after_fault_, 1);
 }
 

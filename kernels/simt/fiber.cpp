@@ -45,11 +45,11 @@ void Fiber::change(Fiber& from, Fiber& to) {
   __sanitizer_finish_switch_fiber(from.fake_stack_, &leaving->stack_low_, &leaving->stack_bytes_);
 }
 
-void Fiber::before_jump_to(Fiber& home) {
+void Fiber::after_jump_to(Fiber& home) {
   __sanitizer_start_switch_fiber(nullptr, home.stack_low_, home.stack_bytes_);
+  entering->fake_stack_ = nullptr;  // null above: the fiber that was running has lost it
+  __sanitizer_finish_switch_fiber(home.fake_stack_, nullptr, nullptr);
 }
-
-void Fiber::after_jump_to(Fiber& home) { __sanitizer_finish_switch_fiber(home.fake_stack_, nullptr, nullptr); }
 
 #elif defined(REMEASURE_SIMT_OWN_JUMP)
 

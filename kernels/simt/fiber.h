@@ -55,8 +55,7 @@ class Fiber {
   static void change(Fiber& from, Fiber& to);
   /// Brings what the next change to this fiber touches first nearer to the processor.
   void prefetch() const;
-  /// Announces to sanitizers that a longjmp to `home` follows, or has just happened.
-  static void before_jump_to(Fiber& home);
+  /// Tells sanitizers that a longjmp from another fiber has come back to `home`.
   static void after_jump_to(Fiber& home);
 
  private:
@@ -127,7 +126,6 @@ inline void Fiber::change(Fiber& from, Fiber& to) {
 }
 #endif
 #ifndef REMEASURE_SIMT_ASAN
-inline void Fiber::before_jump_to(Fiber&) {}
 inline void Fiber::after_jump_to(Fiber&) {}
 #endif
 

@@ -15,22 +15,11 @@ void detail::finish_thread(ThreadState& state) { state.block->thread_returned(st
 
 void* detail::place_static_shared(SharedSite& site) { return this_thread().block->place_static_shared(site); }
 
-detail::Next detail::arrive_at_barrier(const Site& site) { return this_thread().block->arrive(site); }
-
-detail::Next detail::arrive_at_barrier(int value, const Site& site) {
-  return this_thread().block->arrive(value, site);
-}
-
 int detail::barrier_sum() { return this_thread().block->barrier_result(); }
 
 void thread_fence(const Site&) {
   std::atomic_thread_fence(std::memory_order_seq_cst);
   check::fence();
-}
-
-detail::Met detail::meet(std::uint32_t mask, const void* contribution, std::size_t bytes, const Site& site,
-                         const char* what) {
-  return this_thread().block->meet(mask, contribution, bytes, site, what);
 }
 
 std::uint32_t active_mask() { return this_thread().block->active_mask(); }
