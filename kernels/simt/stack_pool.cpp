@@ -45,7 +45,7 @@ Stack StackPool::add() {
   if (mprotect(low, stack_bytes_, PROT_READ | PROT_WRITE) != 0) throw explain("mprotect");
   // All stacks begin at the same place in a page, so their tops would compete for the same few cache sets: shift
   // each by some lines, but so few that the hot part stays in one page.
-  const std::size_t colour = count_ % 16 * 64;
+  const std::size_t colour = count_ * 7 % 40 * 64;
   ++count_;
   return {low, stack_bytes_ - colour};
 }
