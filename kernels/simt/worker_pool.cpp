@@ -2,6 +2,19 @@
 #include "kernels/simt/worker_pool.h"
 
 namespace remeasure::simt {
+namespace {
+
+/// Waits some ten microseconds: launches often follow each other at once, and to be woken takes as long as a small launch.
+template <class Condition>
+void look_for(Condition&& condition) {
+  for (int i = 0; i < 500 && !condition(); ++i) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+  }
+}
+
+}  // namespace
 
 WorkerPool::WorkerPool(int workers) {
   for (int worker = 1; worker < workers; ++worker) threads_.emplace_back([this, worker] { work(worker); });
@@ -26,14 +39,16 @@ void WorkerPool::run(void (*task)(void*, int), void* context) {
   }
   start_.notify_all();
   task(context, 0);
+  look_for([this] { return busy_ == 0; });
   std::unique_lock lock(mutex_);
   done_.wait(lock, [this] { return busy_ == 0; });
 }
 
 void WorkerPool::work(int worker) {
   std::uint64_t seen = 0;
-  std::unique_lock lock(mutex_);
   for (;;) {
+    look_for([&] { return round_ != seen; });
+    std::unique_lock lock(mutex_);
     start_.wait(lock, [&] { return closing_ || round_ != seen; });
     if (closing_) return;
     seen = round_;
@@ -43,6 +58,7 @@ void WorkerPool::work(int worker) {
     task(context, worker);
     lock.lock();
     if (--busy_ == 0) done_.notify_one();
+    lock.unlock();
   }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
@@ -27,8 +28,9 @@ class WorkerPool {
   std::mutex mutex_;
   std::condition_variable start_;
   std::condition_variable done_;
-  std::uint64_t round_ = 0;
-  int busy_ = 0;
+  // Changed under the mutex; atomic so that a short look can replace a sleep.
+  std::atomic<std::uint64_t> round_{0};
+  std::atomic<int> busy_{0};
   bool closing_ = false;
   void (*task_)(void*, int) = nullptr;
   void* context_ = nullptr;
