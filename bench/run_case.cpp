@@ -17,7 +17,7 @@ reports::CaseResult run_case(const Registered& experiment, const CaseDefinition&
   for (const auto& [key, value] : definition.name) result.parameters[key] = value;
   result.seed = options.seed;
   if (!definition.left_out.empty()) {
-    result.error = "left out: " + definition.left_out;
+    result.left_out = definition.left_out;
     return result;
   }
   try {

@@ -55,8 +55,8 @@ struct RunOptions {
 };
 
 /// Runs one case. An exception of a variant is that variant's `failed`; an exception of the case itself is in
-/// CaseResult::error, with everything that was measured before it; so is "left out: <reason>" of a case that its
-/// definition leaves out. Throws only VariantUnavailable and Interrupted.
+/// CaseResult::error, with everything that was measured before it. A case that its definition leaves out has only
+/// CaseResult::left_out. Throws only VariantUnavailable and Interrupted.
 reports::CaseResult run_case(const Registered& experiment, const CaseDefinition& definition, const RunOptions& options);
 
 /// Judges every claim of the experiment on the samples of all cases (rules: bench/verdict.h).

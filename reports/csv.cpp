@@ -95,7 +95,7 @@ class Writer {
 
   void one_case(const CaseResult& test) {
     line({.test = test.name, .quantity = "case", .value = test.elapsed_seconds, .unit = "s",
-          .status = test.error.empty() ? "complete" : "ended early"});
+          .status = !test.error.empty() ? "ended early" : test.left_out.empty() ? "complete" : "left out"});
     for (const VariantResult& it : test.variants) {
       variant(test, it);
     }

@@ -64,6 +64,9 @@ std::vector<TestCase> tests_of(const Record& record) {
     if (!test.error.empty()) {
       tests.push_back({"case " + test.name, test.elapsed_seconds, {data}, "error", "ended early", test.error});
     }
+    if (!test.left_out.empty()) {
+      tests.push_back({"case " + test.name, test.elapsed_seconds, {data}, "skipped", "left out", test.left_out});
+    }
     for (const Check& check : test.checks) {
       TestCase it{fmt::format("check {} ({})", check.name, test.name), 0, {data, {"detail", check.detail}}};
       if (!check.passed) {

@@ -176,6 +176,7 @@ struct CaseResult {
   std::vector<ClaimSample> claim_samples = {};
   double elapsed_seconds = 0;
   std::string error = {};             ///< an exception, crash or timeout that ended the case; else empty
+  std::string left_out = {};          ///< why the case was not run at all, by its author's decision; else empty
 };
 
 /// One claim of the paper with what was measured beside it.

@@ -166,6 +166,7 @@ void describe(auto& archive, Like<CaseResult> auto& it) {
   archive.unless_empty("claim_samples", it.claim_samples);
   archive.always("elapsed_seconds", it.elapsed_seconds);
   archive.unless_empty("error", it.error);
+  archive.unless_empty("left_out", it.left_out);
 }
 
 void describe(auto& archive, Like<ClaimResult> auto& it) {

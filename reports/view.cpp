@@ -312,6 +312,14 @@ std::vector<std::string> case_errors(const Record& record) {
   for (const CaseResult& test : record.cases) {
     if (!test.error.empty()) lines.push_back(fmt::format("{}: {}", test.name, test.error));
   }
+  // Cases left out for one reason stand on one line.
+  std::map<std::string, std::vector<std::string>> left_out;
+  for (const CaseResult& test : record.cases) {
+    if (!test.left_out.empty()) left_out[test.left_out].push_back(test.name);
+  }
+  for (const auto& [reason, names] : left_out) {
+    lines.push_back(fmt::format("left out: {}: {}", reason, fmt::join(names, "; ")));
+  }
   return lines;
 }
 

@@ -32,7 +32,7 @@ std::string experiments_table(const runner::RunReport& report, std::size_t width
     const auto tally = runner::tally_of(outcome.record);
     std::int64_t finished = 0, broken = 0;
     for (const auto& result : outcome.record.cases) {
-      ++(result.error.empty() || runner::is_left_out(result) ? finished : broken);
+      ++(result.error.empty() ? finished : broken);
     }
     table.add({{outcome.id}, {reports::to_string(outcome.state), tone_of(outcome, tally, broken > 0)},
                {fmt::format("{}/{}", finished, std::max<std::int64_t>(outcome.cases_total, finished))},

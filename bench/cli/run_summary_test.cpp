@@ -77,7 +77,7 @@ TEST_CASE("an incorrect result wins over every other exit code", "[cpu]") {
   CHECK(runner::exit_code(report) == cli::kFine);
 
   auto left_out = report;
-  left_out.outcomes[0].record.cases[0].error = "left out: too large";
+  left_out.outcomes[0].record.cases[0].left_out = "too large";
   CHECK(runner::exit_code(left_out) == cli::kFine);
 
   for (const auto status : {reports::Status::failed, reports::Status::timed_out, reports::Status::not_verified}) {

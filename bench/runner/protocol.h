@@ -28,6 +28,9 @@ struct Tally {
 /// go on for a reason that isn't the experiment's: a variant that can't run here, a full disk.
 enum class MessageKind { begin, case_started, phase, case_finished, note, refused, finished };
 
+/// Begins the text of `case_finished` for a case that was left out; any other text is an error.
+inline const std::string kLeftOut = "left out: ";
+
 struct Message {
   MessageKind kind = MessageKind::note;
   std::int64_t index = 0;   ///< case, from 1; for `begin` the number of cases taken over from an earlier run

@@ -7,12 +7,8 @@
 
 namespace remeasure::bench::runner {
 
-bool is_left_out(std::string_view case_error) { return case_error.starts_with("left out: "); }
-
-bool is_left_out(const reports::CaseResult& result) { return is_left_out(result.error); }
-
 bool is_finished(const reports::CaseResult& result) {
-  if (is_left_out(result)) return true;
+  if (!result.left_out.empty()) return true;
   return result.error.empty() && std::none_of(result.variants.begin(), result.variants.end(), [](const auto& variant) {
            return variant.status == reports::Status::failed || variant.status == reports::Status::timed_out;
          });

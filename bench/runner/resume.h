@@ -25,10 +25,6 @@ struct ResumeDecision {
   std::string warning;              ///< taken over, but ...
 };
 
-/// Not run on purpose, and the author said why: no failure. `run_case` marks such a case at the head of its error.
-bool is_left_out(const reports::CaseResult& result);
-bool is_left_out(std::string_view case_error);
-
 /// A case that needs no second run: it ended, and no variant of it crashed, threw or ran out of time. A wrong result
 /// is a finished one: doing it again would hide it.
 bool is_finished(const reports::CaseResult& result);

@@ -31,7 +31,9 @@ reports::Record earlier() {
   record.cases = {a_case("passed", reports::Status::passed),       a_case("incorrect", reports::Status::incorrect),
                   a_case("not run", reports::Status::not_run),     a_case("failed", reports::Status::failed),
                   a_case("timed out", reports::Status::timed_out), a_case("crashed", reports::Status::passed, "killed"),
-                  a_case("left out", reports::Status::passed, "left out: too large")};
+                  a_case("left out", reports::Status::passed)};
+  record.cases.back().left_out = "too large";
+  record.cases.back().variants.clear();
   return record;
 }
 

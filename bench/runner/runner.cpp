@@ -72,7 +72,7 @@ int exit_code(const RunReport& report) {
     crashed = crashed || tally.failed > 0 || outcome.state == reports::RunState::crashed ||
               outcome.state == reports::RunState::timed_out ||
               std::any_of(outcome.record.cases.begin(), outcome.record.cases.end(),
-                          [](const auto& result) { return !result.error.empty() && !is_left_out(result); });
+                          [](const auto& result) { return !result.error.empty(); });
   }
   if (report.interrupted) return 130;
   if (!report.refused.empty()) return 2;

@@ -166,7 +166,7 @@ class Supervisor {
 
   /// In a log every case has its line; on a terminal only what went wrong.
   void report_case(const Message& message) {
-    const bool left_out = is_left_out(message.detail);
+    const bool left_out = message.detail.starts_with(kLeftOut);
     const bool wrong = message.tally.incorrect + message.tally.failed + message.tally.failed_checks > 0 ||
                        (!message.detail.empty() && !left_out);
     if (view_.live() && !wrong) return;

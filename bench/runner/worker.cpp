@@ -192,7 +192,7 @@ class Worker {
     }
     const auto& result = record_.cases.back();
     channel_.send({.kind = MessageKind::case_finished, .index = index, .total = total, .name = name,
-                   .detail = result.error, .tally = tally_of(result), .seconds = seconds_since(begin)});
+                   .detail = result.left_out.empty() ? result.error : kLeftOut + result.left_out, .tally = tally_of(result), .seconds = seconds_since(begin)});
   }
 
   void save() {

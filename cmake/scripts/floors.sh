@@ -25,7 +25,7 @@ done
 while IFS= read -r hit; do
   say "outside kernels/device: $hit"
 done < <(git ls-files -co --exclude-standard -- '*.h' '*.cpp' '*.cu' | grep -v '^kernels/device/' |
-  xargs -r grep -HnE '__CUDACC__|\basm *(volatile)? *\(' | grep -v '^kernels/simt/')
+  xargs -r grep -HnE '__CUDACC__|\b(wgmma|mma\.sync|mma\.sp|ldmatrix\.sync|cp\.async)\.[a-z]+[.:;]')
 while IFS= read -r file; do
   head -n 1 "$file" | grep -q 'SPDX-License-Identifier: Apache-2.0' || say "no SPDX line: $file"
 done < <(git ls-files -co --exclude-standard -- '*.h' '*.cpp' '*.cu')
