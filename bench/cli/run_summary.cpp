@@ -6,8 +6,8 @@
 #include <map>
 #include <set>
 #include <tuple>
+#include <vector>
 
-#include "bench/runner/resume.h"
 #include "bench/runner/shard.h"
 #include "reports/text_table.h"
 #include "reports/view.h"
@@ -46,6 +46,7 @@ using Grouped = std::map<std::pair<std::string, std::string>, std::map<std::stri
 
 std::string grouped_reasons(const runner::RunReport& report, std::size_t width) {
   Grouped grouped;
+  std::map<std::string, std::vector<std::string>> left_out;
   std::string text;
   const auto add_line = [&](const std::string& line) {
     const auto lines = reports::wrapped(line, width - 2);
@@ -60,6 +61,7 @@ std::string grouped_reasons(const runner::RunReport& report, std::size_t width) 
       if (!result.error.empty() && outcome.error.find(result.error) == std::string::npos) {
         add_line(fmt::format("{} {}: {}", outcome.id, result.name, result.error));
       }
+      if (!result.left_out.empty()) left_out[result.left_out].push_back(outcome.id + " " + result.name);
       for (const auto& check : result.checks) {
         if (check.passed) continue;
         add_line(fmt::format("{} {}: \"{}\" does not hold: {}", outcome.id, result.name, check.name, check.detail));
@@ -69,6 +71,9 @@ std::string grouped_reasons(const runner::RunReport& report, std::size_t width) 
         grouped[{reports::to_string(variant.status), variant.reason}][outcome.id].insert(variant.name);
       }
     }
+  }
+  for (const auto& [reason, cases] : left_out) {
+    add_line(fmt::format("left out: {} ({})", reason, fmt::join(cases, "; ")));
   }
   for (const auto& [key, experiments] : grouped) {
     std::string who;

@@ -257,7 +257,7 @@ TEST_CASE("Ctrl-C keeps what is finished, exits 130, says how to go on; --resume
   CHECK_FALSE(contains(again.err, "case=before: "));
 }
 
-TEST_CASE("--resume redoes what crashed and keeps what is finished; another seed starts anew", "[cpu]") {
+TEST_CASE("a resumed run redoes what crashed and keeps what is finished; another seed starts anew", "[cpu]") {
   const Folder folder;
   run(folder, {"run", "exit"});
   const auto first = read_record(folder / "results/exit.json");

@@ -73,7 +73,7 @@ class ReadyQueue {
 
  private:
   // The pointer stands between the two numbers on purpose: side by side the compiler loads both at once, which has to
-  // wait for the store of either (12 ns of a 25 ns switch).
+  // wait for the store of either.
   unsigned head_ = 0;
   std::unique_ptr<Carrier*[]> slots_ = std::make_unique<Carrier*[]>(kMaxBlockThreads);
   unsigned tail_ = 0;
