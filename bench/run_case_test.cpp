@@ -49,7 +49,7 @@ void declare_copy_oracle(Trial& trial) {
   });
 }
 
-const reports::VariantResult& row(const reports::CaseResult& result, const std::string& name, Where where) {
+const reports::VariantResult& row(const reports::CaseResult& result, std::string_view name, Where where) {
   for (const auto& variant : result.variants) {
     if (variant.name == name && variant.where == where) return variant;
   }

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Run at build time: writes OUTPUT only if its content changes.
+cmake_minimum_required(VERSION 3.25)
 execute_process(COMMAND git -C ${SOURCE} rev-parse HEAD OUTPUT_VARIABLE commit OUTPUT_STRIP_TRAILING_WHITESPACE
   ERROR_QUIET RESULT_VARIABLE failed)
 set(dirty false)

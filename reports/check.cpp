@@ -32,8 +32,12 @@ std::optional<int> rank(Verdict verdict) {
 /// Compares the two records of one experiment.
 class Comparison {
  public:
-  Comparison(const Record& before, const Record& after, CheckResult& result)
-      : before_(before), after_(after), result_(result), same_machine_(before.system.id == after.system.id) {}
+  Comparison(const Record& before, const Record& after, bool times, CheckResult& result)
+      : before_(before),
+        after_(after),
+        result_(result),
+        same_machine_(times && before.system.id == after.system.id),
+        times_asked_(times) {}
 
   void run() {
     if (before_.size != after_.size) {
@@ -59,7 +63,10 @@ class Comparison {
     for (const ClaimResult& claim : before_.claims) {
       compare_claim(claim);
     }
-    if (!same_machine_ && skipped_times_ > 0) {
+    if (!times_asked_ && skipped_times_ > 0) {
+      result_.not_applied.push_back(fmt::format("{}: {} time{} and their speedups: --no-times", before_.experiment,
+                                                skipped_times_, skipped_times_ == 1 ? "" : "s"));
+    } else if (!same_machine_ && skipped_times_ > 0) {
       result_.not_applied.push_back(fmt::format(
           "{}: reference not applied to {} time{} and their speedups: it is of {} ({}), this run of {} ({})",
           before_.experiment, skipped_times_, skipped_times_ == 1 ? "" : "s", device_of(before_), before_.system.id,
@@ -266,6 +273,7 @@ class Comparison {
   const Record& after_;
   CheckResult& result_;
   bool same_machine_;
+  bool times_asked_;
   int skipped_times_ = 0;
   std::string test_, variant_;
 };
@@ -277,12 +285,12 @@ std::size_t CheckResult::count(Outcome outcome) const {
       rows.begin(), rows.end(), [&](const CheckRow& row) { return row.judgement.outcome == outcome; }));
 }
 
-CheckResult check(const std::vector<Record>& reference, const std::vector<Record>& run) {
+CheckResult check(const std::vector<Record>& reference, const std::vector<Record>& run, bool times) {
   CheckResult result = judge_run(run);
   for (const Record& before : reference) {
     const Record* after = find_if(run, [&](const Record& it) { return it.experiment == before.experiment; });
     if (after) {
-      Comparison(before, *after, result).run();
+      Comparison(before, *after, times, result).run();
     } else {
       result.not_applied.push_back(fmt::format("{}: not in this run", before.experiment));
     }

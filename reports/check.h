@@ -46,7 +46,9 @@ struct CheckResult {
   std::size_t count(Outcome outcome) const;
 };
 
-CheckResult check(const std::vector<Record>& reference, const std::vector<Record>& run);
+/// `times`: false compares as between two machines even on one: no times, and memory as loosely. For a machine whose
+/// load isn't one's own, such as a shared CI runner.
+CheckResult check(const std::vector<Record>& reference, const std::vector<Record>& run, bool times = true);
 
 /// What was wrong with a run by itself: fills `incorrect` and `broken`, and the exit code 0, 4 or 5.
 CheckResult judge_run(const std::vector<Record>& run);

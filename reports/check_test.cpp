@@ -67,6 +67,19 @@ TEST_CASE("a variant that got slower is a regression", "[cpu]") {
   CHECK(std::abs(*row.change - 0.1) < 1e-9);
 }
 
+TEST_CASE("without times a slower variant is no regression, and it is said", "[cpu]") {
+  Record record = sound();
+  record.cases[1].variants[0].time = samples::time_of(42.1e-6 * 1.1);
+  const CheckResult result = check({sound()}, {record}, false);
+  CHECK(changes(result).empty());
+  CHECK(result.exit_code == ExitCode::fine);
+  REQUIRE(result.not_applied.size() == 1);
+  CHECK_THAT(result.not_applied[0], ContainsSubstring("--no-times"));
+
+  record.cases[1].variants[0].accuracy[0].value = 1.9e-2;
+  CHECK(check({sound()}, {record}, false).exit_code == ExitCode::regression);
+}
+
 TEST_CASE("on another machine times are not compared, and it is said; the rest is", "[cpu]") {
   const CheckResult result = after([](Record& it) {
     it.system.id = "other";

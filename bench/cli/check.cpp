@@ -70,7 +70,7 @@ int check(const CheckOptions& options, const Program&, Console& console) {
   } else {
     reference = records_of(options.against);
   }
-  const auto result = reports::check(reference, run);
+  const auto result = reports::check(reference, run, !options.no_times);
   if (options.format == "json") {
     console.print(as_json(result));
     return static_cast<int>(result.exit_code);

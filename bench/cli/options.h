@@ -56,6 +56,7 @@ struct ReportOptions {
 struct CheckOptions {
   std::string folder = "results";
   std::string against = "recorded";
+  bool no_times = false;               ///< compare as between two machines
   std::string format = "terminal";
 };
 

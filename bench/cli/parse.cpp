@@ -198,6 +198,8 @@ struct Parser {
     command->add_option("DIR", check.folder, "Folder of the results")->type_name("")->capture_default_str();
     command->add_option("--against", check.against, "A folder of results, or: recorded, the committed reference")
         ->type_name("DIR")->capture_default_str();
+    command->add_flag("--no-times", check.no_times,
+                      "Compare as between two machines: no times, memory loosely (for shared CI runners)");
     command->add_option("--format", check.format, "terminal or json")
         ->check(one_of("format", kCheckFormats))->type_name("FORMAT")->capture_default_str();
   }

@@ -8,6 +8,7 @@
 #include <tuple>
 #include <vector>
 
+#include "bench/runner/resume.h"
 #include "bench/runner/shard.h"
 #include "reports/text_table.h"
 #include "reports/view.h"
