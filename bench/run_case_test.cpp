@@ -53,7 +53,7 @@ const reports::VariantResult& row(const reports::CaseResult& result, std::string
   for (const auto& variant : result.variants) {
     if (variant.name == name && variant.where == where) return variant;
   }
-  throw std::runtime_error("no row " + name);
+  throw std::runtime_error("no row " + std::string(name));
 }
 
 void slow(std::span<const float> in, std::span<float> out) {
