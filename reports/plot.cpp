@@ -112,7 +112,7 @@ std::string plot_script(const Plot& plot) {
       "set border 3 linewidth 1\nset tics nomirror out scale 0.6\nset grid linewidth 0.4 linetype 0\n"
       "set key outside top center horizontal\n";
   script += fmt::format("set xlabel {}\nset ylabel {}\n", quoted(plot.x_label), quoted(plot.y_label));
-  script += plot.log_x ? log_axis(plot, 'x') : std::string("set offsets graph 0.02, graph 0.02, 0, 0\n");
+  script += plot.log_x ? log_axis(plot, 'x') : std::string("set autoscale xfix\nset offsets graph 0.02, graph 0.02, 0, 0\n");
   if (plot.log_y) script += log_axis(plot, 'y');
   std::string curves;
   const auto add = [&](std::size_t index, const std::string& style, const std::string& title) {

@@ -42,7 +42,7 @@ judge() {
   local compile; compile=$(compile_command "$file")
   [ -n "$compile" ] || { echo "BROKEN   $name: $file isn't compiled into kernels_test"; broken=$((broken + 1)); return; }
   compile=${compile/"-c $root/$file"/"-I$root/$(dirname "$file") -c $mutant"}
-  compile=$(sed -E "s# -o [^ ]+# -o $work/mutant.o#; s# -MF [^ ]+# -MF $work/mutant.d#; s# -MT [^ ]+##" <<<"$compile")
+  compile=$(sed -E "s# -o [^ ]+# -o $work/mutant.o#; s# -MF [^ ]+# -MF $work/mutant.d#; s# -MT [^ ]+##; s# -Werror##g" <<<"$compile")
   if ! (cd "$BUILD" && eval "$compile") >"$work/log" 2>&1; then
     echo "BROKEN   $name: doesn't compile"; sed 's/^/         /' "$work/log" | head -n 5; broken=$((broken + 1)); return
   fi
