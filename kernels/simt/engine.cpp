@@ -21,7 +21,7 @@ namespace {
 constexpr std::uint64_t kInlineThreads = 4096;
 
 // In the checked build the kernels' hooks reach one set of checks per process.
-std::mutex checked_launch;
+[[maybe_unused]] std::mutex checked_launch;
 
 int worker_count(const EngineOptions& options) {
   if (kChecked || options.schedule_seed != 0) return 1;
