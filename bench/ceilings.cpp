@@ -274,9 +274,9 @@ std::optional<Ceilings> load(const std::filesystem::path& path, const std::strin
 
 Ceilings measure_ceilings() {
   Ceilings ceilings;
-  const Plan todo = plan();
-  ceilings.levels = todo.levels;
-  for (const Probe& probe : todo.probes) ceilings.values[probe.name] = probe.measure();
+  const Plan planned = plan();
+  ceilings.levels = planned.levels;
+  for (const Probe& probe : planned.probes) ceilings.values[probe.name] = probe.measure();
   make_monotonic(ceilings);
   ceilings.machine = system_info().id;
   ceilings.measure_again = remeasurer();
