@@ -55,6 +55,7 @@ struct Claim {
   Over over = Over::range;
   bool is_time = false;                ///< a time or ratio of times: never judged on Simt
   bool any_size = false;               ///< the stated setting holds at smoke size too; else smoke is not comparable
+  bool real_data = false;              ///< about real data: generated data that stands in for it is not comparable
   bool modelled = false;               ///< the paper itself derived it from a model (simulator), not from hardware
 };
 

@@ -42,13 +42,17 @@ std::vector<reports::ClaimResult> judge_all(const Experiment& experiment,
   const Devices devices{cpu_name(), gpu_name(), why_no_gpu()};
   std::vector<reports::ClaimResult> results;
   for (const Claim& claim : experiment.claims) {
-    std::vector<reports::ClaimSample> samples;
+    std::vector<reports::ClaimSample> samples, of_real_data;
     for (const reports::CaseResult& one : cases) {
       for (const reports::ClaimSample& sample : one.claim_samples) {
-        if (sample.claim == claim.id) samples.push_back(sample);
+        if (sample.claim != claim.id) continue;
+        samples.push_back(sample);
+        if (!one.synthetic) of_real_data.push_back(sample);
       }
     }
-    results.push_back(judge(claim, samples, size, devices));
+    const bool generated = of_real_data.empty();
+    const bool only_real = claim.real_data && !generated;
+    results.push_back(judge(claim, only_real ? of_real_data : samples, {.size = size, .generated = generated}, devices));
   }
   return results;
 }

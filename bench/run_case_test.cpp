@@ -257,6 +257,21 @@ TEST_CASE("a case that is left out says so and isn't run", "[cpu]") {
   CHECK(run_case({&experiment, "testing"}, definition, {}).left_out == "40 minutes");
 }
 
+TEST_CASE("a claim about real data is judged on the cases that ran on real data, if there are any", "[cpu]") {
+  Experiment experiment;
+  experiment.claims = {{.id = "gain", .reported = {2, 2}, .unit = "", .real_data = true}};
+  const auto case_with = [](double gain, bool synthetic) {
+    reports::CaseResult result;
+    result.synthetic = synthetic;
+    result.claim_samples = {{.claim = "gain", .value = reports::Estimate{gain, gain, gain}, .on = "CPU"}};
+    return result;
+  };
+  CHECK(judge_all(experiment, {case_with(3, true)}, Size::paper)[0].verdict == reports::Verdict::not_comparable);
+  const auto mixed = judge_all(experiment, {case_with(3, true), case_with(1, false)}, Size::paper)[0];
+  CHECK(mixed.verdict == reports::Verdict::not_reproduced);
+  CHECK(mixed.measured->high == 1);
+}
+
 TEST_CASE("speedups are ratios of medians with an interval, and above 10x over a vendor they are withheld", "[cpu]") {
   Fixture fixture;
   fixture.experiment.claims = {{.id = "speedup", .reported = {2, 2}, .is_time = true, .any_size = true}};

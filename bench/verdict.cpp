@@ -76,7 +76,7 @@ const char* in_words(Over how) {
   return "";
 }
 
-/// Rule 10: which of the two borders of the reported range hold.
+/// Rule 11: which of the two borders of the reported range hold.
 bool inside_or_better(const Claim& claim, const Interval& measured) {
   const Interval& reported = claim.reported;
   const bool above = measured.low >= reported.low - claim.tolerance * std::abs(reported.low);
@@ -89,7 +89,7 @@ bool inside_or_better(const Claim& claim, const Interval& measured) {
   return false;
 }
 
-/// Rule 11: cases whose interval lies on the reported side of no_effect; -1 if the report has no side.
+/// Rule 12: cases whose interval lies on the reported side of no_effect; -1 if the report has no side.
 int cases_in_direction(const Claim& claim, const std::vector<ClaimSample>& samples) {
   const bool more = claim.reported.low > claim.no_effect, less = claim.reported.high < claim.no_effect;
   if (!more && !less) return -1;
@@ -167,7 +167,8 @@ void add_evidence(const std::vector<ClaimSample>& samples, ClaimResult& result, 
 
 bool is_ratio(const Claim& claim) { return claim.unit == "x" || claim.unit == "%" || claim.unit.empty() || claim.unit == "1"; }
 
-ClaimResult judge(const Claim& claim, std::span<const ClaimSample> samples, Size size, const Devices& devices) {
+ClaimResult judge(const Claim& claim, std::span<const ClaimSample> samples, const Setting& setting,
+                  const Devices& devices) {
   ClaimResult result;
   result.id = claim.id;
   result.text = claim.text;
@@ -205,8 +206,11 @@ ClaimResult judge(const Claim& claim, std::span<const ClaimSample> samples, Size
                                  [](const ClaimSample& sample) { return begins_with(sample.on, kModelPrefix); });
   result.modelled = model;
   if (model && !claim.modelled) return undecided(Verdict::not_comparable, "from a model here, reported from hardware");
-  if (size == Size::smoke && !claim.any_size) {
+  if (setting.size == Size::smoke && !claim.any_size) {
     return undecided(Verdict::not_comparable, "smoke size: the claim is about the paper's sizes");
+  }
+  if (claim.real_data && setting.generated) {
+    return undecided(Verdict::not_comparable, "generated data stands in for the real one: remeasure data import");
   }
   if (claim.is_time && !is_ratio(claim) && !same_hardware(claim.on, result.measured_on)) {
     return undecided(Verdict::not_comparable, "an absolute value of other hardware: reported on " + claim.on);

@@ -48,7 +48,7 @@ ClaimSample statement(bool holds) {
 }
 
 reports::ClaimResult paper(const Claim& claim, const std::vector<ClaimSample>& samples, const Devices& devices = kCpuOnly) {
-  return judge(claim, samples, Size::paper, devices);
+  return judge(claim, samples, {.size = Size::paper}, devices);
 }
 
 }  // namespace
@@ -108,15 +108,28 @@ TEST_CASE("rule 6: a model confirms only what came from a model, and says so", "
 TEST_CASE("rule 7: smoke size is not comparable unless the setting holds there", "[cpu]") {
   Claim claim = speedup_claim();
   const std::vector<ClaimSample> samples{value(1.5)};
-  const auto smoke = judge(claim, samples, Size::smoke, kCpuOnly);
+  const auto smoke = judge(claim, samples, {.size = Size::smoke}, kCpuOnly);
   CHECK(smoke.verdict == Verdict::not_comparable);
   CHECK_THAT(smoke.why, ContainsSubstring("smoke size"));
   CHECK(smoke.measured.has_value());   // shown, not judged
   claim.any_size = true;
-  CHECK(judge(claim, samples, Size::smoke, kCpuOnly).verdict == Verdict::reproduced);
+  CHECK(judge(claim, samples, {.size = Size::smoke}, kCpuOnly).verdict == Verdict::reproduced);
 }
 
-TEST_CASE("rule 8: absolute times don't carry over to other hardware, ratios do", "[cpu]") {
+TEST_CASE("rule 8: generated data can't confirm what was reported of real data", "[cpu]") {
+  Claim claim = speedup_claim();
+  const std::vector<ClaimSample> samples{value(1.5)};
+  const Setting generated{.size = Size::paper, .generated = true};
+  CHECK(judge(claim, samples, generated, kCpuOnly).verdict == Verdict::reproduced);
+  claim.real_data = true;
+  const auto judged = judge(claim, samples, generated, kCpuOnly);
+  CHECK(judged.verdict == Verdict::not_comparable);
+  CHECK_THAT(judged.why, ContainsSubstring("generated data"));
+  CHECK(judged.measured.has_value());   // shown, not judged
+  CHECK(judge(claim, samples, {.size = Size::paper}, kCpuOnly).verdict == Verdict::reproduced);
+}
+
+TEST_CASE("rule 9: absolute times don't carry over to other hardware, ratios do", "[cpu]") {
   Claim claim = speedup_claim();
   claim.unit = "ms";
   claim.better = Better::lower;
@@ -133,7 +146,7 @@ TEST_CASE("rule 8: absolute times don't carry over to other hardware, ratios do"
   CHECK(ratio.reported_on == "A100, batch 48");
 }
 
-TEST_CASE("rule 9: a statement holds everywhere, somewhere or nowhere", "[cpu]") {
+TEST_CASE("rule 10: a statement holds everywhere, somewhere or nowhere", "[cpu]") {
   Claim claim = speedup_claim();
   claim.is_time = false;
   claim.reported_text = "peak at p = n";
@@ -143,7 +156,7 @@ TEST_CASE("rule 9: a statement holds everywhere, somewhere or nowhere", "[cpu]")
   CHECK(paper(claim, {value(1)}).verdict == Verdict::not_comparable);
 }
 
-TEST_CASE("rule 10: inside the reported range, better than it, or outside by less than the tolerance", "[cpu]") {
+TEST_CASE("rule 11: inside the reported range, better than it, or outside by less than the tolerance", "[cpu]") {
   Claim claim = speedup_claim();
   CHECK(paper(claim, {value(1.3), value(1.8)}).verdict == Verdict::reproduced);
   CHECK(paper(claim, {value(1.3), value(9.0)}).verdict == Verdict::reproduced);
@@ -157,7 +170,7 @@ TEST_CASE("rule 10: inside the reported range, better than it, or outside by les
   CHECK(paper(claim, {value(0.1), value(0.67)}).verdict == Verdict::partly);
 }
 
-TEST_CASE("rule 10: negative reported values widen away from the range", "[cpu]") {
+TEST_CASE("rule 11: negative reported values widen away from the range", "[cpu]") {
   Claim claim = speedup_claim();
   claim.better = Better::neither;
   claim.reported = {-2, -1};
@@ -166,7 +179,7 @@ TEST_CASE("rule 10: negative reported values widen away from the range", "[cpu]"
   CHECK(paper(claim, {value(-2.3)}).verdict == Verdict::partly);
 }
 
-TEST_CASE("rule 10: the way samples become one value is the claim's", "[cpu]") {
+TEST_CASE("rule 11: the way samples become one value is the claim's", "[cpu]") {
   Claim claim = speedup_claim();
   const std::vector<ClaimSample> samples{value(0.9), value(1.4), value(1.6)};
   CHECK(paper(claim, samples).verdict == Verdict::partly);
@@ -179,7 +192,7 @@ TEST_CASE("rule 10: the way samples become one value is the claim's", "[cpu]") {
   CHECK(paper(claim, samples).measured->high == 1.6);
 }
 
-TEST_CASE("rules 11 and 12: direction needs whole intervals in more than half of the cases", "[cpu]") {
+TEST_CASE("rules 12 and 13: direction needs whole intervals in more than half of the cases", "[cpu]") {
   const Claim claim = speedup_claim();
   CHECK(paper(claim, {value(1.1)}).verdict == Verdict::partly);
   CHECK(paper(claim, {value(1.1, "AMD EPYC", 0.2)}).verdict == Verdict::not_reproduced);   // 0.88 to 1.32
