@@ -207,27 +207,14 @@ void TrialImpl::accept_samples(Entry& entry, Sampling sampling, const std::strin
 }
 
 void TrialImpl::apply_floor(Entry& entry) {
-  if (options_.ceilings == nullptr || entry.where != Where::cpu) return;
-  Ceilings& ceilings = *options_.ceilings;
-  const double seconds = entry.result.time->seconds.median;
-  const std::size_t footprint = entry.station->footprint();
-  const auto hard_floor = [&] { return hard_floor_of(entry.info.work, entry.info.dtype, footprint, ceilings); };
-  std::optional<Floor> floor = hard_floor();
-  if (floor && below_floor(seconds, *floor) && ceilings.measure_again) {
-    for (const std::string& name : {floor->bandwidth, floor->rate}) {
-      if (!name.empty()) ceilings.values[name] = std::max(ceilings.values[name], ceilings.measure_again(name));
-    }
-    floor = hard_floor();
-  }
-  if (floor && below_floor(seconds, *floor)) {
-    entry.run.status = Status::incorrect;
-    entry.run.reason = fmt::format(
-        "the time {:.3g} s is below the floor {:.3g} s ({}: {}): either the work isn't done or its formula is wrong", seconds,
-        floor->seconds, floor->bound, floor->bound == "memory" ? floor->bandwidth : floor->rate);
-    return;
-  }
-  floor = floor_of(entry.info.work, entry.info.dtype, footprint, ceilings);
-  if (floor) entry.result.roofline = roofline_of(entry.info.work, floor, seconds);
+  Ceilings* ceilings = entry.where == Where::gpu ? options_.gpu_ceilings : options_.ceilings;
+  if (ceilings == nullptr) return;
+  FloorJudgement judgement = judge_time(entry.info.work, entry.info.dtype, entry.station->footprint(),
+                                        entry.result.time->seconds.median, *ceilings);
+  entry.result.roofline = std::move(judgement.roofline);
+  if (judgement.invalid.empty()) return;
+  entry.run.status = Status::incorrect;
+  entry.run.reason = std::move(judgement.invalid);
 }
 
 void TrialImpl::measure() {

@@ -48,9 +48,10 @@ struct RunOptions {
   std::optional<std::chrono::steady_clock::time_point> deadline = {};
   std::function<bool()> stop_requested = {};         ///< polled between rounds and variants (Ctrl-C)
 
-  /// Ceilings of this machine (`measured_ceilings`). Null: rows have no roofline and no floor is enforced. Grows when
+  /// Ceilings of this CPU (`measured_ceilings`). Null: rows have no roofline and no floor is enforced. Grows when
   /// a variant proves that a ceiling was measured too low.
   Ceilings* ceilings = nullptr;
+  Ceilings* gpu_ceilings = nullptr;                  ///< the same of the GPU, for what runs there
   Progress* progress = nullptr;
 };
 

@@ -138,6 +138,7 @@ class DeviceStation final : public Station {
     memory.inputs = bytes_of(benches_[set]->inputs());
     memory.outputs = bytes_of(benches_[set]->outputs());
     memory.workspace = *memory.device_peak - *memory.inputs - *memory.outputs;
+    workspace_ = static_cast<std::size_t>(*memory.workspace);
     return memory;
   }
   void repeat(std::size_t set) override {
@@ -150,7 +151,7 @@ class DeviceStation final : public Station {
     finish();
   }
   std::size_t footprint() const override {
-    return static_cast<std::size_t>(bytes_of(benches_[0]->inputs()) + bytes_of(benches_[0]->outputs()));
+    return static_cast<std::size_t>(bytes_of(benches_[0]->inputs()) + bytes_of(benches_[0]->outputs())) + workspace_;
   }
 
  private:
@@ -165,6 +166,7 @@ class DeviceStation final : public Station {
   Stream<Target>& stream_;
   PrepareDevice<Target> prepare_;
   std::size_t held_before_;
+  std::size_t workspace_ = 0;          // of the metered run
   std::array<std::unique_ptr<DeviceBench<Target>>, kInputSets> benches_;
   std::array<std::function<void()>, kInputSets> work_;
 };

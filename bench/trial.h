@@ -41,7 +41,7 @@ class InputSets {
 struct Work {
   double flops = 0;
   double bytes = 0;
-  std::string rate = {};               ///< which compute ceiling: "gemm-f64", "gemm-f32", "gemm-bf16", ...; empty = by dtype
+  std::string rate = {};               ///< which compute ceiling: "gemm-f64", "gemm-f32", "fma-f64", ...; empty = by dtype
 };
 
 /// One requirement on an output.

@@ -129,6 +129,14 @@ std::string rate_text(double per_second, const std::string& unit) {
   return fmt::format("{} {}{}/s", significant(per_second), kPrefixes[prefix], unit);
 }
 
+std::string ceiling_text(const std::string& name, double value) {
+  if (name.starts_with("gpu-launch")) return seconds_text(value);
+  for (const char* kind : {"gemm-", "fma-", "gpu-mma-", "gpu-fma-"}) {
+    if (name.starts_with(kind)) return rate_text(value, "flop");
+  }
+  return rate_text(value, "B");
+}
+
 std::string plain_decimal(double value) { return without_trailing_zeros(fmt::format("{:.9f}", value)); }
 
 std::string exact_text(double value) { return fmt::format("{}", value); }

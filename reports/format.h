@@ -25,6 +25,8 @@ std::string interval_text(const Interval& interval, const std::string& unit = ""
 /// "42.1 µs ±0.3 %": the median and the larger distance to an end of its 95 % interval.
 std::string time_text(const Estimate& seconds);
 std::string rate_text(double per_second, const std::string& unit);   ///< "4.1 TB/s": decimal prefixes
+/// A ceiling in the unit that its name implies: "1.20 Tflop/s" (gemm, fma, gpu-mma, gpu-fma), "3.1 µs" (gpu-launch), "4.10 TB/s".
+std::string ceiling_text(const std::string& name, double value);
 
 /// A decimal number without an exponent, for formats that refuse one (JUnit's schema).
 std::string plain_decimal(double value);

@@ -62,6 +62,11 @@ TEST_CASE("other numbers", "[cpu]") {
   CHECK(number_text(1234567890) == "1.23457e9");
   CHECK(number_text(0.0021, "s") == "2.10 ms");
   CHECK(rate_text(4.1e12, "B") == "4.10 TB/s");
+  CHECK(ceiling_text("read-dram", 4.1e12) == "4.10 TB/s");
+  CHECK(ceiling_text("gpu-copy-l2", 4.1e12) == "4.10 TB/s");
+  CHECK(ceiling_text("fma-f64", 4.1e12) == "4.10 Tflop/s");
+  CHECK(ceiling_text("gpu-mma-i8", 4.1e12) == "4.10 Tflop/s");
+  CHECK(ceiling_text("gpu-launch-graph", 4.1e-6) == seconds_text(4.1e-6));
   CHECK(plain_decimal(1.5e-7) == "0.00000015");
   CHECK(plain_decimal(7.25) == "7.25");
   CHECK(plain_decimal(0) == "0");

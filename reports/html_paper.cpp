@@ -174,9 +174,7 @@ std::string environment(const Record& record) {
   add("CPU governor", system.governor);
   add("GPU driver", system.gpu_driver);
   for (const auto& [name, value] : system.more) add(name, value);
-  for (const auto& [name, rate] : record.ceilings) {
-    add("ceiling " + name, rate_text(rate, name.rfind("gemm", 0) == 0 ? "flop" : "B"));
-  }
+  for (const auto& [name, value] : record.ceilings) add("ceiling " + name, ceiling_text(name, value));
   add("build", build_line(record.build));
   add("flags", record.build.flags);
   add("SIMD", record.build.simd);

@@ -51,7 +51,7 @@ struct Roofline {
   std::optional<double> floor_seconds = {}; ///< max(bytes/bandwidth, flops/rate)
   std::optional<double> fraction_of_floor = {}; ///< floor / time; above 1 makes the sample invalid
   std::string bound = {};             ///< "memory" or "compute"
-  std::string ceilings = {};          ///< names of the two ceilings used, e.g. "triad, gemm-f64"
+  std::string ceilings = {};          ///< names of the two ceilings used, e.g. "read-dram, gemm-f64"
 };
 
 /// One comparison of an output with the oracle.
@@ -227,7 +227,7 @@ struct Record {
   std::string size = {};              ///< "smoke" or "paper"
   Build build = {};
   System system = {};
-  std::map<std::string, double> ceilings = {}; ///< "triad" bytes/s; "gemm-f64" flop/s; ...
+  std::map<std::string, double> ceilings = {}; ///< "read-dram" bytes/s; "gemm-f64" flop/s; "gpu-launch" s; ...
   std::vector<KernelFigures> kernels = {};
   std::vector<CaseResult> cases = {};
   std::vector<ClaimResult> claims = {};

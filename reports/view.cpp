@@ -157,15 +157,16 @@ std::string floor_legend(const Record& record) {
   for (const CaseResult& test : record.cases) {
     for (const VariantResult& variant : test.variants) {
       if (!variant.roofline || !variant.roofline->fraction_of_floor) continue;
+      // Names in full: "read-dram" is also the end of "gpu-read-dram".
+      const std::string names = ", " + variant.roofline->ceilings + ",";
       for (const auto& [name, rate] : record.ceilings) {
-        if (variant.roofline->ceilings.find(name) != std::string::npos) used.insert(name);
+        if (names.find(", " + name + ",") != std::string::npos) used.insert(name);
       }
     }
   }
   std::vector<std::string> texts;
   for (const std::string& name : used) {
-    const bool flops = name.starts_with("gemm") || name.starts_with("fma");
-    texts.push_back(fmt::format("{} {}", name, rate_text(record.ceilings.at(name), flops ? "flop" : "B")));
+    texts.push_back(fmt::format("{} {}", name, ceiling_text(name, record.ceilings.at(name))));
   }
   return fmt::format("floor: share of the time that its bytes and operations need at least; ceilings measured on this "
                      "machine: {}", fmt::join(texts, ", "));

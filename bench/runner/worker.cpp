@@ -17,6 +17,7 @@
 #include <system_error>
 #include <vector>
 
+#include "bench/cpu_ceilings.h"
 #include "bench/runner/process.h"
 #include "bench/runner/protocol.h"
 #include "bench/runner/resume.h"
@@ -121,7 +122,7 @@ class Worker {
     }
     if (record_.state == reports::RunState::partial) record_.state = reports::RunState::complete;
     save();
-    if (ceilings_) store_ceilings(*ceilings_, ceilings_folder());
+    if (ceilings_) store_ceilings(*ceilings_, ceilings_folder(settings_.data));
     return finish();
   }
 
@@ -148,11 +149,9 @@ class Worker {
     }
   }
 
-  std::filesystem::path ceilings_folder() const { return settings_.data / ".ceilings"; }
-
   void open_ceilings() {
     channel_.send({.kind = MessageKind::phase, .name = {}, .detail = "ceilings of this machine"});
-    ceilings_ = measured_ceilings(ceilings_folder());
+    ceilings_ = measured_ceilings(cpu_ceiling_plan(), ceilings_folder(settings_.data));
   }
 
   Clock::time_point deadline() const {
