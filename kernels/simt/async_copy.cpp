@@ -60,7 +60,7 @@ void async_copy(void* shared, const void* global, std::size_t bytes, std::size_t
   if (!late) move_bytes(copy);
   if (late || kChecked) {
     self.copies.pending.push_back(copy);
-    self.thread.has_leftovers = true;
+    runner.expect_return(self.thread);
   }
 }
 

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
 #include <exception>
 #include <string>
 #include <utility>
@@ -17,6 +16,7 @@ namespace remeasure::simt {
 
 namespace detail {
 constinit thread_local ThreadState* current_thread = nullptr;
+constinit thread_local Sweep sweep{};
 constinit thread_local SharedView shared_view{};
 }  // namespace detail
 
@@ -36,31 +36,6 @@ BlockRunner::~BlockRunner() {
 void BlockRunner::set_options(const EngineOptions& options) {
   options_ = options;
   schedule_ = Schedule(options.schedule_seed);
-}
-
-// ---- hot helpers: every wait goes through these --------------------------------------------------------------
-
-[[gnu::always_inline]] inline Carrier* BlockRunner::pop_ready() {
-  Carrier* next = ready_.pop();
-  // With many fibers their stacks are in the second-level cache: fetch those of the ones that follow.
-  if (ready_.size() > 48) {
-    ready_[1]->thread.fiber.prefetch();
-    __builtin_prefetch(&ready_[4]->thread.fiber);
-  }
-  return next;
-}
-
-[[gnu::always_inline]] inline Carrier* BlockRunner::pick() {
-  if (random_) [[unlikely]] return pick_random();
-  if (!ready_.empty()) return pop_ready();
-  return cursor_.exhausted() ? nullptr : fresh_carrier();
-}
-
-/// Whom to continue now that `self` waits; null when that is itself.
-[[gnu::always_inline]] inline detail::Next BlockRunner::next_after(Carrier& self) {
-  Carrier* next = pick();
-  if (next == nullptr) [[unlikely]] next = resolve_standstill();
-  return next == &self ? nullptr : &next->thread;
 }
 
 // ---- blocks -------------------------------------------------------------------------------------------------
@@ -115,6 +90,7 @@ void BlockRunner::run_block(std::uint64_t block) {
   block_index_ = index_of(block, launch_->info->grid);
   cursor_.restart(launch_->info->block, schedule_.thread_order(block));
   shared_.begin_block(++block_serial_);
+  plain_phases_ = 0;
   check::begin_block(*this);
   Carrier* first = fresh_carrier();
   detail::current_thread = &first->thread;
@@ -125,6 +101,7 @@ void BlockRunner::run_block(std::uint64_t block) {
 
 // After an error every fiber is forgotten where it stands and begins anew; the stacks stay.
 void BlockRunner::abandon_block() {
+  detail::sweep = {};
   ready_.clear();
   waiting_.clear();
   barrier_mixed_ = false;
@@ -138,11 +115,11 @@ void BlockRunner::abandon_block() {
   idle_.clear();
   for (auto carrier = carriers_.rbegin(); carrier != carriers_.rend(); ++carrier) {
     Carrier& each = **carrier;
-    each.held = nullptr;
-    each.in_use = false;
+    each.thread.held = nullptr;
+    each.thread.in_use = false;
     each.copies.clear();
     each.thread.has_leftovers = false;
-    each.thread.fiber.prepare(each.stack, &BlockRunner::carry, &each);
+    each.thread.fiber.prepare(each.stack, &BlockRunner::carry);
     idle_.push_back(&each);
   }
 }
@@ -170,7 +147,7 @@ Carrier* BlockRunner::make_carrier() {
   carrier.stack = stack;
   carrier.thread.block = this;
   carrier.thread.counters = counters_.data();
-  carrier.thread.fiber.prepare(carrier.stack, &BlockRunner::carry, &carrier);
+  carrier.thread.fiber.prepare(carrier.stack, &BlockRunner::carry);
   return &carrier;
 }
 
@@ -182,15 +159,16 @@ Carrier* BlockRunner::fresh_carrier() {
     carrier = idle_.back();
     idle_.pop_back();
   }
-  carrier->in_use = true;
+  carrier->thread.in_use = true;
   carrier->thread.block_index = block_index_;
   carrier->thread.block_dim = launch_->info->block;
   carrier->thread.grid_dim = launch_->info->grid;
   return carrier;
 }
 
-void BlockRunner::carry(void* argument) {
-  Carrier& self = *static_cast<Carrier*>(argument);
+void BlockRunner::carry(Fiber& fiber) {
+  static_assert(offsetof(ThreadState, fiber) == 0);
+  Carrier& self = reinterpret_cast<Carrier&>(fiber);
   BlockRunner& runner = *self.thread.block;
   for (;;) {
     std::string error;
@@ -209,7 +187,8 @@ void BlockRunner::carry(void* argument) {
 // The carrier has no threads left. Continues another, or goes home when the block is done; comes back when
 // a later block takes the carrier again.
 void BlockRunner::leave(Carrier& self) {
-  self.in_use = false;
+  if (detail::sweep.next != nullptr) leave_sweep();
+  self.thread.in_use = false;
   idle_.push_back(&self);
   Carrier* next = pick();
   if (next == nullptr) next = resolve_standstill();
@@ -227,208 +206,11 @@ Carrier* BlockRunner::pick_random() {
   return ready_.pop();
 }
 
-// ---- block barrier ------------------------------------------------------------------------------------------
-
-detail::Next BlockRunner::arrive(int value, const Site& site) {
-  barrier_sum_ += value;
-  return arrive(site);
-}
-
-// In a block of many threads nearly every arrival finds others waiting here and others ready: that path calls nothing,
-// so it saves no registers.
-detail::Next BlockRunner::arrive(const Site& site) {
-  if (ready_.empty() || waiting_.empty() || random_) return arrive_first_or_last(site);
-  const Site& open = *barrier_site_;
-  if (open.line != site.line || open.column != site.column || open.file != site.file) return arrive_first_or_last(site);
-  Carrier& self = current();
-  self.waits = Carrier::Waits::at_barrier;
-  self.site = &site;
-  waiting_.push(&self);
-  return &pop_ready()->thread;
-}
-
-detail::Next BlockRunner::arrive_first_or_last(const Site& site) {
-  Carrier& self = current();
-  self.waits = Carrier::Waits::at_barrier;
-  self.site = &site;
-  if (waiting_.empty()) {
-    barrier_site_ = &site;
-  } else if (!(site == *barrier_site_)) {
-    barrier_mixed_ = true;
-  }
-  if (waiting_.size() + 1 == threads_ && !barrier_mixed_ && !random_) {
-    open_barrier();  // the last to arrive goes on at once
-    return nullptr;
-  }
-  waiting_.push(&self);
-  return next_after(self);
-}
-
-void BlockRunner::open_barrier() {
-  std::swap(ready_, waiting_);
-  barrier_result_ = std::exchange(barrier_sum_, 0);
-  ++counters_[static_cast<std::size_t>(Counter::barriers)];
-  check::barrier_opened(*this);
-}
-
-// Nothing is ready and nothing is left to start. Null: the block is done.
-Carrier* BlockRunner::resolve_standstill() {
-  bool meeting_open = false;
-  for (const Rendezvous* open : open_) meeting_open = meeting_open || open != nullptr;
-  if (waiting_.empty() && !meeting_open) return nullptr;
-  const bool permitted =
-      options_.exited_threads_count_as_arrived || launch_->info->exited_threads_count_as_arrived;
-  if (meeting_open || barrier_mixed_ || (waiting_.size() != threads_ && !permitted)) fail(diagnose());
-  open_barrier();
-  return pick();
-}
-
-// ---- warp ---------------------------------------------------------------------------------------------------
-
-std::uint32_t BlockRunner::present_lanes(unsigned warp) const {
-  const unsigned lanes = std::min(threads_ - warp * kWarpSize, kWarpSize);
-  return lanes == kWarpSize ? kFullMask : (1u << lanes) - 1;
-}
-
-std::uint32_t BlockRunner::active_mask() const {
-  const unsigned warp = current().thread.warp();
-  std::uint32_t returned = 0;
-  for (const unsigned thread : returned_threads()) {
-    if (thread / kWarpSize == warp) returned |= 1u << thread % kWarpSize;
-  }
-  return present_lanes(warp) & ~returned;
-}
-
-Rendezvous* BlockRunner::new_rendezvous() {
-  if (free_meetings_ == nullptr) {
-    meetings_.push_back(std::make_unique<Rendezvous>());
-    return meetings_.back().get();
-  }
-  return std::exchange(free_meetings_, free_meetings_->next);
-}
-
-void BlockRunner::release_rendezvous(Rendezvous* meeting) {
-  if (--meeting->holders != 0) return;
-  meeting->next = free_meetings_;
-  free_meetings_ = meeting;
-}
-
-void BlockRunner::refuse_exchange(std::uint32_t mask, std::size_t bytes, const Site& site, const char* what) {
-  const ThreadState& thread = current().thread;
-  const std::uint32_t present = present_lanes(thread.warp());
-  std::string why;
-  if (bytes > kMaxContribution) {
-    why = fmt::format("{} brings {} bytes a lane; at most {} fit", what, bytes, kMaxContribution);
-  } else if ((mask & ~present) != 0) {
-    why = fmt::format("{} with mask {:#010x} names lanes that warp {} does not have (its lanes: {:#010x})", what, mask,
-                      thread.warp(), present);
-  } else {
-    why = fmt::format("{} with mask {:#010x} is called by lane {}, which the mask does not name", what, mask,
-                      thread.lane());
-  }
-  fail_here(ErrorKind::warp_mask, std::move(why), {site});
-}
-
-detail::Met BlockRunner::meet(std::uint32_t mask, const void* contribution, std::size_t bytes, const Site& site,
-                              const char* what) {
-  // As at the barrier: the lane in the middle of a meeting whose value has a register's size takes a path without calls.
-  Carrier& self = current();
-  const unsigned lane = self.thread.lane();
-  const unsigned warp = self.thread.warp();
-  Rendezvous* const open = open_[warp];
-  if (open != nullptr && open->mask == mask && open->bytes == bytes && bytes == 4 && open->what == what &&
-      open->site->line == site.line && open->site->column == site.column && open->site->file == site.file &&
-      (mask >> lane & 1u) != 0 && (open->arrived | 1u << lane) != mask && !ready_.empty() && !random_) {
-    if (Rendezvous* held = self.held; held != nullptr && --held->holders == 0) {
-      held->next = free_meetings_;
-      free_meetings_ = held;
-    }
-    std::memcpy(open->slots + lane * 4, contribution, 4);
-    open->arrived |= 1u << lane;
-    ++open->holders;
-    open->lanes[lane] = &self;
-    self.held = open;
-    self.thread.has_leftovers = true;
-    self.waits = Carrier::Waits::in_warp;
-    return {open->slots, &pop_ready()->thread};
-  }
-  return meet_first_or_last(mask, contribution, bytes, site, what);
-}
-
-detail::Met BlockRunner::meet_first_or_last(std::uint32_t mask, const void* contribution, std::size_t bytes,
-                                            const Site& site, const char* what) {
-  Carrier& self = current();
-  const unsigned lane = self.thread.lane();
-  const unsigned warp = self.thread.warp();
-  const std::uint32_t present = present_lanes(warp);
-  if ((mask >> lane & 1u) == 0 || (mask & ~present) != 0 || bytes > kMaxContribution) [[unlikely]] {
-    refuse_exchange(mask, bytes, site, what);
-  }
-  if (self.held != nullptr) release_rendezvous(self.held);
-
-  Rendezvous** link = &open_[warp];
-  while (*link != nullptr && !((*link)->mask == mask && (*link)->bytes == bytes && *(*link)->site == site &&
-                               ((*link)->what == what || std::strcmp((*link)->what, what) == 0))) {
-    link = &(*link)->next;
-  }
-  Rendezvous* meeting = *link;
-  if (meeting == nullptr) {
-    meeting = new_rendezvous();
-    meeting->mask = mask;
-    meeting->arrived = 0;
-    meeting->holders = 0;
-    meeting->bytes = bytes;
-    meeting->site = &site;
-    meeting->what = what;
-    meeting->next = nullptr;
-    *link = meeting;
-  }
-  const std::size_t stride = bytes;
-  if (bytes == 4) {
-    std::memcpy(meeting->slots + lane * 4, contribution, 4);
-  } else if (bytes != 0) {
-    std::memcpy(meeting->slots + lane * stride, contribution, bytes);
-  }
-  meeting->arrived |= 1u << lane;
-  ++meeting->holders;
-  meeting->lanes[lane] = &self;
-  self.held = meeting;
-  self.thread.has_leftovers = true;
-  if (meeting->arrived != mask) {
-    self.waits = Carrier::Waits::in_warp;
-    return {meeting->slots, next_after(self)};
-  } else {
-    *link = meeting->next;
-    ++counters_[static_cast<std::size_t>(Counter::warp_operations)];
-    check::warp_met(warp, mask);
-    for (std::uint32_t rest = mask & ~(1u << lane); rest != 0; rest &= rest - 1) {
-      ready_.push(meeting->lanes[std::countr_zero(rest)]);
-    }
-    if (random_) {  // this lane waits its turn like the others
-      ready_.push(&self);
-      return {meeting->slots, next_after(self)};
-    }
-  }
-  return {meeting->slots, nullptr};
-}
-
-// Here, so that the call of a kernel ends in the path above by a jump.
-detail::Next detail::arrive_at_barrier(const Site& site) { return this_thread().block->arrive(site); }
-
-detail::Next detail::arrive_at_barrier(int value, const Site& site) {
-  return this_thread().block->arrive(value, site);
-}
-
-detail::Met detail::meet(std::uint32_t mask, const void* contribution, std::size_t bytes, const Site& site,
-                         const char* what) {
-  return this_thread().block->meet(mask, contribution, bytes, site, what);
-}
-
 // ---- threads ------------------------------------------------------------------------------------------------
 
 void BlockRunner::thread_returned(Carrier& carrier) {
   carrier.thread.has_leftovers = false;
-  if (carrier.held != nullptr) release_rendezvous(std::exchange(carrier.held, nullptr));
+  if (carrier.thread.held != nullptr) release_rendezvous(std::exchange(carrier.thread.held, nullptr));
   if (kChecked && !carrier.copies.pending.empty()) {
     const AsyncCopy& copy = carrier.copies.pending.front();
     fail_here(ErrorKind::cp_async,

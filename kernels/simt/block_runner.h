@@ -9,6 +9,7 @@
 // a barrier is complete and opens, or what the threads wait for can never come, and that is the error.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <csetjmp>
 #include <cstddef>
@@ -18,7 +19,7 @@
 #include <thread>
 #include <vector>
 
-#include "kernels/simt/async_copy.h"
+#include "kernels/simt/carrier.h"
 #include "kernels/simt/error.h"
 #include "kernels/simt/fiber.h"
 #include "kernels/simt/options.h"
@@ -29,55 +30,7 @@
 
 namespace remeasure::simt {
 
-inline constexpr unsigned kMaxBlockThreads = 1024;
-inline constexpr unsigned kMaxWarps = kMaxBlockThreads / kWarpSize;
-
 struct LaunchInfo;
-struct Carrier;
-
-/// A meeting of the lanes of one warp, and what they brought. It lives until the last lane that met has gone on
-/// to its next meeting, so a lane may look at it as long as it likes.
-struct Rendezvous {
-  std::uint32_t mask;
-  std::uint32_t arrived;
-  unsigned holders;
-  std::size_t bytes;
-  const Site* site;
-  const char* what;
-  Rendezvous* next;   ///< in the warp's list of open ones, or in the list of free ones
-  Carrier* lanes[kWarpSize];
-  alignas(16) std::byte slots[kWarpSize * kMaxContribution];
-};
-
-struct Carrier {
-  enum class Waits : std::uint8_t { no, at_barrier, in_warp };
-
-  ThreadState thread;
-  Waits waits = Waits::no;
-  bool in_use = false;               ///< runs a thread that has not returned
-  const Site* site = nullptr;        ///< of the barrier where it waits
-  Rendezvous* held = nullptr;        ///< the latest meeting of this thread; it waits there if waits == in_warp
-  AsyncCopies copies;
-  Stack stack;
-};
-
-/// First in, first out; a carrier is in it at most once.
-class ReadyQueue {
- public:
-  bool empty() const { return head_ == tail_; }
-  unsigned size() const { return tail_ - head_; }
-  void push(Carrier* carrier) { slots_[tail_++ % kMaxBlockThreads] = carrier; }
-  Carrier* pop() { return slots_[head_++ % kMaxBlockThreads]; }
-  Carrier*& operator[](unsigned i) { return slots_[(head_ + i) % kMaxBlockThreads]; }
-  void clear() { head_ = tail_ = 0; }
-
- private:
-  // The pointer stands between the two numbers on purpose: side by side the compiler loads both at once, which has to
-  // wait for the store of either.
-  unsigned head_ = 0;
-  std::unique_ptr<Carrier*[]> slots_ = std::make_unique<Carrier*[]>(kMaxBlockThreads);
-  unsigned tail_ = 0;
-};
 
 /// What all workers of a launch share.
 struct LaunchState {
@@ -107,8 +60,13 @@ class BlockRunner {
   int barrier_result() const { return barrier_result_; }
   detail::Met meet(std::uint32_t mask, const void* contribution, std::size_t bytes, const Site& site,
                    const char* what);
-  std::uint32_t active_mask() const;
+  std::uint32_t active_mask();
   void* place_static_shared(SharedSite& site);
+  /// From now on thread_returned() is called when this thread returns. Ends its row: the loop looks at the end of one.
+  void expect_return(ThreadState& state) {
+    state.has_leftovers = true;
+    cursor_.give_back(state);
+  }
   void thread_returned(Carrier& carrier);
   [[noreturn]] void fail(Finding finding);
   /// Fills in kernel, block and the current thread.
@@ -126,11 +84,12 @@ class BlockRunner {
 
  private:
   [[gnu::noinline]] detail::Next arrive_first_or_last(const Site& site);
-  [[gnu::noinline]] detail::Met meet_first_or_last(std::uint32_t mask, const void* contribution, std::size_t bytes, const Site& site,
-                                 const char* what);
+  [[gnu::noinline]] detail::Next arrive_in_sweep(const Site& site);
+  [[gnu::noinline]] detail::Met meet_first_or_last(std::uint32_t mask, const void* contribution, std::size_t bytes,
+                                                   const Site& site, const char* what);
   void begin_launch(LaunchState& launch);
   void run_block(std::uint64_t block);
-  static void carry(void* self);
+  static void carry(Fiber& fiber);
   Carrier* fresh_carrier();
   Carrier* make_carrier();
   detail::Next next_after(Carrier& self);
@@ -138,7 +97,10 @@ class BlockRunner {
   Carrier* pop_ready();
   Carrier* pick();
   Carrier* pick_random();
+  void barrier_complete();
   void open_barrier();
+  detail::Next begin_sweep(Carrier& last);
+  void leave_sweep();
   Carrier* resolve_standstill();
   [[noreturn]] void refuse_exchange(std::uint32_t mask, std::size_t bytes, const Site& site, const char* what);
   void release_rendezvous(Rendezvous* meeting);
@@ -158,12 +120,14 @@ class BlockRunner {
   // Hot: touched at every barrier and rendezvous.
   ReadyQueue ready_;
   ReadyQueue waiting_;               ///< at the block barrier
-  const Site* barrier_site_ = nullptr;
+  Site barrier_site_;                ///< where the first of them waits
   bool barrier_mixed_ = false;       ///< waiting_ holds different sites
   bool random_ = false;
   unsigned threads_ = 0;             ///< of a block
   int barrier_sum_ = 0;
   int barrier_result_ = 0;
+  unsigned plain_phases_ = 0;        ///< barriers since the latest meeting of lanes, in this block
+  std::unique_ptr<ThreadState*[]> row_ = std::make_unique<ThreadState*[]>(kMaxBlockThreads + 1);  ///< of a sweep
   ThreadCursor cursor_;
   Rendezvous* open_[kMaxWarps] = {};
   Rendezvous* free_meetings_ = nullptr;
@@ -189,8 +153,31 @@ class BlockRunner {
 };
 
 inline Carrier& BlockRunner::current() const {
-  static_assert(offsetof(ThreadState, thread_index) == 0);
-  return *reinterpret_cast<Carrier*>(detail::current_thread);  // the thread state is a carrier's first member
+  static_assert(offsetof(Carrier, thread) == 0);
+  return *reinterpret_cast<Carrier*>(detail::current_thread);
+}
+
+// ---- what every wait goes through -----------------------------------------------------------------------------
+
+[[gnu::always_inline]] inline Carrier* BlockRunner::pop_ready() {
+  Carrier* next = ready_.pop();
+  // With many fibers their first lines are in the second-level cache: fetch those of the ones that follow.
+  if (ready_.size() > 48) __builtin_prefetch(&ready_[4]->thread.fiber);
+  return next;
+}
+
+[[gnu::always_inline]] inline Carrier* BlockRunner::pick() {
+  if (random_) [[unlikely]] return pick_random();
+  if (!ready_.empty()) return pop_ready();
+  return cursor_.exhausted() ? nullptr : fresh_carrier();
+}
+
+/// Whom to continue now that `self` waits; null when that is itself.
+[[gnu::always_inline]] inline detail::Next BlockRunner::next_after(Carrier& self) {
+  cursor_.give_back(self.thread);
+  Carrier* next = pick();
+  if (next == nullptr) [[unlikely]] next = resolve_standstill();
+  return next == &self ? nullptr : &next->thread;
 }
 
 }  // namespace remeasure::simt

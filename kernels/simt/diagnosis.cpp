@@ -32,8 +32,8 @@ std::vector<Dim3> BlockRunner::indices(const std::vector<unsigned>& threads) con
 std::vector<unsigned> BlockRunner::waiting_threads(const Site* site) const {
   std::vector<unsigned> result;
   for (const auto& carrier : carriers_) {
-    if (!carrier->in_use || carrier->waits != Carrier::Waits::at_barrier) continue;
-    if (site == nullptr || *carrier->site == *site) result.push_back(carrier->thread.linear_thread);
+    if (!carrier->thread.in_use || carrier->thread.waits != Waits::at_barrier) continue;
+    if (site == nullptr || carrier->site == *site) result.push_back(carrier->thread.linear_thread);
   }
   std::sort(result.begin(), result.end());
   return result;
@@ -44,7 +44,7 @@ std::vector<unsigned> BlockRunner::returned_threads() const {
   const std::uint16_t* order = cursor_.order();
   for (unsigned i = 0; i < cursor_.started(); ++i) returned[order == nullptr ? i : order[i]] = true;
   for (const auto& carrier : carriers_) {
-    if (carrier->in_use) returned[carrier->thread.linear_thread] = false;
+    if (carrier->thread.in_use) returned[carrier->thread.linear_thread] = false;
   }
   std::vector<unsigned> result;
   for (unsigned i = 0; i < threads_; ++i) {
@@ -66,29 +66,29 @@ Finding BlockRunner::diagnose_barrier() const {
     Finding found = finding(ErrorKind::exited_while_waiting);
     const std::vector<Dim3> returned = indices(returned_threads());
     found.threads = returned;
-    found.sites = {*barrier_site_};
+    found.sites = {barrier_site_};
     found.message = fmt::format(
         "threads {} returned while threads {} wait at the barrier {}; let every thread reach it, or permit "
         "exited_threads_count_as_arrived",
         describe_threads(returned, dim), describe_threads(indices(waiting_threads(nullptr)), dim),
-        describe(*barrier_site_));
+        describe(barrier_site_));
     return found;
   }
   const Site* other = nullptr;
   for (const auto& carrier : carriers_) {
-    if (carrier->in_use && carrier->waits == Carrier::Waits::at_barrier && !(*carrier->site == *barrier_site_)) {
-      other = carrier->site;
+    if (carrier->thread.in_use && carrier->thread.waits == Waits::at_barrier && !(carrier->site == barrier_site_)) {
+      other = &carrier->site;
       break;
     }
   }
   if (other == nullptr) return finding(ErrorKind::deadlock);
   Finding found = finding(ErrorKind::barrier_divergence);
   found.threads = indices(waiting_threads(other));
-  found.sites = {*barrier_site_, *other};
+  found.sites = {barrier_site_, *other};
   found.message = fmt::format(
       "threads {} wait at the barrier {} while threads {} wait at the barrier {}; all threads of a block must reach the "
       "same barrier",
-      describe_threads(indices(waiting_threads(barrier_site_)), dim), describe(*barrier_site_),
+      describe_threads(indices(waiting_threads(&barrier_site_)), dim), describe(barrier_site_),
       describe_threads(found.threads, dim), describe(*other));
   return found;
 }
@@ -117,12 +117,12 @@ Finding BlockRunner::diagnose_warp(const Rendezvous& meeting) const {
       continue;
     }
     for (const auto& carrier : carriers_) {
-      if (!carrier->in_use || carrier->thread.linear_thread != thread) continue;
-      const bool in_warp = carrier->waits == Carrier::Waits::in_warp;
-      const Site& site = in_warp ? *carrier->held->site : *carrier->site;
+      if (!carrier->thread.in_use || carrier->thread.linear_thread != thread) continue;
+      const bool in_warp = carrier->thread.waits == Waits::in_warp;
+      const Site& site = in_warp ? *carrier->thread.held->site : carrier->site;
       found.message +=
-          fmt::format("waits in {} at {}", in_warp ? carrier->held->what : "the block barrier", describe(site));
-      if (in_warp) found.message += fmt::format(" with mask {:#010x}", carrier->held->mask);
+          fmt::format("waits in {} at {}", in_warp ? carrier->thread.held->what : "the block barrier", describe(site));
+      if (in_warp) found.message += fmt::format(" with mask {:#010x}", carrier->thread.held->mask);
       if (found.sites.size() < 2) found.sites.push_back(site);
     }
   }

@@ -17,10 +17,9 @@ thread_local Fiber* leaving = nullptr;
 thread_local Fiber* entering = nullptr;
 }  // namespace
 
-void Fiber::prepare(Stack stack, Entry entry, void* argument) {
+void Fiber::prepare(Stack stack, Entry entry) {
   __asan_unpoison_memory_region(stack.low, stack.bytes);  // frames that an error abandoned
   entry_ = entry;
-  argument_ = argument;
   stack_low_ = stack.low;
   stack_bytes_ = stack.bytes;
   getcontext(&context_);
@@ -34,7 +33,7 @@ void Fiber::start() {
   Fiber* self = entering;
   // A fiber that is prepared again begins with the fake stack of its earlier life, if it has one.
   __sanitizer_finish_switch_fiber(self->fake_stack_, &leaving->stack_low_, &leaving->stack_bytes_);
-  self->entry_(self->argument_);
+  self->entry_(*self);
 }
 
 void Fiber::change(Fiber& from, Fiber& to) {
@@ -53,9 +52,7 @@ void Fiber::after_jump_to(Fiber& home) {
 
 #elif defined(REMEASURE_SIMT_OWN_JUMP)
 
-void Fiber::prepare(Stack stack, Entry entry, void* argument) {
-  entry_ = entry;
-  argument_ = argument;
+void Fiber::prepare(Stack stack, Entry entry) {
   // As a call leaves it: aligned to 16 bytes below the return address, which is null and ends every backtrace.
   auto top = reinterpret_cast<std::uintptr_t>(stack.low + stack.bytes) / 16 * 16 - 16;
   auto* words = reinterpret_cast<void**>(top);
@@ -64,15 +61,16 @@ void Fiber::prepare(Stack stack, Entry entry, void* argument) {
   words[-1] = nullptr;
   stack_pointer_ = words - 1;
   resume_ = reinterpret_cast<void*>(&Fiber::start);
+  frame_pointer_ = nullptr;
+  base_pointer_ = reinterpret_cast<void*>(entry);
 }
 
-void Fiber::start(Fiber*, Fiber* self) { self->entry_(self->argument_); }
+void Fiber::start(Fiber*, Fiber* self) { reinterpret_cast<Entry>(self->base_pointer_)(*self); }
 
 #else
 
-void Fiber::prepare(Stack stack, Entry entry, void* argument) {
+void Fiber::prepare(Stack stack, Entry entry) {
   entry_ = entry;
-  argument_ = argument;
   context_ = boost::context::detail::make_fcontext(stack.low + stack.bytes, stack.bytes, &Fiber::start);
 }
 
@@ -80,7 +78,7 @@ void Fiber::start(boost::context::detail::transfer_t transfer) {
   Fiber** pair = static_cast<Fiber**>(transfer.data);
   Fiber* self = pair[1];
   pair[0]->context_ = transfer.fctx;
-  self->entry_(self->argument_);
+  self->entry_(*self);
 }
 
 #endif

@@ -24,18 +24,25 @@ inline constexpr unsigned kWarpSize = 32;
 inline constexpr std::uint32_t kFullMask = 0xffffffffu;
 
 class BlockRunner;
+struct Rendezvous;
+enum class Waits : std::uint8_t { no, at_barrier, in_warp };
 
-/// One CUDA thread's own view. The fields of the grid are repeated so that reading them is one load.
-struct ThreadState {
+/// One CUDA thread's own view. The fields of the grid are repeated so that reading them is one load. All that waiting
+/// touches is in the first cache line: a block of some hundred threads does not fit the first-level cache otherwise.
+struct alignas(64) ThreadState {
+  Fiber fiber;                   ///< that runs this thread, and others before and after it
+  Rendezvous* held = nullptr;    ///< the latest meeting of this thread; it waits there if waits == in_warp
   Dim3 thread_index{0, 0, 0};
   unsigned linear_thread = 0;    ///< x + dim.x * (y + dim.y * z); the warp is linear / 32
+  unsigned row_end = 0;          ///< the fiber goes on with the threads up to this x (ThreadCursor)
+  bool has_leftovers = false;    ///< something to put away when this thread returns: BlockRunner::expect_return()
+  bool in_use = false;           ///< runs a thread that has not returned
+  Waits waits = Waits::no;       ///< as of the latest wait
   Dim3 block_index{0, 0, 0};
   Dim3 block_dim;
   Dim3 grid_dim;
   std::uint64_t* counters = nullptr;
   BlockRunner* block = nullptr;
-  bool has_leftovers = false;    ///< the engine has something to put away when this thread returns
-  Fiber fiber;                   ///< that runs this thread, and others before and after it
 
   unsigned lane() const { return linear_thread % kWarpSize; }
   unsigned warp() const { return linear_thread / kWarpSize; }
@@ -47,8 +54,19 @@ extern constinit thread_local ThreadState* current_thread;
 void finish_thread(ThreadState& state);
 /// What a thread that has to wait learns: whom to continue in its place. Null: it goes on at once.
 using Next = ThreadState*;
-Next arrive_at_barrier(const Site& site);
-Next arrive_at_barrier(int value, const Site& site);
+
+/// The threads of a block that go from one block barrier to the next in the same order, as the threads of most kernels
+/// do: then the next in the row is all that an arrival has to know (block_barrier.cpp).
+struct Sweep {
+  ThreadState* const* next = nullptr;   ///< the first that has not arrived; null ends the row. Null: no sweep
+  const char* file = nullptr;           ///< of the barrier where those before it wait; null: nobody waits
+  std::uint32_t line = 0;
+  std::uint32_t column = 0;
+};
+extern constinit thread_local Sweep sweep;
+
+Next arrive_at_barrier(Site site);
+Next arrive_at_barrier(int value, Site site);
 int barrier_sum();
 /// Leaves this thread, which goes on when it is continued. Inline, so that the jump is part of the kernel.
 [[gnu::always_inline]] inline void go_to(Next next) {
@@ -65,7 +83,16 @@ inline ThreadState& this_thread() { return *detail::current_thread; }
 // ---- block ----------------------------------------------------------------------------------------------
 
 /// __syncthreads.
-inline void block_barrier(const Site& site = Site::here()) { detail::go_to(detail::arrive_at_barrier(site)); }
+[[gnu::always_inline]] inline void block_barrier(const Site& site = Site::here()) {
+  detail::Sweep& sweep = detail::sweep;
+  if (sweep.file == site.file && sweep.line == site.line && sweep.column == site.column) [[likely]] {
+    if (ThreadState* const next = *sweep.next; next != nullptr) [[likely]] {
+      ++sweep.next;
+      return detail::go_to(next);
+    }
+  }
+  detail::go_to(detail::arrive_at_barrier(site));
+}
 /// __syncthreads_count/and/or: how many threads (whether all, whether any) brought a predicate that isn't 0.
 inline int block_barrier_count(int predicate, const Site& site = Site::here()) {
   detail::go_to(detail::arrive_at_barrier(predicate != 0 ? 1 : 0, site));
