@@ -21,7 +21,13 @@ struct Open {
   hdf5::ArrayInfo info;
 };
 
-Open open_array(hid_t file, const std::string& path, const hdf5::Where& where) {
+bool holds_numbers(hid_t type) {
+  const H5T_class_t kind = H5Tget_class(type);
+  return kind == H5T_INTEGER || kind == H5T_FLOAT;
+}
+
+/// An array of numbers, or of sequences of numbers.
+Open open_array(hid_t file, const std::string& path, const hdf5::Where& where, bool ragged = false) {
   // H5Lexists fails on a missing group, so each step of the path is looked for. A link out of the file isn't
   // followed.
   for (std::size_t slash = path.find('/', 1);; slash = path.find('/', slash + 1)) {
@@ -40,8 +46,15 @@ Open open_array(hid_t file, const std::string& path, const hdf5::Where& where) {
   open.dataset = hdf5::own(H5Dopen2(file, path.c_str(), H5P_DEFAULT), H5Dclose, where, "open it as an array");
   open.type = hdf5::own(H5Dget_type(open.dataset), H5Tclose, where, "read its type");
   open.info = hdf5::array_info(open.dataset, where);
-  const H5T_class_t kind = H5Tget_class(open.type);
-  if (kind != H5T_INTEGER && kind != H5T_FLOAT) {
+  if (ragged) {
+    const bool sequences = H5Tget_class(open.type) == H5T_VLEN;
+    const hdf5::Handle element =
+        sequences ? hdf5::own(H5Tget_super(open.type), H5Tclose, where, "read its element type") : hdf5::Handle();
+    if (!sequences || !holds_numbers(element) || open.info.shape.size() != 1) {
+      hdf5::fail(where, fmt::format("type {}, shape {}; expected one axis of variable-length sequences of numbers",
+                                    open.info.type_name, to_string(open.info.shape)));
+    }
+  } else if (!holds_numbers(open.type)) {
     hdf5::fail(where, fmt::format("type {}; expected integers or floats", open.info.type_name));
   }
   return open;
@@ -109,6 +122,28 @@ std::vector<std::int64_t> ForeignHdf5::i64(const std::string& path) const {
     }
   }
   return read_all<std::int64_t>(open, H5T_NATIVE_INT64, where);
+}
+
+std::vector<std::vector<double>> ForeignHdf5::ragged_f64(const std::string& path) const {
+  const hdf5::Quiet quiet;
+  const hdf5::Where where = state_->at(path);
+  const Open open = open_array(state_->hdf5, path, where, true);
+  const hdf5::Handle type = hdf5::own(H5Tvlen_create(H5T_NATIVE_DOUBLE), H5Tclose, where, "make a type");
+  const hdf5::Handle space = hdf5::own(H5Dget_space(open.dataset), H5Sclose, where, "read its dataspace");
+  std::vector<hvl_t> sequences(static_cast<std::size_t>(open.info.elements), hvl_t{0, nullptr});
+  std::vector<std::vector<double>> result;
+  if (sequences.empty()) return result;
+  const herr_t status = H5Dread(open.dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, sequences.data());
+  if (status >= 0) {
+    for (const hvl_t& sequence : sequences) {
+      const double* values = static_cast<const double*>(sequence.p);
+      result.emplace_back(values, values + sequence.len);
+    }
+  }
+  const std::string cause = status < 0 ? hdf5::cause() : std::string();
+  H5Dvlen_reclaim(type, space, H5P_DEFAULT, sequences.data());   // also what a failed read left
+  if (status < 0) hdf5::fail(where, "HDF5 can't read it: " + cause);
+  return result;
 }
 
 std::vector<float> ForeignHdf5::rows_f32(const std::string& path, std::uint64_t first,

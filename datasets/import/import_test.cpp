@@ -148,6 +148,10 @@ TEST_CASE("arrays of foreign HDF5 files are read as they were published", "[cpu]
     const std::uint64_t units[2] = {7, UINT64_MAX};
     put("/units", H5T_STD_U64LE, H5T_NATIVE_UINT64, {2}, units);
     put("/label", H5T_STD_U64LE, H5T_NATIVE_UINT64, {1}, units);
+    const hid_t sequence = H5Tvlen_create(H5T_IEEE_F32BE), native = H5Tvlen_create(H5T_NATIVE_FLOAT);
+    float first[2] = {0.5f, 1.25f}, third[1] = {9};
+    const hvl_t ragged[3] = {{2, first}, {0, nullptr}, {1, third}};
+    put("/ragged", sequence, native, {3}, ragged);
     const hid_t text = H5Tcopy(H5T_C_S1);
     put("/text", text, text, {1}, "a");
     put("/huge", H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, {hsize_t{1} << 40}, nullptr);
@@ -159,6 +163,9 @@ TEST_CASE("arrays of foreign HDF5 files are read as they were published", "[cpu]
   CHECK(foreign.f64("/spikes/times")[5] == 6.5);
   CHECK(foreign.rows_f32("/spikes/times", 1, 2) == std::vector<float>{3, 4, 5, 6.5f});
   CHECK(foreign.i64("/label") == std::vector<std::int64_t>{7});
+  CHECK(foreign.ragged_f64("/ragged") == std::vector<std::vector<double>>{{0.5, 1.25}, {}, {9}});
+  CHECK_THROWS_WITH(foreign.ragged_f64("/units"), ContainsSubstring("/units: type uint64, shape [2]; expected one axis of"));
+  CHECK_THROWS_WITH(foreign.f32("/ragged"), ContainsSubstring("expected integers or floats"));
   CHECK_THROWS_WITH(foreign.i64("/units"),
                     ContainsSubstring("/units: value 18446744073709551615 doesn't fit int64"));
   CHECK_THROWS_WITH(foreign.i64("/spikes/times"), ContainsSubstring("expected integers"));
