@@ -141,4 +141,28 @@ reports::Estimate ratio_of_medians(std::span<const double> base, std::span<const
   return {ratio, quantile_of_sorted(ratios, 0.025), quantile_of_sorted(ratios, 0.975)};
 }
 
+PowerLaw fit_power_law(std::span<const double> x, std::span<const double> y) {
+  const auto positive = [](double value) { return value > 0 && std::isfinite(value); };
+  if (x.size() != y.size() || !std::all_of(x.begin(), x.end(), positive) || !std::all_of(y.begin(), y.end(), positive)) {
+    throw std::invalid_argument("fit_power_law: " + std::to_string(x.size()) + " and " + std::to_string(y.size()) +
+                                " values; it takes equal numbers of positive ones");
+  }
+  const auto n = static_cast<double>(x.size());
+  double mean_x = 0, mean_y = 0, xx = 0, xy = 0, residual = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    mean_x += std::log(x[i]) / n;
+    mean_y += std::log(y[i]) / n;
+  }
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    xx += (std::log(x[i]) - mean_x) * (std::log(x[i]) - mean_x);
+    xy += (std::log(x[i]) - mean_x) * (std::log(y[i]) - mean_y);
+  }
+  if (!(xx > 0)) throw std::invalid_argument("fit_power_law: all sizes are the same; a slope needs two");
+  const double exponent = xy / xx;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    residual += std::pow(std::log(y[i]) - mean_y - exponent * (std::log(x[i]) - mean_x), 2);
+  }
+  return {exponent, n > 2 ? std::sqrt(residual / (n - 2) / xx) : 0};
+}
+
 }  // namespace remeasure::bench

@@ -41,4 +41,12 @@ double relative_width(std::span<const double> sample);
 reports::Estimate ratio_of_medians(std::span<const double> base, std::span<const double> variant, std::uint64_t seed,
                                    int resamples = 1000);
 
+/// y = factor * x^exponent through the logarithms, by least squares: how a time grows with a size.
+struct PowerLaw {
+  double exponent = 0;
+  double error = 0;                    ///< standard error of the exponent; 0 for two points, which any line meets
+};
+/// Throws std::invalid_argument for fewer than two different x, differing numbers, and values that aren't positive.
+PowerLaw fit_power_law(std::span<const double> x, std::span<const double> y);
+
 }  // namespace remeasure::bench

@@ -114,3 +114,20 @@ TEST_CASE("ratio of medians: value, reproducible interval, coverage", "[cpu]") {
   }
   CHECK(covered > 200 * 0.90);
 }
+
+TEST_CASE("a power law is found exactly where there is one, with an error where there isn't", "[cpu]") {
+  const std::vector<double> x = {1, 2, 4, 8};
+  const PowerLaw cubic = fit_power_law(x, std::vector<double>{5, 40, 320, 2560});
+  CHECK(std::abs(cubic.exponent - 3) < 1e-12);
+  CHECK(cubic.error < 1e-12);
+  // ln y = {0, 0.2, -0.2, 0} above 2 ln x: worked out by hand with ln x = {0, 1, 2, 3} ln 2.
+  std::vector<double> noisy;
+  for (const auto& [size, off] : {std::pair{1.0, 0.0}, {2.0, 0.2}, {4.0, -0.2}, {8.0, 0.0}}) noisy.push_back(size * size * std::exp(off));
+  const PowerLaw law = fit_power_law(x, noisy);
+  CHECK(std::abs(law.exponent - (2 - 0.04 / std::log(2.0))) < 1e-12);
+  CHECK(std::abs(law.error - std::sqrt((0.08 - 5 * 0.04 * 0.04) / 2 / 5) / std::log(2.0)) < 1e-12);
+  CHECK(fit_power_law(std::vector<double>{1, 2}, std::vector<double>{1, 2}).error == 0);
+  CHECK_THROWS_AS(fit_power_law(std::vector<double>{2, 2}, std::vector<double>{1, 2}), std::invalid_argument);
+  CHECK_THROWS_AS(fit_power_law(std::vector<double>{1, 0}, std::vector<double>{1, 2}), std::invalid_argument);
+  CHECK_THROWS_AS(fit_power_law(x, std::vector<double>{1, 2}), std::invalid_argument);
+}

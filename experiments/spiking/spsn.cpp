@@ -3,6 +3,7 @@
 // Spiking neurons without a reset: the membrane is linear in the current, time becomes a scan or a convolution, and spikes are
 // drawn from a probability. What that gains over integrate-and-fire depends on what one calls integrate-and-fire: the paper's is a
 // loop of launches; a fused loop is one launch too.
+#include "experiments/spiking/spsn_scaling.h"
 #include "experiments/spiking/spsn_variants.h"
 #include "kernels/spiking/spiking_network.h"
 
@@ -133,6 +134,7 @@ std::vector<CaseDefinition> cases(Size size) {
   };
   if (size == Size::smoke) {
     for (const int steps : {100, 1000}) layer(steps, 2, 64, 70);
+    list.push_back({.name = {{"scaling", "T"}}, .run = [](Trial& t) { measure_scaling(t, {128, 512, 2048}); }});
     list.push_back({.name = {{"train", "tracks"}},
                     .run = [](Trial& t) { measure_training(t, {256, 128, 70, 100, 48, 1, 24, 1}); }});
     return list;
@@ -142,8 +144,9 @@ std::vector<CaseDefinition> cases(Size size) {
     if (steps > 1000) layer(steps, 4, 128, 700);
     layer(steps, 64, 128, 700, steps > 1000 && !gpu ? "for the GPU's kernels; the CPU's share has a batch of 4" : "");
   }
+  list.push_back({.name = {{"scaling", "T"}}, .run = [](Trial& t) { measure_scaling(t, {256, 1024, 4096, 16'384, 65'536}); }});
   list.push_back({.name = {{"train", "tracks"}},
-                  .run = [](Trial& t) { measure_training(t, {256, 128, 70, 100, 128, 3, 60, 3}); }});
+                  .run = [](Trial& t) { measure_training(t, {256, 128, 70, 100, 128, 3, 20, 2}); }});
   return list;
 }
 
@@ -168,7 +171,7 @@ const Experiment spsn = {
     .claims =
         {{.id = "train-10x", .text = "a layer forward and backward, SPSN over LIF as a loop of launches", .reported = {10, 10},
           .tolerance_reason = "the whole network's training there, one layer here", .on = kNetwork, .source = "abstract",
-          .needs = Needs::gpu, .is_time = true, .any_size = true},
+          .needs = Needs::gpu, .is_time = true},
          {.id = "train-4000x", .text = "the same at 10,000 steps", .reported = {4000, 4000},
           .tolerance_reason = "the whole network's training there, one layer here", .on = kNetwork, .source = "abstract",
           .needs = Needs::gpu, .is_time = true},

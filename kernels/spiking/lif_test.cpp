@@ -180,6 +180,19 @@ TEST_CASE("steps of LIF in launches of their own are the loop, forward and backw
   CHECK(dx == backward(device, shape, fused.membrane, gradient));
 }
 
+TEST_CASE("LIF by steps fires above the threshold, and begins again at zero", "[simt]") {
+  Device<Simt> device;
+  Stream<Simt> stream(device);
+  DeviceBuffer<Simt, float> state(device, 3), membrane(device, 3), spikes(device, 3);
+  const std::vector<float> values = {0.5f, 1.0f, 1.5f};
+  stream.upload(std::span<const float>(values), state.span());
+  lif_step_fire<Simt>(stream, {1, 1, 3}, 0, 1.0f, state, membrane, spikes);
+  CHECK(std::vector<float>(state.data(), state.data() + 3) == std::vector<float>{0.5f, 1.0f, 0.0f});
+  CHECK(std::vector<float>(membrane.data(), membrane.data() + 3) == values);
+  CHECK(std::vector<float>(spikes.data(), spikes.data() + 3) == std::vector<float>{0, 0, 1});
+  CHECK_THROWS_WITH(lif_step_fire<Simt>(stream, {1, 1, 3}, 1, 1.0f, state, membrane, spikes), Catch::Matchers::ContainsSubstring("step 1 of 1"));
+}
+
 TEST_CASE("LIF kernels refuse sizes that don't fit", "[simt]") {
   using Catch::Matchers::ContainsSubstring;
   Device<Simt> device;
