@@ -8,6 +8,7 @@
 
 #include "bench/host_timer.h"
 #include "bench/places.h"
+#include "bench/plant.h"
 #include "bench/statistics.h"
 #include "bench/system.h"
 #include "bench/trial_impl.h"
@@ -128,8 +129,10 @@ void TrialImpl::time_on_cpu(const StopRule& rule) {
     if (entry->run.status != Status::passed) continue;
     HostSubject subject;
     subject.name = benchmark_name(*entry);
+    const double slower = planted_factor(plant(), subject.name);
+    if (slower != 1) entry->result.what += fmt::format(" [slowed down {:.3g}x on purpose]", slower);
     for (std::size_t set = 0; set < entry->input_hashes.size(); ++set) {
-      subject.runs.push_back([station = entry->station.get(), set] { station->launch(set); });
+      subject.runs.push_back(slowed_down([station = entry->station.get(), set] { station->launch(set); }, slower));
     }
     subject.before_sample = [entry] {
       for (std::size_t set = 0; set < entry->input_hashes.size(); ++set) entry->station->poison(set);

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "reports/format.h"
+#include "reports/repeats.h"
 
 namespace remeasure::reports {
 namespace {
@@ -29,14 +30,16 @@ std::optional<int> rank(Verdict verdict) {
   return {};
 }
 
-/// Compares the two records of one experiment.
+/// Compares the runs of one experiment: `before_` and `after_` are the first of each side.
 class Comparison {
  public:
-  Comparison(const Record& before, const Record& after, bool times, CheckResult& result)
-      : before_(before),
-        after_(after),
+  Comparison(const Runs& before, const Runs& after, bool times, CheckResult& result)
+      : before_(*before.front()),
+        after_(*after.front()),
+        before_runs_(before),
+        after_runs_(after),
         result_(result),
-        same_machine_(times && before.system.id == after.system.id),
+        same_machine_(times && before_.system.id == after_.system.id),
         times_asked_(times) {}
 
   void run() {
@@ -101,10 +104,7 @@ class Comparison {
     }
     for (const VariantResult& variant : before.variants) {
       variant_ = fmt::format("{} on {}", variant.name, to_string(variant.where));
-      const VariantResult* now = find_if(after.variants, [&](const VariantResult& it) {
-        return it.name == variant.name && it.where == variant.where;
-      });
-      compare_variant(variant, now, same_data);
+      compare_variant(variant, find_variant(after_runs_, test_, variant), same_data);
     }
     variant_.clear();
     for (const Speedup& speedup : before.speedups) {
@@ -128,7 +128,7 @@ class Comparison {
     const bool passed_before = before.status == Status::passed;
     if (!after || after->status != Status::passed) {
       if (!passed_before) return;
-      // Rule 11: what another machine doesn't have is no regression.
+      // Rule 21: what another machine doesn't have is no regression.
       const bool absent = after && (after->status == Status::not_run || after->status == Status::not_supported);
       const Outcome outcome = absent && !same_machine_ ? Outcome::unclear : Outcome::worse;
       row("status", "passed", after ? to_string(after->status) : "missing", {outcome, 0, after ? after->reason : ""});
@@ -137,10 +137,13 @@ class Comparison {
     row("status", to_string(before.status), "passed", {passed_before ? Outcome::same : Outcome::better, 0});
     if (!passed_before) return;
     if (before.time && after->time) {
-      if (same_machine_ && before.device == after->device) {
-        row("time", time_text(before.time->seconds), time_text(after->time->seconds),
-            compare_times(*before.time, *after->time),
-            change_of(before.time->seconds.median, after->time->seconds.median));
+      const auto old_times = times_of(before_runs_, test_, before);
+      const auto new_times = times_of(after_runs_, test_, before);
+      if (!old_times || !new_times) {
+        result_.not_applied.push_back(fmt::format("{}, {}: time of {}: not in all runs", before_.experiment, test_, variant_));
+      } else if (same_machine_ && before.device == after->device) {
+        const Estimate was = hull(old_times->runs), is = hull(new_times->runs);
+        row("time", time_text(was), time_text(is), compare_times(*old_times, *new_times), change_of(was.median, is.median));
       } else {
         ++skipped_times_;
       }
@@ -175,12 +178,15 @@ class Comparison {
       compare(same_device ? "device memory" : "device memory without workspace", *old_memory.device_peak - old_library,
               *new_memory.device_peak - new_library, kLeastThreshold, 0);
     }
-    if (old_memory.host_peak && new_memory.host_peak) {
+    const auto old_peaks = host_peaks_of(before_runs_, test_, before);
+    const auto new_peaks = host_peaks_of(after_runs_, test_, before);
+    if (old_peaks && new_peaks) {
       // Eigen's temporaries follow the threads and the caches of a machine.
       constexpr double kElsewhere = 0.25;
       constexpr double kSlack = 1 << 20;
-      compare("host memory", *old_memory.host_peak, *new_memory.host_peak, same_machine_ ? kLeastThreshold : kElsewhere,
-              same_machine_ ? 4096 : kSlack);
+      row("host memory", bytes_text(old_peaks->most), bytes_text(new_peaks->most),
+          compare_bytes(*old_peaks, *new_peaks, same_machine_ ? kLeastThreshold : kElsewhere, same_machine_ ? 4096 : kSlack),
+          change_of(old_peaks->most, new_peaks->most));
     }
   }
 
@@ -189,13 +195,21 @@ class Comparison {
       return it.variant == before.variant && it.base == before.base;
     });
     if (!now || !same_machine_) return;  // a missing one shows as a variant that doesn't pass
+    const auto old_inverse = inverse_speedups_of(before_runs_, test_, before);
+    const auto new_inverse = inverse_speedups_of(after_runs_, test_, before);
     variant_ = before.variant;
-    row("speedup over " + before.base, ratio_text(before.ratio.median), ratio_text(now->ratio.median),
-        compare_speedups(before.ratio, now->ratio), change_of(before.ratio.median, now->ratio.median));
+    if (old_inverse && new_inverse) {
+      const double was = 1 / hull(old_inverse->runs).median, is = 1 / hull(new_inverse->runs).median;
+      row("speedup over " + before.base, ratio_text(was), ratio_text(is), compare_times(*old_inverse, *new_inverse),
+          change_of(was, is));
+    } else {
+      row("speedup over " + before.base, ratio_text(before.ratio.median), ratio_text(now->ratio.median),
+          {Outcome::unclear, 0, "an interval that reaches zero, or not in all runs"});
+    }
     variant_.clear();
   }
 
-  /// Rule 12. Checks of one name are told apart by their order.
+  /// Rule 22. Checks of one name are told apart by their order.
   void compare_checks(const std::vector<Check>& before, const std::vector<Check>& after) {
     std::map<std::string, std::size_t> seen;
     for (const Check& check : before) {
@@ -208,7 +222,7 @@ class Comparison {
     }
   }
 
-  /// Rule 14.
+  /// Rule 24.
   void compare_kernels() {
     if (before_.kernels.empty()) return;
     if (after_.kernels.empty()) {
@@ -242,7 +256,7 @@ class Comparison {
     variant_.clear();
   }
 
-  /// Rule 13.
+  /// Rule 23.
   void compare_claim(const ClaimResult& before) {
     const std::optional<int> old_rank = rank(before.verdict);
     if (!old_rank) return;
@@ -271,6 +285,8 @@ class Comparison {
 
   const Record& before_;
   const Record& after_;
+  const Runs& before_runs_;
+  const Runs& after_runs_;
   CheckResult& result_;
   bool same_machine_;
   bool times_asked_;
@@ -287,17 +303,24 @@ std::size_t CheckResult::count(Outcome outcome) const {
 
 CheckResult check(const std::vector<Record>& reference, const std::vector<Record>& run, bool times) {
   CheckResult result = judge_run(run);
-  for (const Record& before : reference) {
-    const Record* after = find_if(run, [&](const Record& it) { return it.experiment == before.experiment; });
-    if (after) {
-      Comparison(before, *after, times, result).run();
+  const std::vector<Runs> references = by_experiment(reference), runs = by_experiment(run);
+  const auto same_experiment = [](const Runs& wanted) {
+    return [&wanted](const Runs& it) { return it.front()->experiment == wanted.front()->experiment; };
+  };
+  for (const Runs& before : references) {
+    const Runs* after = find_if(runs, same_experiment(before));
+    const std::string& experiment = before.front()->experiment;
+    if (!after) {
+      result.not_applied.push_back(fmt::format("{}: not in this run", experiment));
+    } else if (const std::string mixed = mixture(before) + mixture(*after); !mixed.empty()) {
+      result.not_applied.push_back(fmt::format("{}: not compared: {} on one side", experiment, mixed));
     } else {
-      result.not_applied.push_back(fmt::format("{}: not in this run", before.experiment));
+      Comparison(before, *after, times, result).run();
     }
   }
-  for (const Record& after : run) {
-    if (!find_if(reference, [&](const Record& it) { return it.experiment == after.experiment; })) {
-      result.not_applied.push_back(fmt::format("{}: there is no reference", after.experiment));
+  for (const Runs& after : runs) {
+    if (!find_if(references, same_experiment(after))) {
+      result.not_applied.push_back(fmt::format("{}: there is no reference", after.front()->experiment));
     }
   }
   if (result.exit_code != ExitCode::fine) return result;

@@ -4,15 +4,17 @@
 //   on any machine         status of every variant, errors, memory, metrics, checks, verdicts of claims that aren't
 //                          times, and the kernels' static figures (registers, spills, shared memory, stack)
 //   on the same machine    (equal System::id) and device: times, speedups, verdicts of claims that are times
-// How two values are compared: compare.h. What else counts as worse:
-//  (11) a variant that passed before and now doesn't, or is gone; but one that didn't run on another machine than the
+// How two values are compared: compare.h. A side may be several runs of one experiment: times, speedups and the host's
+// memory are compared with the spread between runs, the rest by each side's first run in which all passed; a wrong result
+// of any run is one of the whole. What else counts as worse:
+//  (21) a variant that passed before and now doesn't, or is gone; but one that didn't run on another machine than the
 //       reference's is unclear (there is no GPU, no such library)
-//  (12) a check that passed before and now fails or is gone; an exact or tolerated metric that is gone
-//  (13) a verdict that fell (reproduced > partly > not reproduced), or that can no longer be had on the same machine;
+//  (22) a check that passed before and now fails or is gone; an exact or tolerated metric that is gone
+//  (23) a verdict that fell (reproduced > partly > not reproduced), or that can no longer be had on the same machine;
 //       for a time it is unclear as long as the measured ranges overlap
-//  (14) any more spilled bytes or stack; 3 % more registers or shared memory; after a change of the toolkit unclear
-//  (15) a case that is gone from a run that says it is complete
-//  (16) data whose content changed under an unchanged seed; that case's errors and metrics are then not compared
+//  (24) any more spilled bytes or stack; 3 % more registers or shared memory; after a change of the toolkit unclear
+//  (25) a case that is gone from a run that says it is complete
+//  (26) data whose content changed under an unchanged seed; that case's errors and metrics are then not compared
 #pragma once
 
 #include <filesystem>
@@ -46,6 +48,7 @@ struct CheckResult {
   std::size_t count(Outcome outcome) const;
 };
 
+/// Several records of one experiment are several runs of it, of one build, command and machine.
 /// `times`: false compares as between two machines even on one: no times, and memory as loosely. For a machine whose
 /// load isn't one's own, such as a shared CI runner.
 CheckResult check(const std::vector<Record>& reference, const std::vector<Record>& run, bool times = true);

@@ -62,7 +62,8 @@ std::vector<Record> read_recorded(const std::filesystem::path& folder, const std
     };
     const auto best = std::max_element(candidates.begin(), candidates.end(),
                                        [&](const Record& a, const Record& b) { return better(a) < better(b); });
-    if (best != candidates.end() && better(*best) > 0) chosen.push_back(*best);
+    const bool taken = std::any_of(chosen.begin(), chosen.end(), [&](const Record& it) { return it.experiment == record.experiment; });
+    if (best != candidates.end() && better(*best) > 0 && !taken) chosen.push_back(*best);
   }
   return chosen;
 }

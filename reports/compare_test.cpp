@@ -13,6 +13,25 @@ namespace {
 
 using samples::time_of;
 
+Evidence one_run(const TimeResult& time, bool on_cpu = false) {
+  return {{time.seconds}, {}, quartile_deviation(time.samples), on_cpu};
+}
+Judgement compare_times(const TimeResult& before, const TimeResult& after) {
+  return reports::compare_times(one_run(before), one_run(after));
+}
+Judgement compare_speedups(const Estimate& before, const Estimate& after) {
+  return reports::compare_times(Evidence{{inverse(before)}}, Evidence{{inverse(after)}});
+}
+
+bool near(double a, double b) { return std::abs(a - b) < 1e-9; }
+
+/// Several runs with a tight interval each.
+Evidence runs_of(const std::vector<double>& medians, const std::vector<double>& relative = {}, double width = 0.005) {
+  Evidence evidence{{}, relative, 0, true};
+  for (const double it : medians) evidence.runs.push_back({it, it * (1 - width), it * (1 + width)});
+  return evidence;
+}
+
 /// A small generator, so that the simulated runs are the same on every machine (splitmix64).
 class Random {
  public:
@@ -93,7 +112,72 @@ TEST_CASE("a speedup that fell is worse", "[cpu]") {
   CHECK(compare_speedups({2, 1.99, 2.01}, {1.8, 1.79, 1.81}).outcome == Outcome::worse);
   CHECK(compare_speedups({2, 1.99, 2.01}, {2.2, 2.19, 2.21}).outcome == Outcome::better);
   CHECK(compare_speedups({2, 1.8, 2.2}, {1.8, 1.6, 2.0}).outcome == Outcome::unclear);
-  CHECK(compare_speedups({2, 0, 4}, {2, 1, 4}).outcome == Outcome::unclear);
+}
+
+TEST_CASE("the shift of two samples is the median quotient, its interval by the ranks of Mann and Whitney", "[cpu]") {
+  const Estimate shift = shift_between({1, 1, 1, 1, 1}, {1.01, 1.02, 1.03, 1.04, 1.05});
+  CHECK(near(shift.median, 1.03));
+  // 5 against 5: 2 of the 25 quotients are left out at either end (tables: critical U is 2); each occurs five times.
+  CHECK(near(shift.low, 1.01));
+  const Estimate spread = shift_between({1, 1.1, 1.21, 1.331, 1.4641}, {1, 1.1, 1.21, 1.331, 1.4641});
+  CHECK(near(spread.median, 1));
+  CHECK(near(spread.high, std::pow(1.1, 3)));   // quotients 1.1^4 once, 1.1^3 twice
+  CHECK(near(spread.low, std::pow(1.1, -3)));
+  // 3 against 3: nothing can be left out.
+  CHECK(near(shift_between({1, 2, 4}, {1, 2, 4}).high, 4));
+}
+
+TEST_CASE("one run on a CPU proves no ten percent, several runs do", "[cpu]") {
+  const TimeResult before = time_of(1e-3), after = time_of(1.1e-3);
+  CHECK(reports::compare_times(one_run(before, true), one_run(after, true)).outcome == Outcome::unclear);
+  CHECK(reports::compare_times(one_run(before, true), one_run(time_of(1.7e-3), true)).outcome == Outcome::worse);
+  const std::vector<double> fast = {1.00, 1.02, 0.99, 1.01, 1.03}, slow = {1.10, 1.12, 1.09, 1.11, 1.13};
+  CHECK(reports::compare_times(runs_of(fast), runs_of(slow)).outcome == Outcome::worse);
+  CHECK(reports::compare_times(runs_of(slow), runs_of(fast)).outcome == Outcome::better);
+  CHECK(reports::compare_times(runs_of(fast), runs_of(fast)).outcome == Outcome::same);
+  // Two runs aren't several.
+  CHECK(reports::compare_times(runs_of({1, 1.01}), runs_of({1.1, 1.11})).outcome == Outcome::unclear);
+}
+
+TEST_CASE("runs that differ by more than the shift, or don't know their medians, prove nothing", "[cpu]") {
+  CHECK(reports::compare_times(runs_of({1, 1.4, 1, 1.4, 1.2}), runs_of({1.1, 1.5, 1.1, 1.5, 1.3})).outcome == Outcome::unclear);
+  const std::vector<double> fast = {1.00, 1.02, 0.99, 1.01, 1.03}, slow = {1.10, 1.12, 1.09, 1.11, 1.13};
+  CHECK(reports::compare_times(runs_of(fast, {}, 0.2), runs_of(slow, {}, 0.2)).outcome == Outcome::unclear);
+}
+
+TEST_CASE("what hits all variants of a case alike is the machine", "[cpu]") {
+  const std::vector<double> fast = {1.00, 1.02, 0.99, 1.01, 1.03}, slow = {1.10, 1.12, 1.09, 1.11, 1.13};
+  const std::vector<double> level = {0.50, 0.51, 0.50, 0.49, 0.50}, up = {0.55, 0.56, 0.55, 0.54, 0.55};
+  CHECK(reports::compare_times(runs_of(fast, level), runs_of(slow, level)).outcome == Outcome::unclear);
+  CHECK(reports::compare_times(runs_of(fast, level), runs_of(slow, up)).outcome == Outcome::worse);
+  CHECK(reports::compare_times(runs_of({1}, {0.5}), runs_of({2}, {0.5})).outcome == Outcome::unclear);
+  CHECK(reports::compare_times(runs_of({1}, {0.5}), runs_of({2}, {1.0})).outcome == Outcome::worse);
+}
+
+TEST_CASE("ten percent between five noisy runs is found, and nothing where there is nothing", "[cpu]") {
+  Random random(3);
+  int found = 0, wrong = 0;
+  constexpr int kTrials = 2000;
+  for (int i = 0; i < kTrials; ++i) {
+    std::vector<double> before, again, slower;
+    for (int run = 0; run < 5; ++run) {
+      before.push_back(std::exp(0.03 * random.normal()));
+      again.push_back(std::exp(0.03 * random.normal()));
+      slower.push_back(1.1 * std::exp(0.03 * random.normal()));
+    }
+    found += reports::compare_times(runs_of(before), runs_of(slower)).outcome == Outcome::worse;
+    const Outcome outcome = reports::compare_times(runs_of(before), runs_of(again)).outcome;
+    wrong += outcome == Outcome::worse || outcome == Outcome::better;
+  }
+  CHECK(found >= 0.95 * kTrials);
+  CHECK(wrong <= 0.035 * kTrials);   // the interval's own 5 %, less those below 3 %
+}
+
+TEST_CASE("peaks of several threads are compared as ranges", "[cpu]") {
+  CHECK(compare_bytes(ByteRange{32e3, 64e3}, ByteRange{16e3, 32e3}).outcome == Outcome::unclear);
+  CHECK(compare_bytes(ByteRange{32e3, 64e3}, ByteRange{40e3, 64e3}).outcome == Outcome::same);
+  CHECK(compare_bytes(ByteRange{32e3, 64e3}, ByteRange{70e3, 140e3}).outcome == Outcome::worse);
+  CHECK(compare_bytes(ByteRange{70e3, 140e3}, ByteRange{32e3, 64e3}).outcome == Outcome::better);
 }
 
 TEST_CASE("an error counts as grown beyond a factor of two and near its limit", "[cpu]") {

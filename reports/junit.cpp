@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // JUnit XML as CI servers read it. A suite is an experiment; a testcase is a claim, a check, or a variant, case or
-// experiment that wasn't right. `time` is a plain decimal and `timestamp` has no zone, as the schema asks.
+// experiment that wasn't right. What fails is what is wrong here: a check that doesn't hold, an incorrect result, a crash.
+// A claim that wasn't reproduced is a finding about the paper, not a defect of the build: its testcase passes, with the
+// verdict as a property and in system-out. `time` is a plain decimal and `timestamp` has no zone, as the schema asks.
 #include <fmt/format.h>
 
 #include <map>
@@ -20,6 +22,7 @@ struct TestCase {
   std::vector<std::pair<std::string, std::string>> properties = {};
   std::string outcome = {};              ///< "", "failure", "error" or "skipped"
   std::string type = {}, message = {};
+  std::string system_out = {};           ///< written where the test passes
 };
 
 std::vector<std::pair<std::string, std::string>> properties_of(const ClaimResult& claim) {
@@ -43,7 +46,7 @@ TestCase of(const ClaimResult& claim) {
   TestCase test{.name = "claim " + claim.id, .seconds = 0, .properties = properties_of(claim)};
   test.type = to_string(claim.verdict);
   test.message = claim.why;
-  if (claim.verdict == Verdict::not_reproduced) test.outcome = "failure";
+  test.system_out = fmt::format("{}: {}", test.type, claim.why);
   if (claim.verdict == Verdict::not_comparable || claim.verdict == Verdict::not_measured) {
     test.outcome = "skipped";
     test.message = test.type + ": " + claim.why;
@@ -122,6 +125,8 @@ std::string text_of(const TestCase& test, const std::string& experiment) {
   } else if (!test.outcome.empty()) {
     body += fmt::format("      <{0}{1}{2}>{3}</{0}>\n", test.outcome, attribute("message", test.message),
                         attribute("type", test.type), xml_text(test.message));
+  } else if (!test.system_out.empty()) {
+    body += fmt::format("      <system-out>{}</system-out>\n", xml_text(test.system_out));
   }
   const std::string head = fmt::format("    <testcase{}{}{}", attribute("classname", experiment),
                                        attribute("name", test.name), attribute("time", plain_decimal(test.seconds)));

@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 
 #include <cstdlib>
+#include <iterator>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "bench/build_info.h"
 #include "bench/cli/commands.h"
@@ -42,6 +44,19 @@ std::vector<reports::Record> records_of(const std::string& folder) {
   return records;
 }
 
+std::vector<reports::Record> records_of(const std::vector<std::string>& folders) {
+  std::vector<reports::Record> all;
+  std::set<std::filesystem::path> seen;
+  for (const std::string& folder : folders) {
+    auto records = records_of(folder);
+    if (!seen.insert(std::filesystem::weakly_canonical(folder)).second) {
+      throw CommandError(fmt::format("{} is given twice: one run counts once", folder));
+    }
+    std::move(records.begin(), records.end(), std::back_inserter(all));
+  }
+  return all;
+}
+
 std::string as_json(const reports::CheckResult& result) {
   auto rows = nlohmann::json::array();
   for (const auto& row : result.rows) {
@@ -60,10 +75,10 @@ std::string as_json(const reports::CheckResult& result) {
 }  // namespace
 
 int check(const CheckOptions& options, const Program&, Console& console) {
-  const auto run = records_of(options.folder);
+  const auto run = records_of(options.folders);
   std::vector<reports::Record> reference;
-  std::string source = options.against;
-  if (options.against == "recorded") {
+  std::string source = fmt::format("{}", fmt::join(options.against, ", "));
+  if (source == "recorded") {
     const auto folder = recorded_folder();
     if (!folder.empty()) reference = reports::read_recorded(folder, run);
     source = folder.empty() ? "the recorded reference (none is here)" : folder.string();
@@ -75,7 +90,7 @@ int check(const CheckOptions& options, const Program&, Console& console) {
     console.print(as_json(result));
     return static_cast<int>(result.exit_code);
   }
-  console.print(fmt::format("{} against {}\n", options.folder, source));
+  console.print(fmt::format("{} against {}\n", fmt::join(options.folders, ", "), source));
   console.print(reports::check_text(result, {.columns = static_cast<int>(console.width()), .colour = console.colour()}));
   return static_cast<int>(result.exit_code);
 }

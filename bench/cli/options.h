@@ -54,8 +54,8 @@ struct ReportOptions {
 };
 
 struct CheckOptions {
-  std::string folder = "results";
-  std::string against = "recorded";
+  std::vector<std::string> folders = {"results"};      ///< several: repeated runs of one program
+  std::vector<std::string> against = {"recorded"};
   bool no_times = false;               ///< compare as between two machines
   std::string format = "terminal";
 };

@@ -194,10 +194,13 @@ struct Parser {
   void add_check() {
     auto* command = add("check", "Compare results with a reference: what regressed, by how much",
                         "  remeasure check\n  remeasure check results --against results-before\n"
+                        "  remeasure check now/1 now/2 now/3 --against before/1 --against before/2 --against before/3\n"
                         "  remeasure check results --format json");
-    command->add_option("DIR", check.folder, "Folder of the results")->type_name("")->capture_default_str();
-    command->add_option("--against", check.against, "A folder of results, or: recorded, the committed reference")
-        ->type_name("DIR")->capture_default_str();
+    command->add_option("DIR", check.folders, "Folders of results: one run, or three and more of the same program")
+        ->type_name("")->capture_default_str();
+    command->add_option("--against", check.against,
+                        "A folder of results (repeatable), or: recorded, the committed reference")
+        ->type_name("DIR")->allow_extra_args(false)->capture_default_str();
     command->add_flag("--no-times", check.no_times,
                       "Compare as between two machines: no times, memory loosely (for shared CI runners)");
     command->add_option("--format", check.format, "terminal or json")
@@ -235,6 +238,10 @@ struct Parser {
     if (name == "remeasure data verify") {
       if (data.files.empty() && !data.all) return "which files? Give their paths or --all";
       if (!data.files.empty() && data.all) return "either files or --all, not both";
+    }
+    if (name == "remeasure check" && check.against.size() > 1 &&
+        std::count(check.against.begin(), check.against.end(), "recorded") > 0) {
+      return "either --against recorded or folders, not both";
     }
     if (name == "remeasure report" && report.format == "all" && !report.output.empty()) {
       return "--format all writes into the results folder itself and takes no --output";

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "bench/cpu_ceilings.h"
+#include "bench/plant.h"
 #include "bench/runner/process.h"
 #include "bench/runner/protocol.h"
 #include "bench/runner/resume.h"
@@ -246,6 +247,9 @@ reports::Record blank_record(const Registered& registered, const Assignment& ass
   record.arxiv = paper.arxiv;
   record.summary = paper.summary;
   record.notes = registered.experiment->notes;
+  if (const std::string planted = plant(); !planted.empty()) {
+    record.notes.insert(record.notes.begin(), "NOT A MEASUREMENT: a test of the comparison, with REMEASURE_PLANT=" + planted);
+  }
   record.size = to_string(assignment.settings.size);
   record.build = build_info();
   record.system = system_info();

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Plants the bugs listed in kernels/<theme>/*.mutants, one at a time, and runs the test that must catch each.
+# Plants the bugs listed in {kernels,bench,reports}/**/*.mutants, one at a time, and runs the test that must catch each.
+# The room decides which test program that is: kernels_test, bench_test or reports_test.
 # A mutant: blank-line separated blocks of
 #   mutant: <name>          file: <source>        replace: <exact text, once in the file>
 #   with: <text>            caught by: <exact test name>
@@ -16,16 +17,14 @@ caught=0; escaped=0; broken=0
 
 die() { echo "mutants: $*" >&2; exit 2; }
 [ -f "$BUILD/build.ninja" ] || die "$BUILD is no Ninja build folder: install ninja-build, then make clean build"
-[ -x "$BUILD/kernels_test" ] || die "$BUILD/kernels_test is missing: make build"
 
 # Commands as the build would run them, without the compiler cache.
-link_command=$(ninja -C "$BUILD" -t commands kernels_test | grep -E -- '-o kernels_test( |$)' | tail -n 1)
-[ -n "$link_command" ] || die "found no link command of kernels_test"
+link_command() { ninja -C "$BUILD" -t commands "$1" | grep -E -- "-o $1( |\$)" | tail -n 1; }
 
-compile_command() {  # source -> the checked build's command for it (.cu), or the host library's (.cpp)
-  local library=kernels_simt_checked
-  case "$1" in *.cpp) library='(kernels_host|engine_simt_checked)' ;; esac
-  ninja -C "$BUILD" -t commands kernels_test | grep -E "$library\.dir" | grep -F -- "-c $root/$1" | head -n 1
+compile_command() {  # test program, source -> the checked build's command for a .cu, the host library's for a .cpp
+  local library='(kernels_host|engine_simt_checked|bench|reports)'
+  case "$2" in *.cu) library=kernels_simt_checked ;; esac
+  ninja -C "$BUILD" -t commands "$1" | grep -E "/$library\.dir" | grep -F -- "-c $root/$2" | head -n 1
 }
 
 judge() {
@@ -39,30 +38,34 @@ judge() {
   local before=${text%%"$old"*}
   local mutant="$work/mutant.${file##*.}"
   printf '%s%s%s' "$before" "$new" "$rest" > "$mutant"
-  local compile; compile=$(compile_command "$file")
-  [ -n "$compile" ] || { echo "BROKEN   $name: $file isn't compiled into kernels_test"; broken=$((broken + 1)); return; }
+  local program=${list%%/*}_test
+  [ -x "$BUILD/$program" ] || die "$BUILD/$program is missing: make build"
+  local compile; compile=$(compile_command "$program" "$file")
+  [ -n "$compile" ] || { echo "BROKEN   $name: $file isn't compiled into $program"; broken=$((broken + 1)); return; }
   compile=${compile/"-c $root/$file"/"-I$root/$(dirname "$file") -c $mutant"}
   compile=$(sed -E "s# -o [^ ]+# -o $work/mutant.o#; s# -MF [^ ]+# -MF $work/mutant.d#; s# -MT [^ ]+##; s# -Werror##g" <<<"$compile")
   if ! (cd "$BUILD" && eval "$compile") >"$work/log" 2>&1; then
     echo "BROKEN   $name: doesn't compile"; sed 's/^/         /' "$work/log" | head -n 5; broken=$((broken + 1)); return
   fi
-  local link=${link_command/"-o kernels_test"/"$work/mutant.o -o $work/kernels_test"}
+  local link; link=$(link_command "$program")
+  link=${link/"-o $program"/"$work/mutant.o -o $work/$program"}
   if ! (cd "$BUILD" && eval "$link") >"$work/log" 2>&1; then
     echo "BROKEN   $name: doesn't link"; sed 's/^/         /' "$work/log" | head -n 5; broken=$((broken + 1)); return
   fi
   # Catch2 reads commas and brackets in a name as syntax.
   local spec=${test//\\/\\\\}; spec=${spec//,/\\,}; spec=${spec//\[/\\[}
-  if ! "$BUILD/kernels_test" "$spec" >"$work/log" 2>&1; then
+  if ! "$BUILD/$program" "$spec" >"$work/log" 2>&1; then
     echo "BROKEN   $name: the test \"$test\" fails or doesn't exist without the mutant"; broken=$((broken + 1)); return
   fi
-  if timeout 300 "$work/kernels_test" "$spec" >"$work/log" 2>&1; then
+  if timeout 300 "$work/$program" "$spec" >"$work/log" 2>&1; then
     echo "ESCAPED  $name ($file): \"$test\" passes"; escaped=$((escaped + 1))
   else
     echo "caught   $name  <-  $test"; caught=$((caught + 1))
   fi
 }
 
-for list in kernels/*/*.mutants; do
+shopt -s nullglob
+for list in kernels/*/*.mutants bench/*.mutants reports/*.mutants; do
   name=""; file=""; old=""; new=""; test=""
   while IFS= read -r line || [ -n "$line" ]; do
     case "$line" in

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reports/repeats.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace remeasure::reports {
+namespace {
+
+const VariantResult* find_variant(const CaseResult& test, const VariantResult& like) {
+  const auto found = std::find_if(test.variants.begin(), test.variants.end(), [&](const VariantResult& it) {
+    return it.name == like.name && it.where == like.where;
+  });
+  return found == test.variants.end() ? nullptr : &*found;
+}
+
+/// Time of a variant over the geometric mean of the others of its case on the same device; nothing without others.
+std::optional<double> relative_time(const CaseResult& test, const VariantResult& variant) {
+  double logarithms = 0;
+  int others = 0;
+  for (const VariantResult& other : test.variants) {
+    if (&other == &variant || !other.time || other.device != variant.device) continue;
+    logarithms += std::log(other.time->seconds.median);
+    ++others;
+  }
+  if (others == 0) return {};
+  return variant.time->seconds.median / std::exp(logarithms / others);
+}
+
+}  // namespace
+
+std::vector<Runs> by_experiment(const std::vector<Record>& records) {
+  std::vector<Runs> groups;
+  for (const Record& record : records) {
+    const auto group = std::find_if(groups.begin(), groups.end(), [&](const Runs& runs) {
+      return runs.front()->experiment == record.experiment;
+    });
+    if (group == groups.end()) groups.push_back({&record});
+    else group->push_back(&record);
+  }
+  return groups;
+}
+
+std::string mixture(const Runs& runs) {
+  const Record& first = *runs.front();
+  for (const Record* run : runs) {
+    if (run->size != first.size) return fmt::format("runs of size {} and {}", first.size, run->size);
+    if (run->command != first.command) return fmt::format("runs of `{}` and `{}`", first.command, run->command);
+    if (run->system.id != first.system.id) return "runs on different machines";
+    if (run->build.git_commit != first.build.git_commit) {
+      return fmt::format("runs of commits {} and {}", first.build.git_commit, run->build.git_commit);
+    }
+  }
+  return {};
+}
+
+const CaseResult* find_case(const Record& record, const std::string& test) {
+  const auto found = std::find_if(record.cases.begin(), record.cases.end(), [&](const auto& it) { return it.name == test; });
+  return found == record.cases.end() ? nullptr : &*found;
+}
+
+const VariantResult* find_variant(const Runs& runs, const std::string& test, const VariantResult& like) {
+  const VariantResult* first = nullptr;
+  for (const Record* run : runs) {
+    const CaseResult* now = find_case(*run, test);
+    const VariantResult* variant = now ? find_variant(*now, like) : nullptr;
+    if (!variant || variant->status != Status::passed) return variant;
+    if (!first) first = variant;
+  }
+  return first;
+}
+
+std::optional<Evidence> times_of(const Runs& runs, const std::string& test, const VariantResult& like) {
+  Evidence evidence;
+  for (const Record* run : runs) {
+    const CaseResult* now = find_case(*run, test);
+    const VariantResult* variant = now ? find_variant(*now, like) : nullptr;
+    if (!variant || !variant->time) return {};
+    evidence.runs.push_back(variant->time->seconds);
+    evidence.sample_noise = std::max(evidence.sample_noise, quartile_deviation(variant->time->samples));
+    if (const auto relative = relative_time(*now, *variant)) evidence.relative.push_back(*relative);
+  }
+  evidence.on_cpu = like.where == Where::cpu;
+  return evidence;
+}
+
+std::optional<Evidence> inverse_speedups_of(const Runs& runs, const std::string& test, const Speedup& like) {
+  Evidence evidence;
+  for (const Record* run : runs) {
+    const CaseResult* now = find_case(*run, test);
+    if (!now) return {};
+    const auto found = std::find_if(now->speedups.begin(), now->speedups.end(), [&](const Speedup& it) {
+      return it.variant == like.variant && it.base == like.base;
+    });
+    if (found == now->speedups.end() || !(found->ratio.low > 0)) return {};
+    evidence.runs.push_back(inverse(found->ratio));
+    for (const VariantResult& variant : now->variants) {
+      if ((variant.name != like.variant && variant.name != like.base) || !variant.time) continue;
+      evidence.sample_noise = std::max(evidence.sample_noise, quartile_deviation(variant.time->samples));
+      evidence.on_cpu = evidence.on_cpu || variant.where == Where::cpu;
+    }
+  }
+  return evidence;
+}
+
+std::optional<ByteRange> host_peaks_of(const Runs& runs, const std::string& test, const VariantResult& like) {
+  std::optional<ByteRange> range;
+  for (const Record* run : runs) {
+    const CaseResult* now = find_case(*run, test);
+    const VariantResult* variant = now ? find_variant(*now, like) : nullptr;
+    if (!variant || !variant->memory || !variant->memory->host_peak) return {};
+    const double peak = *variant->memory->host_peak;
+    const bool alone = runs.size() == 1 && variant->time;
+    const double least = alone ? peak / std::max(1, variant->time->threads) : peak;
+    range = range ? ByteRange{std::min(range->least, least), std::max(range->most, peak)} : ByteRange{least, peak};
+  }
+  return range;
+}
+
+}  // namespace remeasure::reports
