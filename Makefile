@@ -10,7 +10,7 @@ REMEASURE = $(BUILD)/remeasure
 GENERATOR := $(shell command -v ninja >/dev/null 2>&1 && echo "-G Ninja")
 
 .DEFAULT_GOAL := build
-.PHONY: help setup configure build test run reproduce-all report check mutants bundle lint lint-floors format clean
+.PHONY: help setup configure build test run reproduce-all report check check-rates mutants bundle lint lint-floors format clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -44,7 +44,10 @@ report: ## write all reports from the result files again
 check: ## compare the results with the recorded reference
 	$(REMEASURE) check $(OUT)
 
-mutants: build ## plant known bugs in the kernels; every one must be caught by its named test
+check-rates: build ## how often `check` is wrong: one program against itself, and planted slowdowns (minutes)
+	BUILD=$(BUILD) cmake/scripts/check_rates.sh
+
+mutants: build ## plant known bugs in kernels, bench and reports; every one must be caught by its named test
 	BUILD=$(BUILD) cmake/scripts/mutants.sh
 
 bundle: ## a folder that runs on a Linux machine with an NVIDIA driver and the CUDA libraries

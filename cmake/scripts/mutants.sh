@@ -5,6 +5,7 @@
 # A mutant: blank-line separated blocks of
 #   mutant: <name>          file: <source>        replace: <exact text, once in the file>
 #   with: <text>            caught by: <exact test name>
+#   through: <source>       where `file` is a header: the one source that is compiled with it
 # Only the mutated file is compiled and linked ahead of the libraries, so a mutant takes seconds.
 # usage: mutants.sh [pattern]   (part of a mutant's name or file; default all)
 set -uo pipefail
@@ -22,7 +23,7 @@ die() { echo "mutants: $*" >&2; exit 2; }
 link_command() { ninja -C "$BUILD" -t commands "$1" | grep -E -- "-o $1( |\$)" | tail -n 1; }
 
 compile_command() {  # test program, source -> the checked build's command for a .cu, the host library's for a .cpp
-  local library='(kernels_host|engine_simt_checked|bench|reports)'
+  local library='(kernels_host|engine_simt_checked|bench|reports|[a-z]+_test)'
   case "$2" in *.cu) library=kernels_simt_checked ;; esac
   ninja -C "$BUILD" -t commands "$1" | grep -E "/$library\.dir" | grep -F -- "-c $root/$2" | head -n 1
 }
@@ -36,18 +37,27 @@ judge() {
   if [ "$rest" = "$text" ]; then echo "BROKEN   $name: text not found in $file"; broken=$((broken + 1)); return; fi
   if [ "${rest#*"$old"}" != "$rest" ]; then echo "BROKEN   $name: text found twice in $file"; broken=$((broken + 1)); return; fi
   local before=${text%%"$old"*}
-  local mutant="$work/mutant.${file##*.}"
+  # A source is compiled from a copy; a header is laid over the original, before it on the include path.
+  local mutant="$work/mutant.${file##*.}" source=$file include="$root/$(dirname "$file")"
+  if [ -n "$through" ]; then
+    source=$through; include="$work/over"; rm -rf "$include"; mkdir -p "$include/$(dirname "$file")"
+    mutant="$include/$file"
+  fi
   printf '%s%s%s' "$before" "$new" "$rest" > "$mutant"
+  [ -z "$through" ] || mutant=$root/$source
   local program=${list%%/*}_test
   [ -x "$BUILD/$program" ] || die "$BUILD/$program is missing: make build"
-  local compile; compile=$(compile_command "$program" "$file")
-  [ -n "$compile" ] || { echo "BROKEN   $name: $file isn't compiled into $program"; broken=$((broken + 1)); return; }
-  compile=${compile/"-c $root/$file"/"-I$root/$(dirname "$file") -c $mutant"}
+  local compile; compile=$(compile_command "$program" "$source")
+  [ -n "$compile" ] || { echo "BROKEN   $name: $source isn't compiled into $program"; broken=$((broken + 1)); return; }
+  local object; object=$(sed -E 's#.* -o ([^ ]+) .*#\1#' <<<"$compile")
+  compile=${compile/"-c $root/$source"/"-c $mutant"}
+  compile=${compile/" -I"/" -I$include -I"}
   compile=$(sed -E "s# -o [^ ]+# -o $work/mutant.o#; s# -MF [^ ]+# -MF $work/mutant.d#; s# -MT [^ ]+##; s# -Werror##g" <<<"$compile")
   if ! (cd "$BUILD" && eval "$compile") >"$work/log" 2>&1; then
     echo "BROKEN   $name: doesn't compile"; sed 's/^/         /' "$work/log" | head -n 5; broken=$((broken + 1)); return
   fi
   local link; link=$(link_command "$program")
+  link=${link/" $object "/" "}   # a test's own object; a library's stays and is not needed
   link=${link/"-o $program"/"$work/mutant.o -o $work/$program"}
   if ! (cd "$BUILD" && eval "$link") >"$work/log" 2>&1; then
     echo "BROKEN   $name: doesn't link"; sed 's/^/         /' "$work/log" | head -n 5; broken=$((broken + 1)); return
@@ -66,7 +76,7 @@ judge() {
 
 shopt -s nullglob
 for list in kernels/*/*.mutants bench/*.mutants reports/*.mutants; do
-  name=""; file=""; old=""; new=""; test=""
+  name=""; file=""; old=""; new=""; test=""; through=""
   while IFS= read -r line || [ -n "$line" ]; do
     case "$line" in
       "mutant: "*) name=${line#mutant: } ;;
@@ -74,9 +84,10 @@ for list in kernels/*/*.mutants bench/*.mutants reports/*.mutants; do
       "replace: "*) old=${line#replace: } ;;
       "with: "*) new=${line#with: } ;;
       "with:") new="" ;;
+      "through: "*) through=${line#through: } ;;
       "caught by: "*) test=${line#caught by: }
         [ -n "$name" ] && [ -n "$file" ] && [ -n "$old" ] || die "$list: incomplete block before '$line'"
-        judge "$name" "$file" "$old" "$new" "$test"; name=""; file=""; old=""; new="" ;;
+        judge "$name" "$file" "$old" "$new" "$test"; name=""; file=""; old=""; new=""; through="" ;;
       "" | "#"*) ;;
       *) die "$list: can't read the line '$line'" ;;
     esac
