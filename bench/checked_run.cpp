@@ -58,20 +58,6 @@ void compare_with_first(CheckedRun& run, std::vector<OutputCopy> again, const Va
   }
 }
 
-/// Whether the temporaries of several threads exist at the same time is chance: the peak is the largest of several
-/// runs, as many as a short while allows.
-void meter_again(CheckedRun& run, Station& station) {
-  constexpr int kRuns = 8;
-  constexpr double kSeconds = 0.02;
-  if (!run.memory.host_peak) return;
-  double spent = 0;
-  for (int i = 1; i < kRuns && spent + run.seconds_per_call < kSeconds; ++i) {
-    reports::Memory again;
-    spent += seconds_of([&] { again = station.run_metered(0); });
-    run.memory.host_peak = std::max(*run.memory.host_peak, again.host_peak.value_or(0));
-  }
-}
-
 }  // namespace
 
 void catching(CheckedRun& run, const std::function<void()>& step) {
@@ -104,7 +90,6 @@ CheckedRun check_variant(Station& station, const VariantInfo& info, const Oracle
     station.poison(0);
     run.seconds_per_call = std::min(run.seconds_per_call, seconds_of([&] { station.repeat(0); }));
     compare_with_first(run, station.outputs(0), info, oracles, "a repeated run");
-    meter_again(run, station);
     if (run.status == Status::passed && station.input_hash(0) != hash) {
       mark(run, Status::incorrect, "inputs changed during the repeated run");
     }

@@ -35,8 +35,8 @@
 //
 // Bytes: a range over the runs, [least, most]:
 //  (11) worse or better where the ranges are apart by more than a relative threshold and a slack in bytes; same where
-//       their upper ends are that near; unclear otherwise. The host's peak of one run of T threads is the upper end of
-//       [peak / T, peak]: it depends on whether their temporaries existed at the same time.
+//       their upper ends are that near; unclear otherwise. The host's peak in a run of T threads counts as [peak / T, peak]:
+//       whether their temporaries exist at the same time is chance, and a loaded machine repeats it for many runs.
 //
 // Metrics:
 //  (12) exact: equal, or worse

@@ -112,8 +112,7 @@ std::optional<ByteRange> host_peaks_of(const Runs& runs, const std::string& test
     const VariantResult* variant = now ? find_variant(*now, like) : nullptr;
     if (!variant || !variant->memory || !variant->memory->host_peak) return {};
     const double peak = *variant->memory->host_peak;
-    const bool alone = runs.size() == 1 && variant->time;
-    const double least = alone ? peak / std::max(1, variant->time->threads) : peak;
+    const double least = peak / (variant->time ? std::max(1, variant->time->threads) : 1);
     range = range ? ByteRange{std::min(range->least, least), std::max(range->most, peak)} : ByteRange{least, peak};
   }
   return range;
