@@ -5,6 +5,8 @@
 // includes a CUDA header.
 #pragma once
 
+#include <cstdarg>
+
 #include "kernels/simt/engine.h"
 #include "kernels/simt/thread.h"
 
@@ -104,6 +106,18 @@ inline void __threadfence(const remeasure::simt::Site& where = remeasure::simt::
 inline void __threadfence_system(const remeasure::simt::Site& where = remeasure::simt::Site::here()) {
   remeasure::simt::thread_fence(where);
 }
+
+// Device printf. A kernel lives below `remeasure`, so it finds this one before the C library's, which it still reaches as
+// std::printf.
+namespace remeasure {
+[[gnu::format(printf, 1, 2)]] inline int printf(const char* format, ...) {
+  std::va_list arguments;
+  va_start(arguments, format);
+  const int length = simt::print(format, arguments);
+  va_end(arguments);
+  return length;
+}
+}  // namespace remeasure
 
 // A failed assert in a kernel ends the launch with an error that names the thread, in every build type.
 #include <cassert>

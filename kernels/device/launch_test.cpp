@@ -190,7 +190,10 @@ TEST_CASE("an out-of-bounds error names the buffer", "[simt]") {
 
 TEST_CASE("every thread prints its line", "[simt]") {
   TestBench<Simt> bench;
+  std::string text;
+  bench.stream().device().engine().capture_prints(&text);
   kernels::printing_kernel(bench.stream(), 3);
+  CHECK(text == "thread 0 of the printing kernel\nthread 1 of the printing kernel\nthread 2 of the printing kernel\n");
 }
 
 TEST_CASE("a GPU gives the results of Simt for launches, shared memory and barriers", "[gpu]") {

@@ -63,26 +63,26 @@ detail::Next BlockRunner::begin_sweep(Carrier& last) {
 
 // The first of the row and the last, and whoever the short way in the kernel does not recognise.
 detail::Next BlockRunner::arrive_in_sweep(const Site& site) {
-  detail::Sweep& sweep = detail::sweep;
-  if (sweep.file == nullptr) {
+  if (detail::sweep.file == nullptr) {
     barrier_site_ = site;
-    sweep.file = site.file;
-    sweep.line = site.line;
-    sweep.column = site.column;
+    detail::sweep.file = site.file;
+    detail::sweep.line = site.line;
+    detail::sweep.column = site.column;
   } else if (!(site == barrier_site_)) {
     leave_sweep();
     return arrive_first_or_last(site);
   }
-  if (*sweep.next == nullptr) {
+  if (*detail::sweep.next == nullptr) {
     barrier_complete();
-    sweep = {.next = &row_[0]};
+    detail::sweep = {.next = &row_[0]};
   }
-  return *sweep.next++;
+  return *detail::sweep.next++;
 }
 
 /// The running thread's place in the row tells who waits and who is ready.
 void BlockRunner::leave_sweep() {
-  const detail::Sweep sweep = std::exchange(detail::sweep, {});
+  const detail::Sweep sweep = detail::sweep;
+  detail::sweep = {};
   ThreadState* const* const self = sweep.next - 1;
   const auto carrier = [](ThreadState* thread) { return reinterpret_cast<Carrier*>(thread); };
   for (ThreadState* const* each = &row_[0]; each != self; ++each) {

@@ -11,6 +11,7 @@
 #include "kernels/simt/checked.h"
 #include "kernels/simt/engine.h"
 #include "kernels/simt/fault_handler.h"
+#include "kernels/simt/watchdog.h"
 
 namespace remeasure::simt {
 
@@ -43,6 +44,9 @@ void BlockRunner::set_options(const EngineOptions& options) {
 void BlockRunner::begin_launch(LaunchState& launch) {
   launch_ = &launch;
   finding_.reset();
+  printed_.clear();
+  ticks_ = 0;
+  seen_ = {};
   threads_ = static_cast<unsigned>(launch.info->block.count());
   random_ = !schedule_.ascending() && schedule_.shuffles_ready_threads();
   schedule_.begin_launch(launch.blocks, threads_);
@@ -57,19 +61,11 @@ void BlockRunner::begin_launch(LaunchState& launch) {
 std::optional<Finding> BlockRunner::run_blocks(LaunchState& launch) {
   begin_launch(launch);
   const FaultHandler handler(*this);
-  // The fault handler comes back here from a stack that has no room left, so nothing is unwound.
+  const Watchdog watchdog(*this, options_.spin_limit_seconds);
+  // Signal handlers come back here from where a kernel stands, so nothing is unwound.
   if (sigsetjmp(after_fault_, 0) != 0) {
     Fiber::after_jump_to(home_);
-    const bool overflow = fault_guard_ >= 0;
-    Carrier* carrier = overflow ? carriers_[static_cast<std::size_t>(fault_guard_)] : nullptr;
-    if (carrier == nullptr) carrier = &current();
-    finding_ = finding(overflow ? ErrorKind::stack_overflow : ErrorKind::out_of_bounds);
-    finding_->threads = {carrier->thread.thread_index};
-    finding_->message =
-        overflow ? fmt::format("the stack of a CUDA thread ({} KiB) is used up; raise EngineOptions::stack_bytes, or "
-                               "make local arrays or recursion smaller",
-                               options_.stack_bytes / 1024)
-                 : fmt::format("access to unmapped memory at address {}", fault_address_);
+    finding_ = after_fault();
     abandon_block();
   }
   while (!finding_ && !launch.stopped.load(std::memory_order_relaxed)) {
@@ -122,19 +118,6 @@ void BlockRunner::abandon_block() {
     each.thread.fiber.prepare(each.stack, &BlockRunner::carry);
     idle_.push_back(&each);
   }
-}
-
-void BlockRunner::jump_home() {
-  Carrier& self = current();
-  Fiber::change(self.thread.fiber, home_);
-  std::abort();  // an abandoned fiber is never continued
-}
-
-void BlockRunner::fail(Finding finding) {
-  if (!finding_) finding_ = std::move(finding);
-  // Nothing of this frame is destroyed after the jump: free what it owns now.
-  { const Finding moved_from = std::move(finding); }
-  jump_home();
 }
 
 // ---- carriers -----------------------------------------------------------------------------------------------
@@ -237,22 +220,6 @@ void* BlockRunner::place_static_shared(SharedSite& site) {
               {});
   }
   return address;
-}
-
-void BlockRunner::fail_here(ErrorKind kind, std::string message, std::vector<Site> sites) {
-  Finding found = finding(kind);
-  found.message = std::move(message);
-  found.threads = {current().thread.thread_index};
-  found.sites = std::move(sites);
-  fail(std::move(found));
-}
-
-void BlockRunner::on_fault(const void* address) {
-  // Outside a kernel the fault is not the engine's; the handler passes it on.
-  if (detail::current_thread == nullptr) return;
-  fault_address_ = address;
-  fault_guard_ = stacks_.guard_of(address);
-  siglongjmp(after_fault_, 1);
 }
 
 }  // namespace remeasure::simt

@@ -16,6 +16,8 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -32,12 +34,22 @@ namespace remeasure::simt {
 
 struct LaunchInfo;
 
+/// What a block printed.
+struct Printed {
+  std::uint64_t block;
+  std::string text;
+};
+/// To stdout when `output` is null.
+void write_printed(std::string* output, std::string_view text);
+
 /// What all workers of a launch share.
 struct LaunchState {
   const LaunchInfo* info = nullptr;
   Program program{};
   std::uint64_t blocks = 0;
   std::uint64_t chunk = 1;
+  bool one_worker = true;
+  std::string* output = nullptr;   ///< of device printf; null: stdout
   std::atomic<std::uint64_t> next_block{0};
   std::atomic<bool> stopped{false};
 };
@@ -74,6 +86,11 @@ class BlockRunner {
 
   /// For the signal handler: the fault is in a stack's guard, or elsewhere in a kernel. Does not return when it is ours.
   void on_fault(const void* address);
+  /// For the watchdog's signal: Watchdog::kTicks in a row without progress end the block; then it does not return.
+  void on_tick();
+  /// Device printf. Text of a launch on several workers is kept until its end.
+  void print(std::string_view text);
+  std::vector<Printed>& printed() { return printed_; }
 
   const EngineOptions& options() const { return options_; }
   SharedArena& shared() { return shared_; }
@@ -117,6 +134,18 @@ class BlockRunner {
   std::vector<Dim3> indices(const std::vector<unsigned>& threads) const;
   Finding finding(ErrorKind kind) const;
 
+  /// Changes whenever a thread begins, waits, goes on or returns. (A row of threads that never wait is one change.)
+  struct Progress {
+    std::uint64_t block = 0;
+    std::uint64_t barriers = 0;
+    std::uint64_t warp_operations = 0;
+    unsigned started = 0;
+    unsigned thread = 0;
+    const ThreadState* fiber = nullptr;
+    bool operator==(const Progress&) const = default;
+  };
+  Finding after_fault();
+
   // Hot: touched at every barrier and rendezvous.
   ReadyQueue ready_;
   ReadyQueue waiting_;               ///< at the block barrier
@@ -147,9 +176,12 @@ class BlockRunner {
   Dim3 block_index_{0, 0, 0};
   std::optional<Finding> finding_;
   std::thread::id owner_;
+  std::vector<Printed> printed_;
   sigjmp_buf after_fault_;
   const void* fault_address_ = nullptr;
   long fault_guard_ = -1;
+  Progress seen_;                    ///< at the watchdog's latest tick
+  int ticks_ = 0;                    ///< since then without progress
 };
 
 inline Carrier& BlockRunner::current() const {

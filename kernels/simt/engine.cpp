@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -72,6 +73,7 @@ struct Engine::State {
   std::string last_kernel;
   std::uint64_t order_dependent_launches = 0;
   std::vector<const void*> registered;
+  std::string* output = nullptr;
 
   // For the workers of the launch in progress.
   LaunchState* launch = nullptr;
@@ -79,7 +81,20 @@ struct Engine::State {
   std::optional<Finding> finding;
 
   void work(int worker);
+  void write_gathered() const;
 };
+
+// Blocks in ascending order; each block ran on one worker, which kept its calls in order.
+void Engine::State::write_gathered() const {
+  std::vector<Printed> all;
+  for (const auto& runner : runners) {
+    if (!runner) continue;
+    std::move(runner->printed().begin(), runner->printed().end(), std::back_inserter(all));
+    runner->printed().clear();
+  }
+  std::sort(all.begin(), all.end(), [](const Printed& a, const Printed& b) { return a.block < b.block; });
+  for (const Printed& printed : all) write_printed(output, printed.text);
+}
 
 void Engine::State::work(int worker) {
   std::optional<Finding> found;
@@ -130,13 +145,16 @@ void Engine::run(const LaunchInfo& info, const Program& program) {
   const std::uint64_t threads = launch.blocks * info.block.count();
   const auto workers = static_cast<std::uint64_t>(state.options.schedule_seed != 0 ? 1 : state.pool.size());
   launch.chunk = std::clamp<std::uint64_t>(launch.blocks / (workers * 16), 1, 64);
+  launch.one_worker = workers == 1 || launch.blocks == 1 || threads <= kInlineThreads;
+  launch.output = state.output;
   check::begin_launch(*state.runners.front());
-  if (workers == 1 || launch.blocks == 1 || threads <= kInlineThreads) {
+  if (launch.one_worker) {
     state.work(0);
   } else {
     state.pool.run([](void* context, int worker) { static_cast<State*>(context)->work(worker); }, &state);
   }
   check::end_launch();
+  state.write_gathered();
 
   state.last = {};
   state.last.launches = 1;
@@ -198,6 +216,8 @@ void Engine::set_copy_timing(CopyTiming timing) {
     if (runner) runner->set_options(state_->options);
   }
 }
+
+void Engine::capture_prints(std::string* text) { state_->output = text; }
 
 int Engine::workers() const { return state_->pool.size(); }
 bool Engine::checked() { return kChecked; }

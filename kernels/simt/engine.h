@@ -73,6 +73,9 @@ class Engine {
   void set_schedule(std::uint64_t seed);
   void set_copy_timing(CopyTiming timing);
 
+  /// Device printf of the launches that follow is appended to this text, in place of stdout when null.
+  void capture_prints(std::string* text);
+
   int workers() const;
   /// Whether this is the checked build: kernels report their accesses.
   static bool checked();

@@ -4,7 +4,7 @@
 // - x86-64: a jump in inline assembly, which becomes part of the kernel. The compiler saves just the registers that are
 //   live there, and the processor can predict the jump from its history: a return instruction behind it would be
 //   predicted from the stack of the fiber that was left, wrongly whenever a loop has two barriers.
-// - elsewhere: Boost.Context's bare jump.
+// - elsewhere, or with -DREMEASURE_FIBERS=boost: Boost.Context's bare jump.
 // - under AddressSanitizer: ucontext, with the announcements that let it follow the switch.
 #pragma once
 
@@ -22,7 +22,7 @@
 #if defined(REMEASURE_SIMT_ASAN)
 #define REMEASURE_SIMT_FIBERS fibers_ucontext
 #include <ucontext.h>
-#elif defined(__x86_64__)
+#elif defined(__x86_64__) && !defined(REMEASURE_SIMT_BOOST_FIBERS)
 #define REMEASURE_SIMT_FIBERS fibers_own_jump
 #define REMEASURE_SIMT_OWN_JUMP 1
 #else

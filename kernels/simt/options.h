@@ -25,6 +25,10 @@ struct EngineOptions {
   /// Accept kernels in which threads return while others wait at a block barrier. NVIDIA hardware tolerates
   /// it, the programming guide does not allow it. A single launch is permitted with LaunchInfo.
   bool exited_threads_count_as_arrived = false;
+  /// A launch ends with an error (deadlock) when a thread has computed this long, in seconds of CPU time, and in all of
+  /// it no thread of its block began, waited or returned: it spins on memory that another would have to write, as
+  /// the threads of a block run one at a time and change only where they wait. 0: never.
+  double spin_limit_seconds = 60;
   /// Shared memory that a block may ask for: static and dynamic together, as sm_90 with opt-in.
   std::size_t shared_limit_bytes = 227 * 1024;
 };

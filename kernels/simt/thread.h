@@ -8,6 +8,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstdarg>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -49,6 +50,10 @@ struct alignas(64) ThreadState {
 };
 
 namespace detail {
+// The thread-local variables here are used by name, never through a reference or this: UBSan's null check of one tests
+// the flags of the addition that makes its address, which the linker replaces by an instruction that sets none (g++ 12
+// with binutils 2.40), and so reports null pointers that are not there.
+//
 // A fiber never moves to another CPU thread, so the address of this variable may be kept across switches.
 extern constinit thread_local ThreadState* current_thread;
 void finish_thread(ThreadState& state);
@@ -84,10 +89,10 @@ inline ThreadState& this_thread() { return *detail::current_thread; }
 
 /// __syncthreads.
 [[gnu::always_inline]] inline void block_barrier(const Site& site = Site::here()) {
-  detail::Sweep& sweep = detail::sweep;
-  if (sweep.file == site.file && sweep.line == site.line && sweep.column == site.column) [[likely]] {
-    if (ThreadState* const next = *sweep.next; next != nullptr) [[likely]] {
-      ++sweep.next;
+  if (detail::sweep.file == site.file && detail::sweep.line == site.line && detail::sweep.column == site.column)
+      [[likely]] {
+    if (ThreadState* const next = *detail::sweep.next; next != nullptr) [[likely]] {
+      ++detail::sweep.next;
       return detail::go_to(next);
     }
   }
@@ -191,9 +196,11 @@ void* place_static_shared(SharedSite& site);
 
 /// The block's array for this declaration; poisoned (all bytes 0xff) before the block's first use.
 inline void* static_shared(SharedSite& site) {
-  const detail::SharedView& view = detail::shared_view;
   const std::uint32_t id = site.id.load(std::memory_order_relaxed);
-  if (id < view.place_count && view.places[id].block == view.block) return view.places[id].address;
+  if (id < detail::shared_view.place_count) {
+    const detail::StaticPlace& place = detail::shared_view.places[id];
+    if (place.block == detail::shared_view.block) return place.address;
+  }
   return detail::place_static_shared(site);
 }
 /// extern __shared__: 1024-byte aligned, poisoned at block start; null when the launch asked for none.
@@ -241,7 +248,10 @@ inline void check_read(const void*, std::size_t, std::size_t, const Site& = Site
 inline void check_write(void*, std::size_t, std::size_t, const Site& = Site::here()) {}
 #endif
 
-/// Device printf: one write to stdout per call, so lines of different threads don't mix.
+/// Device printf: what one call prints stays together. In the order of the calls where one worker runs the launch, as it
+/// does under a seed; on several workers block by block at the launch's end, as a GPU does at a synchronisation.
+/// Goes to stdout, or to Engine::capture_prints().
 [[gnu::format(printf, 1, 2)]] int print(const char* format, ...);
+int print(const char* format, std::va_list arguments);
 
 }  // namespace remeasure::simt
