@@ -7,7 +7,7 @@ SIZE ?= smoke
 JOBS ?= $(shell nproc)
 CMAKE_FLAGS ?=
 REMEASURE = $(BUILD)/remeasure
-GENERATOR := $(shell command -v ninja >/dev/null 2>&1 && echo "-G Ninja")
+GENERATOR = $(shell command -v ninja >/dev/null 2>&1 && echo "-G Ninja")# looked for when needed: `make setup build` installs it first
 
 .DEFAULT_GOAL := build
 .PHONY: help setup configure build test run reproduce-all report check check-rates mutants bundle lint lint-floors format clean
@@ -20,9 +20,12 @@ help: ## this list
 setup: ## install what is missing from the distribution's packages (idempotent; sudo only if needed)
 	cmake/scripts/setup.sh
 
+ifneq ($(filter setup,$(MAKECMDGOALS)),)
+configure: | setup  # also under `make -j setup test`
+endif
 configure:
 	@command -v cmake >/dev/null || { echo "cmake was not found: run 'make setup' first" >&2; exit 2; }
-	@test -f $(BUILD)/CMakeCache.txt && test -z "$(CMAKE_FLAGS)" || \
+	@{ test -f $(BUILD)/build.ninja || test -f $(BUILD)/Makefile; } && test -z "$(CMAKE_FLAGS)" || \
 	  (set -x; cmake -S . -B $(BUILD) $(GENERATOR) -DCMAKE_BUILD_TYPE=Release $(CMAKE_FLAGS))
 
 build: configure ## configure and compile everything (Release, all cores, ccache if present)

@@ -16,7 +16,12 @@ if(NOT REMEASURE_CUDA STREQUAL "OFF")
   check_language(CUDA)
   if(CMAKE_CUDA_COMPILER)
     enable_language(CUDA)
+    # CMake 3.25.1 (Debian 12) sets a property of CUDA::nvToolsExt, which CUDA 13 no longer has, for projects that
+    # ask for CMake 3.25.
+    set(minimum ${CMAKE_MINIMUM_REQUIRED_VERSION})
+    set(CMAKE_MINIMUM_REQUIRED_VERSION 3.24)
     find_package(CUDAToolkit 12.0)
+    set(CMAKE_MINIMUM_REQUIRED_VERSION ${minimum})
     if(CUDAToolkit_FOUND AND TARGET CUDA::cublas AND TARGET CUDA::cudart)
       set(REMEASURE_HAS_CUDA ON)
       set(CMAKE_CUDA_STANDARD 20)
