@@ -10,7 +10,7 @@ REMEASURE = $(BUILD)/remeasure
 GENERATOR = $(shell command -v ninja >/dev/null 2>&1 && echo "-G Ninja")# looked for when needed: `make setup build` installs it first
 
 .DEFAULT_GOAL := build
-.PHONY: help setup configure build test run reproduce-all report check check-rates mutants bundle lint lint-floors format clean
+.PHONY: help setup configure build test named run reproduce-all report check check-rates mutants bundle lint lint-floors format clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -34,8 +34,10 @@ build: configure ## configure and compile everything (Release, all cores, ccache
 test: build ## every test (CTest over Catch2)
 	ctest --test-dir $(BUILD) --output-on-failure --parallel $(JOBS) --no-tests=error
 
-run: build ## one or more experiments: make run EXPERIMENT=dfss [SIZE=paper]
+named:
 	@test -n "$(EXPERIMENT)" || { echo "make run needs EXPERIMENT=<id>, e.g. make run EXPERIMENT=dfss; ids: $(REMEASURE) list" >&2; exit 2; }
+
+run: named build ## one or more experiments: make run EXPERIMENT=dfss [SIZE=paper]
 	$(REMEASURE) run $(EXPERIMENT) --size $(SIZE) --out $(OUT) --data $(DATA)
 
 reproduce-all: build ## datasets, every experiment, tables and page, comparison with the recorded reference
