@@ -7,7 +7,8 @@ SIZE ?= smoke
 JOBS ?= $(shell nproc)
 CMAKE_FLAGS ?=
 REMEASURE = $(BUILD)/remeasure
-GENERATOR = $(shell command -v ninja >/dev/null 2>&1 && echo "-G Ninja")# looked for when needed: `make setup build` installs it first
+# Looked for when it is needed: `make setup build` installs it first.
+GENERATOR = $(shell command -v ninja >/dev/null 2>&1 && echo "-G Ninja")
 
 .DEFAULT_GOAL := build
 .PHONY: help setup configure build test named run reproduce-all report check check-rates mutants bundle lint lint-floors format clean
