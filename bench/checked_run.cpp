@@ -76,6 +76,7 @@ CheckedRun check_variant(Station& station, const VariantInfo& info, const Oracle
   CheckedRun run;
   catching(run, [&] {
     station.prepare(0);
+    run.setting = station.setting();
     const std::uint64_t hash = station.input_hash(0);
     station.save_inputs(0);
     station.poison(0);

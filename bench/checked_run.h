@@ -21,6 +21,7 @@ struct CheckedRun {
   std::string reason;                            ///< for every status but passed
   std::vector<reports::Accuracy> accuracy;
   reports::Memory memory;
+  std::string setting;                           ///< Station::setting
   std::vector<OutputCopy> outputs;               ///< of the verified run, also where it is incorrect
   double seconds_per_call = 0;                   ///< host clock; for planning, never for a table
 };

@@ -243,6 +243,7 @@ void TrialImpl::measure() {
     row.status = entry->run.status;
     row.reason = row.status == Status::passed ? std::string() : entry->run.reason;
     row.accuracy = entry->run.accuracy;
+    row.setting = entry->run.setting;
     if (row.status == Status::passed) {
       row.memory = entry->run.memory;
       row.memory->formula = entry->info.formula_bytes;

@@ -6,6 +6,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "bench/device_memory.h"
 #include "bench/hash.h"
 #include "bench/host_memory.h"
 #include "bench/host_timer.h"
@@ -86,6 +87,7 @@ class HostStation final : public Station {
     const HostBench& bench = *benches_[0];
     return static_cast<std::size_t>(bytes_of(bench.inputs()) + bytes_of(bench.outputs())) + bench.workspace_bytes();
   }
+  std::string setting() const override { return benches_[0]->setting(); }
 
  private:
   PrepareHost prepare_;
@@ -99,7 +101,7 @@ template <class Target>
 class DeviceStation final : public Station {
  public:
   DeviceStation(Device<Target>& device, Stream<Target>& stream, PrepareDevice<Target> prepare)
-      : device_(device), stream_(stream), prepare_(std::move(prepare)), held_before_(device.ledger().current()) {}
+      : device_(device), stream_(stream), prepare_(std::move(prepare)), before_(count()) {}
 
   void prepare(std::size_t set) override {
     benches_[set] = std::make_unique<DeviceBench<Target>>(stream_, set);
@@ -134,11 +136,14 @@ class DeviceStation final : public Station {
     launch(set);
     finish();
     reports::Memory memory;
-    memory.device_peak = as_double(ledger.peak() - held_before_);
+    memory.device_peak = as_double(ledger.peak() - before_.ledger);
     memory.inputs = bytes_of(benches_[set]->inputs());
     memory.outputs = bytes_of(benches_[set]->outputs());
     memory.workspace = *memory.device_peak - *memory.inputs - *memory.outputs;
     workspace_ = static_cast<std::size_t>(*memory.workspace);
+    DeviceMemoryVerdict verdict = compare_counts(before_, count());
+    memory.device_used = verdict.used;
+    memory.device_note = std::move(verdict.note);
     return memory;
   }
   void repeat(std::size_t set) override {
@@ -153,8 +158,13 @@ class DeviceStation final : public Station {
   std::size_t footprint() const override {
     return static_cast<std::size_t>(bytes_of(benches_[0]->inputs()) + bytes_of(benches_[0]->outputs())) + workspace_;
   }
+  std::string setting() const override { return benches_[0]->setting(); }
 
  private:
+  DeviceMemoryCount count() {
+    const MemoryLedger& ledger = device_.ledger();
+    return {.ledger = ledger.current(), .allocations = ledger.allocations(), .driver = device_.bytes_in_use()};
+  }
   std::vector<std::byte> download(const Region& region) {
     std::vector<std::byte> bytes(region.bytes);
     stream_.template download<std::byte>(
@@ -165,7 +175,7 @@ class DeviceStation final : public Station {
   Device<Target>& device_;
   Stream<Target>& stream_;
   PrepareDevice<Target> prepare_;
-  std::size_t held_before_;
+  DeviceMemoryCount before_;           // this variant
   std::size_t workspace_ = 0;          // of the metered run
   std::array<std::unique_ptr<DeviceBench<Target>>, kInputSets> benches_;
   std::array<std::function<void()>, kInputSets> work_;

@@ -44,6 +44,8 @@ class Station {
   }
   /// Bytes of inputs, outputs and workspace of one set.
   virtual std::size_t footprint() const = 0;
+  /// What the variant said of its setting while set 0 was prepared.
+  virtual std::string setting() const = 0;
 };
 
 using PrepareHost = std::function<std::function<void()>(HostBench&)>;

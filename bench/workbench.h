@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "kernels/device/device.h"
@@ -57,6 +58,9 @@ class HostBench {
   std::span<T> workspace(std::size_t size) {
     return {static_cast<T*>(add_workspace(size * sizeof(T))), size};
   }
+  /// What a library chose for this problem (algorithm, tile, workspace): goes into the record.
+  void setting(std::string text) { setting_ = std::move(text); }
+  const std::string& setting() const { return setting_; }
   /// Keeps an object (a plan, a factorisation) alive until the variant is done.
   template <class T, class... Arguments>
   T& own(Arguments&&... arguments) {
@@ -78,6 +82,7 @@ class HostBench {
   std::size_t set_;
   std::vector<Region> inputs_, outputs_;
   std::size_t workspace_bytes_ = 0;
+  std::string setting_;
   std::vector<std::shared_ptr<void>> owned_;
 };
 
@@ -111,6 +116,8 @@ class DeviceBench {
   DeviceSpan<Target, T> workspace(std::size_t size) {
     return own<DeviceBuffer<Target, T>>(stream_.device(), size, MemoryUse::workspace, "workspace").span();
   }
+  void setting(std::string text) { setting_ = std::move(text); }   ///< as HostBench's
+  const std::string& setting() const { return setting_; }
   template <class T, class... Arguments>
   T& own(Arguments&&... arguments) {
     auto owned = std::make_shared<T>(std::forward<Arguments>(arguments)...);
@@ -126,6 +133,7 @@ class DeviceBench {
   Stream<Target>& stream_;
   std::size_t set_;
   std::vector<Region> inputs_, outputs_;
+  std::string setting_;
   std::vector<std::shared_ptr<void>> owned_;
 };
 

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/cli/cli.h"
+#include "experiments/gpu_probes.h"
 
 int main(int argc, char* argv[]) {
-  return remeasure::bench::cli::run_program(
-      argc, argv, {remeasure::bench::registry(), remeasure::datasets::catalogue()});
+  remeasure::bench::cli::Program program{remeasure::bench::registry(), remeasure::datasets::catalogue()};
+#ifdef REMEASURE_HAS_CUDA
+  program.gpu_probes = remeasure::experiments::open_gpu_probes;
+#endif
+  return remeasure::bench::cli::run_program(argc, argv, program);
 }

@@ -89,6 +89,7 @@ class Writer {
       add("outputs", it.memory->outputs, "B");
       add("workspace", it.memory->workspace, "B");
       add("host peak", it.memory->host_peak, "B");
+      add("driver counts", it.memory->device_used, "B");
       add("formula", it.memory->formula, "B");
     }
   }

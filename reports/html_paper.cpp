@@ -85,11 +85,19 @@ std::string memory(const Record& record) {
   Group group;
   for (const MemoryRow& it : view_memory(record)) {
     group.rows.push_back({text(it.test), text(it.variant), text(it.where), number(it.device_peak), number(it.inputs),
-                          number(it.outputs), number(it.workspace), number(it.host_peak), number(it.formula)});
+                          number(it.outputs), number(it.workspace), number(it.host_peak), number(it.driver),
+                          number(it.formula)});
   }
   if (group.rows.empty()) return "";
-  return table("Memory", {"case", "variant", "on", "device peak", "inputs", "outputs", "workspace", "host peak", "formula"},
+  return table("Memory", {"case", "variant", "on", "device peak", "inputs", "outputs", "workspace", "host peak", "driver counts",
+                          "formula"},
                {group});
+}
+
+std::string settings(const Record& record) {
+  Group group;
+  for (const SettingRow& it : view_settings(record)) group.rows.push_back({text(it.test), text(it.variant), text(it.setting)});
+  return group.rows.empty() ? "" : table("What libraries chose", {"case", "variant", "setting"}, {group});
 }
 
 std::string metrics(const Record& record) {
@@ -194,7 +202,7 @@ std::string environment(const Record& record) {
 std::string paper_section(const Record& record, const HtmlOptions& options) {
   std::string out = fmt::format("<section class=\"paper\" id=\"{}\">\n", anchor_text(record.experiment));
   out += heading(record) + claims(record) + plots(record, options) + variants(record) + meanings(record);
-  out += memory(record) + metrics(record) + own_tables(record) + checks(record) + kernels(record);
+  out += memory(record) + settings(record) + metrics(record) + own_tables(record) + checks(record) + kernels(record);
   if (!record.notes.empty()) out += "<h3>Notes</h3>\n" + list(record.notes);
   return out + environment(record) + "</section>\n";
 }

@@ -76,6 +76,7 @@ class Writer {
     claims(record);
     variants(record);
     memory(record);
+    settings(record);
     metrics(record);
     own_tables(record);
     plots(record);
@@ -117,11 +118,20 @@ class Writer {
     std::vector<Row> rows;
     for (const MemoryRow& it : view_memory(record)) {
       rows.push_back({it.test, it.variant, it.where, it.device_peak, it.inputs, it.outputs, it.workspace, it.host_peak,
-                      it.formula});
+                      it.driver, it.formula});
     }
     if (rows.empty()) return;
     out_ += "### Memory\n\n";
-    table({"case", "variant", "on", "device peak", "inputs", "outputs", "workspace", "host peak", "formula"}, rows);
+    table({"case", "variant", "on", "device peak", "inputs", "outputs", "workspace", "host peak", "driver counts", "formula"},
+          rows);
+  }
+
+  void settings(const Record& record) {
+    std::vector<Row> rows;
+    for (const SettingRow& it : view_settings(record)) rows.push_back({it.test, it.variant, it.setting});
+    if (rows.empty()) return;
+    out_ += "### What libraries chose\n\n";
+    table({"case", "variant", "setting"}, rows);
   }
 
   void metrics(const Record& record) {

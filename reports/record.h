@@ -75,6 +75,8 @@ struct Memory {
   std::optional<double> outputs = {};
   std::optional<double> workspace = {}; ///< library and kernel scratch
   std::optional<double> host_peak = {}; ///< heap high-water mark of one run above what was held before it
+  std::optional<double> device_used = {}; ///< what the driver counts for this variant after one run: libraries' own allocations too
+  std::string device_note = {};       ///< where the driver and our count disagree by more than its granularity
   std::optional<double> formula = {}; ///< the paper's or the experiment's formula
 };
 
@@ -91,6 +93,7 @@ struct KernelFigures {
 struct VariantResult {
   std::string name = {};              ///< "kernel", "vendor", "eigen", "method", "spmm/cusparse", ...
   std::string what = {};              ///< one line: library, algorithm, setting
+  std::string setting = {};           ///< what a library chose for this case when it was asked for its best
   Where where = Where::cpu;
   std::string device = {};            ///< e.g. "NVIDIA H200"; the CPU's model name
   std::string dtype = {};

@@ -66,6 +66,8 @@ void describe(auto& archive, Like<Memory> auto& it) {
   archive.unless_empty("outputs", it.outputs);
   archive.unless_empty("workspace", it.workspace);
   archive.unless_empty("host_peak", it.host_peak);
+  archive.unless_empty("device_used", it.device_used);
+  archive.unless_empty("device_note", it.device_note);
   archive.unless_empty("formula", it.formula);
 }
 
@@ -81,6 +83,7 @@ void describe(auto& archive, Like<KernelFigures> auto& it) {
 void describe(auto& archive, Like<VariantResult> auto& it) {
   archive.always("name", it.name);
   archive.always("what", it.what);
+  archive.unless_empty("setting", it.setting);
   archive.always("where", it.where);
   archive.unless_empty("device", it.device);
   archive.unless_empty("dtype", it.dtype);

@@ -42,6 +42,10 @@ Tone tone_of(Verdict verdict) {
 class Footnotes {
  public:
   explicit Footnotes(std::vector<std::string>& lines) : lines_(lines) {}
+  /// A line without a number, once.
+  void say(const std::string& text) {
+    if (std::find(lines_.begin(), lines_.end(), text) == lines_.end()) lines_.push_back(text);
+  }
   /// " [2]".
   std::string mark(const std::string& text) {
     auto found = std::find(texts_.begin(), texts_.end(), text);
@@ -116,6 +120,9 @@ VariantRow row_of(const VariantResult& variant, const CaseResult& test, Footnote
   row.time = time_cell(variant, footnotes);
   row.error = error_cell(variant, sampled);
   row.memory = memory_cell(variant);
+  if (variant.memory && !variant.memory->device_note.empty()) {
+    footnotes.say(fmt::format("memory of {}: {}", variant.name, variant.memory->device_note));
+  }
   if (variant.roofline && variant.roofline->fraction_of_floor) {
     row.floor = percent_text(*variant.roofline->fraction_of_floor);
   }
@@ -259,7 +266,18 @@ std::vector<MemoryRow> view_memory(const Record& record) {
       if (!variant.memory) continue;
       const Memory& it = *variant.memory;
       rows.push_back({test.name, variant.name, to_string(variant.where), text(it.device_peak), text(it.inputs),
-                      text(it.outputs), text(it.workspace), text(it.host_peak), text(it.formula)});
+                      text(it.outputs), text(it.workspace), text(it.host_peak), text(it.device_used),
+                      text(it.formula)});
+    }
+  }
+  return rows;
+}
+
+std::vector<SettingRow> view_settings(const Record& record) {
+  std::vector<SettingRow> rows;
+  for (const CaseResult& test : record.cases) {
+    for (const VariantResult& variant : test.variants) {
+      if (!variant.setting.empty()) rows.push_back({test.name, variant.name, variant.setting});
     }
   }
   return rows;

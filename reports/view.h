@@ -56,9 +56,15 @@ struct MetricRow {
 std::vector<MetricRow> view_metrics(const Record& record);
 
 struct MemoryRow {
-  std::string test, variant, where, device_peak, inputs, outputs, workspace, host_peak, formula;
+  std::string test, variant, where, device_peak, inputs, outputs, workspace, host_peak, driver, formula;
 };
 std::vector<MemoryRow> view_memory(const Record& record);
+
+/// What libraries chose where they were asked for their best.
+struct SettingRow {
+  std::string test, variant, setting;
+};
+std::vector<SettingRow> view_settings(const Record& record);
 
 /// How many claims got each verdict: "3 reproduced, 1 partly, ...", in the order of the verdicts; none are left out.
 std::string verdict_totals(const std::vector<Record>& records);

@@ -14,6 +14,7 @@
 #include <nlohmann/json.hpp>
 #include <regex>
 #include <set>
+#include <testing/beside_program.h>
 #include <sstream>
 #include <testing/catch.h>
 
@@ -30,7 +31,8 @@ namespace {
 using Catch::Matchers::ContainsSubstring;
 
 void check_golden(const std::string& name, const std::string& text) {
-  const auto path = std::filesystem::path(REMEASURE_SOURCE_DIR) / "reports/testdata" / (name + ".golden");
+  const auto path = testing::beside_program("testdata", std::filesystem::path(REMEASURE_SOURCE_DIR) / "reports/testdata") /
+                    (name + ".golden");
   if (std::getenv("REMEASURE_WRITE_GOLDEN")) {
     std::filesystem::create_directories(path.parent_path());
     write_text_file(path, text);

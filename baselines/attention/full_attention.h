@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <span>
+#include <string>
 
 #include "kernels/attention/attention_shape.h"
 #include "kernels/device/device.h"
@@ -21,9 +22,9 @@ void full_attention_eigen(const AttentionShape& shape, double scale, std::span<c
                           std::span<const float> key, std::span<const float> value, std::span<Scalar> out,
                           int threads = 0);
 
-/// cublasGemmStridedBatchedEx with fp32 accumulation, and kernels/attention/row_softmax.h between the two products. Element
-/// is bfloat16, or float (multiplied in TF32). The three stages can be run alone, so that each can be timed. Only where
-/// the CUDA toolkit is.
+/// The products of baselines/matmul (cuBLAS's fastest algorithm, sums in fp32) with kernels/attention/row_softmax.h between
+/// them. Element is bfloat16, or float (multiplied in TF32). The three stages can be run alone, so that each can be timed. The
+/// first call of a product chooses its algorithm: to be made before anything is timed. Only where the CUDA toolkit is.
 template <class Element>
 class FullAttentionCublas {
  public:
@@ -39,6 +40,9 @@ class FullAttentionCublas {
   void softmax(DeviceSpan<Cuda, const Element> scores, DeviceSpan<Cuda, Element> weights);
   void product(DeviceSpan<Cuda, const Element> weights, DeviceSpan<Cuda, const Element> value,
                DeviceSpan<Cuda, Element> out);
+
+  /// The algorithms of the products that were called.
+  std::string setting() const;
 
  private:
   struct State;

@@ -17,7 +17,8 @@ class FusedAttentionCudnn {
   /// Why it can't be used in this build or with the cuDNN found at run time; empty if it can.
   static std::string why_not();
 
-  /// Asks cuDNN's heuristics for an engine and takes the first that accepts the shape; throws DeviceError if none does.
+  /// Makes a plan of every engine that cuDNN's heuristics propose (modes A and B); throws DeviceError if none takes the
+  /// shape. The first run() tries them all and keeps the fastest: to be made before anything is timed.
   FusedAttentionCudnn(Stream<Cuda>& stream, const kernels::AttentionShape& shape, float scale);
   ~FusedAttentionCudnn();
   FusedAttentionCudnn(const FusedAttentionCudnn&) = delete;
@@ -25,6 +26,8 @@ class FusedAttentionCudnn {
 
   void run(DeviceSpan<Cuda, const bfloat16> query, DeviceSpan<Cuda, const bfloat16> key,
            DeviceSpan<Cuda, const bfloat16> value, DeviceSpan<Cuda, bfloat16> out);
+  /// The plan in use; empty before the first run().
+  std::string setting() const;
 
  private:
   struct State;

@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <span>
+#include <string>
 
 #include "kernels/learning/minnorm_sweep.h"
 
@@ -26,17 +27,25 @@ void least_squares_eigen(const SweepShape& shape, std::span<const int> sizes, st
                          std::span<const float> variance, EigenSolver solver, std::span<float> risk,
                          int threads = 0);
 
-/// cublasSgemmStridedBatched for the Gram matrices of all trials, cusolverDnSpotrfBatched,
-/// cusolverDnSpotrsBatched, then cuBLAS for estimates and risks. Gram matrices in float throughout: near p =
-/// n it is as wrong as that makes it. Only in builds with the CUDA toolkit.
+enum class LibrarySolver {
+  cholesky,  ///< Gram matrices, cusolverDnSpotrfBatched, cusolverDnSpotrsBatched
+  qr,        ///< cublasSgelsBatched (Householder QR of X itself) where p <= n, its limit; beyond as cholesky
+};
+
+/// Each p by a batched solver over all trials, then estimates and risks by cuBLAS. Products are those of baselines/matmul
+/// (cuBLAS's fastest algorithm): the first run() chooses them and is to be made before anything is timed. Gram matrices in
+/// float throughout: near p = n they are as wrong as that makes them. Only in builds with the CUDA toolkit.
 class LeastSquaresCuda {
  public:
-  LeastSquaresCuda(Stream<Cuda>& stream, const SweepShape& shape, std::span<const int> sizes);
+  LeastSquaresCuda(Stream<Cuda>& stream, const SweepShape& shape, std::span<const int> sizes,
+                   LibrarySolver solver = LibrarySolver::cholesky);
   ~LeastSquaresCuda();
   LeastSquaresCuda(const LeastSquaresCuda&) = delete;
   LeastSquaresCuda& operator=(const LeastSquaresCuda&) = delete;
 
   void run(const SweepData<Cuda>& data, DeviceSpan<Cuda, float> risk);
+  /// How many products there are, and the algorithm of the one that takes longest.
+  std::string setting() const;
 
  private:
   struct State;

@@ -12,6 +12,7 @@
 #include "bench/cli/console.h"
 #include "bench/cli/options.h"
 #include "bench/experiment.h"
+#include "bench/gpu_ceilings.h"
 #include "datasets/dataset.h"
 
 namespace remeasure::bench::cli {
@@ -20,6 +21,7 @@ namespace remeasure::bench::cli {
 struct Program {
   std::span<const Registered> experiments;
   std::span<const datasets::Definition* const> catalogue;
+  OpenGpuProbes gpu_probes = {};       ///< empty: no ceilings of a GPU
 };
 
 int list(const ListOptions& options, const Program& program, Console& console);
@@ -30,6 +32,7 @@ int report(const ReportOptions& options, const Program& program, Console& consol
 int check(const CheckOptions& options, const Program& program, Console& console);
 int doctor(const DoctorOptions& options, const Program& program, Console& console);
 int engine(const EngineOptions& options, Console& console);
+int ceilings(const CeilingsOptions& options, const Program& program, Console& console);
 int help(const HelpOptions& options, Console& console);
 int version(Console& console);
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <dlfcn.h>
 #include <fmt/format.h>
+#include <link.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -10,8 +12,10 @@
 #include <sstream>
 #include <system_error>
 
+#include "bench/ceilings.h"
 #include "bench/cli/commands.h"
 #include "bench/cli/exit_codes.h"
+#include "bench/cpu_ceilings.h"
 #include "bench/system.h"
 #include "kernels/device/target.h"
 #include "reports/format.h"
@@ -52,6 +56,46 @@ Finding gpu() {
   return {Finding::Level::bad, "GPU", why_no_gpu(),
           "GPU claims stay \"not measured\", kernels are checked on the SIMT engine. For times: a machine with an NVIDIA "
           "GPU (Ampere or newer) and its driver"};
+}
+
+/// A library that baselines need at run time: where the loader finds it.
+Finding library(const std::string& what, const std::string& file, const std::string& package) {
+  if (!kBuiltWithCuda) return {Finding::Level::note, what, "not used: built without the CUDA toolkit", ""};
+  void* const handle = ::dlopen(file.c_str(), RTLD_LAZY | RTLD_LOCAL);
+  if (handle == nullptr) {
+    return {Finding::Level::bad, what, file + " was not found", "install " + package + ", or put its folder into LD_LIBRARY_PATH"};
+  }
+  // Not closed: a CUDA library that is unloaded takes its state with it.
+  link_map* loaded = nullptr;
+  const bool known = ::dlinfo(handle, RTLD_DI_LINKMAP, &loaded) == 0 && loaded != nullptr;
+  return {Finding::Level::good, what, known ? loaded->l_name : file, ""};
+}
+
+/// The file name of a library carries the toolkit's major version: "libcublasLt.so.13".
+std::string versioned(const std::string& name) {
+  const std::string toolkit = build_info().cuda_toolkit;
+  return name + ".so." + toolkit.substr(0, toolkit.find('.'));
+}
+
+Finding profiler(const std::string& what, const std::string& program, const std::string& package) {
+  const auto file = on_path(program);
+  if (!file.empty()) return {Finding::Level::good, what, file.string(), ""};
+  return {Finding::Level::note, what, program + " is not on PATH", "install " + package + "; a GPU day leaves out what needs it"};
+}
+
+Finding cpu_ceilings(const std::filesystem::path& folder) {
+  const auto stored = stored_ceilings(cpu_ceiling_plan(), folder);
+  if (!stored) return {Finding::Level::note, "CPU ceilings", "not measured yet", "remeasure ceilings (or the first run does it)"};
+  return {Finding::Level::good, "CPU ceilings", fmt::format("{} measured, in {}", stored->values.size(), folder.string()), ""};
+}
+
+Finding gpu_ceilings(const Program& program, const std::filesystem::path& folder) {
+  const auto probes = gpu_name().empty() || !program.gpu_probes ? std::nullopt : program.gpu_probes();
+  if (!probes) return {Finding::Level::note, "GPU ceilings", "none: " + why_no_gpu(), ""};
+  const auto stored = stored_ceilings(gpu_ceiling_plan(*probes), folder);
+  if (!stored) return {Finding::Level::note, "GPU ceilings", "not measured yet", "remeasure ceilings (or the first run does it)"};
+  return {Finding::Level::good, "GPU ceilings",
+          fmt::format("{} measured, {} not on this device", stored->values.size(), stored->not_here.size()), ""};
 }
 
 Finding toolkit() {
@@ -161,8 +205,15 @@ Finding folder(const std::string& what, const std::filesystem::path& path, const
 }  // namespace
 
 int doctor(const DoctorOptions& options, const Program& program, Console& console) {
+  const std::filesystem::path ceilings = ceilings_folder(data_folder(options.data));
   const std::vector<Finding> findings = {
-      gpu(),    toolkit(), build(), cores(), governor(), load(), memory(), gnuplot(),
+      gpu(),    toolkit(),
+      library("cuBLAS", versioned("libcublas"), "cuBLAS of the CUDA toolkit"),
+      library("cuBLASLt", versioned("libcublasLt"), "cuBLAS of the CUDA toolkit"),
+      library("cuDNN", "libcudnn.so.9", "libcudnn9-cuda-12 (or -13)"),
+      profiler("sanitizer", "compute-sanitizer", "the CUDA toolkit's cuda-sanitizer"),
+      profiler("profiler", "ncu", "Nsight Compute"),
+      cpu_ceilings(ceilings), gpu_ceilings(program, ceilings), build(), cores(), governor(), load(), memory(), gnuplot(),
       folder("results folder", options.out, "--out"), folder("data folder", data_folder(options.data), "--data")};
   reports::TextTable table({{.title = "", .whole = true}, {.title = "what", .whole = true}, {.title = "found", .least = 24},
                             {.title = "remedy", .least = 20}});

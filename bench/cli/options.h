@@ -69,6 +69,12 @@ struct EngineOptions {
   bool json = false;
 };
 
+struct CeilingsOptions {
+  bool again = false;
+  bool json = false;
+  std::string data;
+};
+
 struct HelpOptions {
   std::string topic;
 };
@@ -76,7 +82,7 @@ struct HelpOptions {
 struct VersionOptions {};
 
 using Command = std::variant<ListOptions, DescribeOptions, RunCommand, DataOptions, ReportOptions, CheckOptions,
-                             DoctorOptions, EngineOptions, HelpOptions, VersionOptions>;
+                             DoctorOptions, EngineOptions, CeilingsOptions, HelpOptions, VersionOptions>;
 
 /// A command line that can't be understood. The text is the whole message.
 struct UsageError {

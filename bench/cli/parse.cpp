@@ -66,6 +66,7 @@ struct Parser {
   CheckOptions check;
   DoctorOptions doctor;
   EngineOptions engine;
+  CeilingsOptions ceilings;
   HelpOptions help;
 
   Parser() {
@@ -215,6 +216,12 @@ struct Parser {
     auto* engine_command = add("engine", "Speed of the SIMT engine, which runs kernels on the CPU",
                                "  remeasure engine\n  remeasure engine --json");
     engine_command->add_flag("--json", engine.json, "For programs");
+    auto* ceilings_command = add("ceilings", "What this machine's CPU and GPU can reach: bandwidths and rates, measured",
+                                 "  remeasure ceilings\n  remeasure ceilings --again\n"
+                                 "  remeasure ceilings --json | jq .gpu.values");
+    ceilings_command->add_flag("--again", ceilings.again, "Measure, whatever is stored");
+    ceilings_command->add_flag("--json", ceilings.json, "For programs");
+    add_data_folder(ceilings_command, ceilings.data);
     auto* help_command = add("help", "Help for a subcommand, or for: exit-codes",
                              "  remeasure help run\n  remeasure help exit-codes");
     help_command->add_option("TOPIC", help.topic, "Subcommand or exit-codes")->type_name("");
@@ -262,6 +269,7 @@ struct Parser {
     if (name == "check") return check;
     if (name == "doctor") return doctor;
     if (name == "engine") return engine;
+    if (name == "ceilings") return ceilings;
     return help;
   }
 };

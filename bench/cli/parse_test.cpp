@@ -45,6 +45,14 @@ TEST_CASE("run understands all of its options", "[cpu]") {
   CHECK(run.shard == "1/2");
 }
 
+TEST_CASE("ceilings may be measured again and given to programs", "[cpu]") {
+  const auto options = parsed_as<CeilingsOptions>({"ceilings", "--again", "--json", "--data", "d"});
+  CHECK(options.again);
+  CHECK(options.json);
+  CHECK(options.data == "d");
+  CHECK_FALSE(parsed_as<CeilingsOptions>({"ceilings"}).again);
+}
+
 TEST_CASE("a variant takes one name, so experiments may follow it", "[cpu]") {
   const auto run = parsed_as<RunCommand>({"run", "--variant", "kernel", "dfss"});
   CHECK(run.ids == std::vector<std::string>{"dfss"});

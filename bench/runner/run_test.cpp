@@ -13,6 +13,7 @@
 #include <functional>
 #include <sstream>
 #include <string>
+#include <testing/beside_program.h>
 #include <testing/catch.h>
 #include <thread>
 #include <vector>
@@ -26,6 +27,8 @@ using remeasure::reports::Status;
 namespace fs = std::filesystem;
 
 namespace {
+
+std::string fake_program() { return remeasure::testing::beside_program("remeasure_fake", REMEASURE_FAKE_PROGRAM).string(); }
 
 std::string text_of(const fs::path& file) {
   std::ifstream stream(file);
@@ -61,7 +64,7 @@ struct Finished {
 class Program {
  public:
   Program(const Folder& folder, const std::vector<std::string>& arguments, const char* out = "out") : folder_(folder) {
-    std::vector<std::string> words = {REMEASURE_FAKE_PROGRAM};
+    std::vector<std::string> words = {fake_program()};
     words.insert(words.end(), arguments.begin(), arguments.end());
     std::vector<char*> pointers;
     for (auto& word : words) pointers.push_back(word.data());
@@ -369,7 +372,7 @@ TEST_CASE("a full or closed standard output is an error, a reader that has seen 
     CHECK(contains(finished.err, "can't write to standard output: No space left on device"));
   }
   const auto shell = [&](const std::string& command) {
-    const std::string whole = "cd '" + folder.path().string() + "' && P='" REMEASURE_FAKE_PROGRAM "' bash -c '" + command + "'";
+    const std::string whole = "cd '" + folder.path().string() + "' && P='" + fake_program() + "' bash -c '" + command + "'";
     const int status = std::system(whole.c_str());
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   };

@@ -88,8 +88,8 @@ struct Unwritable : std::runtime_error {
 
 class Worker {
  public:
-  Worker(const Registered& registered, Assignment assignment)
-      : registered_(registered), assignment_(std::move(assignment)), settings_(assignment_.settings),
+  Worker(const Registered& registered, Assignment assignment, const OpenGpuProbes& gpu_probes)
+      : registered_(registered), assignment_(std::move(assignment)), gpu_probes_(gpu_probes), settings_(assignment_.settings),
         record_(blank_record(registered, assignment_)), reporter_(channel_) {}
 
   int run() {
@@ -123,7 +123,9 @@ class Worker {
     }
     if (record_.state == reports::RunState::partial) record_.state = reports::RunState::complete;
     save();
-    if (ceilings_) store_ceilings(*ceilings_, ceilings_folder(settings_.data));
+    for (const auto* ceilings : {&ceilings_, &gpu_ceilings_}) {
+      if (*ceilings) store_ceilings(**ceilings, ceilings_folder(settings_.data));
+    }
     return finish();
   }
 
@@ -153,6 +155,14 @@ class Worker {
   void open_ceilings() {
     channel_.send({.kind = MessageKind::phase, .name = {}, .detail = "ceilings of this machine"});
     ceilings_ = measured_ceilings(cpu_ceiling_plan(), ceilings_folder(settings_.data));
+    try {
+      if (const auto probes = gpu_probes_ ? gpu_probes_() : std::nullopt) {
+        gpu_ceilings_ = measured_ceilings(gpu_ceiling_plan(*probes), ceilings_folder(settings_.data));
+      }
+    } catch (const std::exception& error) {
+      channel_.send({.kind = MessageKind::note, .name = {},
+                     .detail = fmt::format("no ceilings of the GPU, so its times have no floor: {}", error.what())});
+    }
   }
 
   Clock::time_point deadline() const {
@@ -172,6 +182,7 @@ class Worker {
     options.cases = cases;
     options.deadline = deadline();
     options.ceilings = ceilings_ ? &*ceilings_ : nullptr;
+    options.gpu_ceilings = gpu_ceilings_ ? &*gpu_ceilings_ : nullptr;
     options.progress = &reporter_;
     record_.cases.push_back(run_case(registered_, definition, options));
     if (record_.cases.back().error == "std::bad_alloc") {
@@ -199,6 +210,7 @@ class Worker {
     record_.claims = judge_all(*registered_.experiment, record_.cases, settings_.size);
     record_.elapsed_seconds = earlier_seconds_ + seconds_since(start_);
     if (ceilings_) record_.ceilings = ceilings_->values;
+    if (gpu_ceilings_) record_.ceilings.insert(gpu_ceilings_->values.begin(), gpu_ceilings_->values.end());
     const std::string text = reports::to_json(record_);  // throws RecordError where the record breaks a rule
     try {
       reports::write_text_file(record_path(settings_, assignment_.experiment), text);
@@ -214,12 +226,13 @@ class Worker {
 
   const Registered& registered_;
   Assignment assignment_;
+  const OpenGpuProbes& gpu_probes_;
   const Settings& settings_;
   Channel channel_;
   reports::Record record_;
   Reporter reporter_;
   std::set<std::string> finished_;
-  std::optional<Ceilings> ceilings_;
+  std::optional<Ceilings> ceilings_, gpu_ceilings_;
   double earlier_seconds_ = 0;
   Clock::time_point start_ = Clock::now();
 };
@@ -256,7 +269,7 @@ reports::Record blank_record(const Registered& registered, const Assignment& ass
   return record;
 }
 
-int run_worker(const std::string& text, std::span<const Registered> experiments) {
+int run_worker(const std::string& text, std::span<const Registered> experiments, const OpenGpuProbes& gpu_probes) {
   const Assignment assignment = decode_assignment(text);
   die_with_parent(assignment.parent);
   ::signal(SIGPIPE, SIG_IGN);
@@ -270,7 +283,7 @@ int run_worker(const std::string& text, std::span<const Registered> experiments)
     return 2;
   };
   try {
-    return Worker(*found, assignment).run();
+    return Worker(*found, assignment, gpu_probes).run();
   } catch (const VariantUnavailable& error) {
     return refuse(error);
   } catch (const Unwritable& error) {

@@ -5,14 +5,16 @@
 #include <string>
 
 #include "bench/experiment.h"
+#include "bench/gpu_ceilings.h"
 #include "bench/runner/settings.h"
 #include "reports/record.h"
 
 namespace remeasure::bench::runner {
 
 /// The life of a worker process: runs the cases of one experiment, writes its record after each, and says what it does
-/// on kMessageDescriptor. Returns the process's exit status: 0 if the record is final.
-int run_worker(const std::string& assignment, std::span<const Registered> experiments);
+/// on kMessageDescriptor. Returns the process's exit status: 0 if the record is final. `gpu_probes` may be empty: then a GPU's
+/// times have no floor.
+int run_worker(const std::string& assignment, std::span<const Registered> experiments, const OpenGpuProbes& gpu_probes);
 
 /// A record without cases: subject, build and machine filled in.
 reports::Record blank_record(const Registered& registered, const Assignment& assignment);

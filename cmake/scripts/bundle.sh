@@ -20,11 +20,14 @@ done
 install -m 755 "$BUILD/kernels_test" "$BUNDLE/bin/kernels_test"
 objcopy --compress-debug-sections "$BUNDLE/bin/kernels_test"
 [ ! -d reports/recorded ] || cp -r reports/recorded "$BUNDLE/reports/recorded"
-[ ! -d reports/testdata ] || cp -r reports/testdata "$BUNDLE/reports/testdata"
+# Tests look beside themselves first, so that they pass where the sources aren't.
+cp -r reports/testdata "$BUNDLE/bin/testdata"
+install -m 755 cmake/scripts/gpu_day.sh "$BUNDLE/gpu-day"
 
 # Beyond glibc (the loader must match the machine's kernel and its libc) and CUDA (must match its driver).
 skip='^(ld-linux|libc\.so|libm\.so|libdl|libpthread|librt|libresolv|linux-vdso|libcuda|libcublas|libcusolver|libcusparse|libcudnn|libnv|libcufft)'
 for program in "$BUNDLE"/bin/*; do
+  [ -f "$program" ] || continue
   ldd "$program" | awk '$3 ~ /^\// {print $1, $3}'
 done | sort -u | while read -r name path; do
   grep -qE "$skip" <<<"$name" || cp -L "$path" "$BUNDLE/lib/$name"
@@ -34,6 +37,7 @@ cat > "$BUNDLE/run" <<'RUN'
 #!/usr/bin/env bash
 # Runs a program of this bundle with its own libraries and the CUDA libraries of this machine.
 #   ./run remeasure doctor            ./run kernels_test "[gpu]"            ./run all-tests
+#   ./run gpu-day                     all that needs a GPU, in half an hour; again to go on
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 path="$here/lib"
@@ -52,6 +56,8 @@ if [ "$program" = all-tests ]; then
   done
   exit $worst
 fi
+[ "$program" != gpu-day ] || exec "$here/gpu-day" "$@"
+[ "$program" != --with-libraries ] || exec "$@"   # a tool that starts a program of this bundle
 [ -x "$here/bin/$program" ] || { echo "run: no program '$program'; there are: $(ls "$here/bin" | tr '\n' ' ')" >&2; exit 2; }
 exec "$here/bin/$program" "$@"
 RUN

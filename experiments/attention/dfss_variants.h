@@ -58,7 +58,7 @@ inline void declare_host(Trial& t, const AttentionShape& shape, const InputSets<
 /// cuBLAS and cuDNN.
 template <class Element>
 void declare_vendor(Trial& t, const AttentionShape& shape, const InputSets<Inputs>& in) {
-  t.vendor({.name = "vendor", .what = "cublasGemmStridedBatchedEx, row softmax, cublasGemmStridedBatchedEx",
+  t.vendor({.name = "vendor", .what = "cuBLAS's fastest batched product, row softmax, cuBLAS's fastest batched product",
             .dtype = Format<Element>::kDtype, .accept = {accept_on_gpu<Element>("full")},
             .work = work_of(shape, 4 * kDim, 4 * sizeof(Element), sizeof(Element)),
             .formula_bytes = sizeof(Element) * static_cast<double>(shape.scores())},
@@ -67,23 +67,29 @@ void declare_vendor(Trial& t, const AttentionShape& shape, const InputSets<Input
              auto& full = bench.template own<FullAttentionCublas<Element>>(bench.stream(), shape, kScale);
              const auto scores = bench.template workspace<Element>(shape.scores());
              const auto out = bench.template output<Element>("full", shape.elements());
-             return [=, &full] {
+             const Run run = [=, &full] {
                full.scores(set.query, set.key, scores);
                full.softmax(scores, scores);
                full.product(scores, set.value, out);
              };
+             run();   // chooses the algorithms
+             bench.setting(full.setting());
+             return run;
            });
   if constexpr (Format<Element>::kBf16) {
     std::string why_not;
     if constexpr (kBuiltWithCuda) why_not = FusedAttentionCudnn::why_not();
-    t.vendor({.name = "sdpa", .what = "cuDNN scaled dot-product attention (flash)", .dtype = "bf16",
+    t.vendor({.name = "sdpa", .what = "cuDNN scaled dot-product attention (flash), its fastest plan", .dtype = "bf16",
               .accept = {accept_on_gpu<Element>("full")}, .work = work_of(shape, 4 * kDim, 0, sizeof(Element)),
               .not_supported = why_not},
              [&, shape]<class Target>(DeviceBench<Target>& bench) -> Run {
                const DeviceInputs<Target, Element> set(bench, in[bench.set()], shape.batch);
                auto& fused = bench.template own<FusedAttentionCudnn>(bench.stream(), shape, kScale);
                const auto out = bench.template output<Element>("full", shape.elements());
-               return [=, &fused] { fused.run(set.query, set.key, set.value, out); };
+               const Run run = [=, &fused] { fused.run(set.query, set.key, set.value, out); };
+               run();   // chooses the plan
+               bench.setting(fused.setting());
+               return run;
              });
   }
 }
@@ -130,8 +136,10 @@ void declare_stages(Trial& t, const AttentionShape& shape, const InputSets<Input
       return step(bench, full, set, output);
     };
   };
-  stage("vendor/qk", "cublasGemmStridedBatchedEx", "scores", vendor([shape](auto& bench, auto& full, auto set, auto output) -> Run {
+  stage("vendor/qk", "cuBLAS's fastest batched product", "scores", vendor([shape](auto& bench, auto& full, auto set, auto output) -> Run {
           const auto scores = bench.template output<Element>(output, shape.scores());
+          full.scores(set.query, set.key, scores);
+          bench.setting(full.setting());
           return [=, &full] { full.scores(set.query, set.key, scores); };
         }));
   stage("vendor/softmax", "row softmax", "weights",
@@ -141,11 +149,13 @@ void declare_stages(Trial& t, const AttentionShape& shape, const InputSets<Input
           full.scores(set.query, set.key, scores);
           return [=, &full] { full.softmax(scores, weights); };
         }));
-  stage("vendor/av", "cublasGemmStridedBatchedEx", "full", vendor([shape](auto& bench, auto& full, auto set, auto output) -> Run {
+  stage("vendor/av", "cuBLAS's fastest batched product", "full", vendor([shape](auto& bench, auto& full, auto set, auto output) -> Run {
           const auto weights = bench.template workspace<Element>(shape.scores());
           const auto out = bench.template output<Element>(output, shape.elements());
           full.scores(set.query, set.key, weights);
           full.softmax(weights, weights);
+          full.product(weights, set.value, out);
+          bench.setting(full.setting());
           return [=, &full] { full.product(weights, set.value, out); };
         }));
   const auto kernel = [shape](int which) {

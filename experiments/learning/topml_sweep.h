@@ -165,18 +165,26 @@ inline void run_sweep(const SweepCase& c, Trial& t) {
              auto out = b.template output<float>("risk", count);
              return [=, &b] { kernels::minnorm_sweep_naive(b.stream(), shape, sizes, data, out); };
            });
-  t.vendor({.name = "vendor",
-            .what = "cublasSgemmStridedBatched, cusolverDnSpotrfBatched, potrsBatched for each p",
-            .dtype = "f32",
-            .accept = {beyond_band},
-            .work = textbook,
-            .formula_bytes = textbook.bytes + gram_bytes / static_cast<double>(sizes.size())},
-           [=](auto& b) -> std::function<void()> {
-             const auto data = data_on(b, inputs[b.set()]->all());
-             auto out = b.template output<float>("risk", count);
-             auto& solver = b.template own<baselines::LeastSquaresCuda>(b.stream(), shape, sizes);
-             return [=, &solver] { solver.run(data, out); };
-           });
+  const auto library = [&](const char* name, const char* what, const Accept& accept, baselines::LibrarySolver solver) {
+    t.vendor({.name = name,
+              .what = what,
+              .dtype = "f32",
+              .accept = {accept},
+              .work = textbook,
+              .formula_bytes = textbook.bytes + gram_bytes / static_cast<double>(sizes.size())},
+             [=](auto& b) -> std::function<void()> {
+               const auto data = data_on(b, inputs[b.set()]->all());
+               auto out = b.template output<float>("risk", count);
+               auto& sweep = b.template own<baselines::LeastSquaresCuda>(b.stream(), shape, sizes, solver);
+               sweep.run(data, out);  // chooses the algorithms
+               b.setting(sweep.setting());
+               return [=, &sweep] { sweep.run(data, out); };
+             });
+  };
+  library("vendor", "cuBLAS's fastest batched products, cusolverDnSpotrfBatched, potrsBatched for each p", beyond_band,
+          baselines::LibrarySolver::cholesky);
+  library("vendor/gels", "cublasSgelsBatched (QR) for each p <= n; beyond as vendor", beyond_band,
+          baselines::LibrarySolver::qr);
   const auto host = [&](VariantInfo info, auto solve) {
     info.not_supported = no_cpu;
     t.host(std::move(info), [=](HostBench& b) -> std::function<void()> {

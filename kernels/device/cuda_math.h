@@ -258,6 +258,15 @@ template <class T>
 T __ldg(const T* address) {
   return *address;
 }
+/// Load and store that leave L1 out: plain ones here.
+template <class T>
+T __ldcg(const T* address) {
+  return *address;
+}
+template <class T>
+void __stcg(T* address, T value) {
+  *address = value;
+}
 
 #endif  // !__CUDACC__
 

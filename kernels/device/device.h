@@ -46,6 +46,8 @@ class Device<Cuda> {
   MemoryLedger& ledger();
   void* allocate(std::size_t bytes, MemoryUse use, std::string_view name = {});
   void release(void* pointer, std::size_t bytes, MemoryUse use) noexcept;
+  /// Bytes of the device that are taken, by whomever: what the driver says, libraries' own allocations included.
+  std::optional<std::size_t> bytes_in_use();
   void synchronize();
 
  private:
@@ -74,6 +76,7 @@ class Device<Simt> {
   /// Memory is surrounded by red zones and registered with the engine under `name`.
   void* allocate(std::size_t bytes, MemoryUse use, std::string_view name = {});
   void release(void* pointer, std::size_t bytes, MemoryUse use) noexcept;
+  std::optional<std::size_t> bytes_in_use() { return std::nullopt; }  ///< host memory: nobody counts it
   void synchronize();
   simt::Engine& engine();
 

@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "kernels/device/device.h"
+#include "kernels/device/graph.h"
 
 namespace remeasure {
 
@@ -147,6 +148,14 @@ void Device<Cuda>::release(void* pointer, std::size_t bytes, MemoryUse use) noex
   state_->ledger.released(use, bytes);
 }
 
+std::optional<std::size_t> Device<Cuda>::bytes_in_use() {
+  const Current current(state_->ordinal);
+  std::size_t free_bytes = 0;
+  std::size_t total_bytes = 0;
+  RM_CUDA_CHECK(cudaMemGetInfo(&free_bytes, &total_bytes));
+  return total_bytes - free_bytes;
+}
+
 void Device<Cuda>::synchronize() {
   const Current current(state_->ordinal);
   RM_CUDA_CHECK(cudaDeviceSynchronize());
@@ -217,6 +226,37 @@ double Event<Cuda>::seconds_since(Event& earlier) {
   RM_CUDA_CHECK(cudaEventElapsedTime(&milliseconds, static_cast<cudaEvent_t>(earlier.native_),
                                      static_cast<cudaEvent_t>(native_)));
   return static_cast<double>(milliseconds) * 1e-3;
+}
+
+template <>
+Graph<Cuda>::Graph(Stream<Cuda>& stream, std::function<void()> enqueue) : enqueue_(std::move(enqueue)) {
+  const auto native = static_cast<cudaStream_t>(stream.native());
+  RM_CUDA_CHECK(cudaStreamBeginCapture(native, cudaStreamCaptureModeThreadLocal));
+  cudaGraph_t recorded = nullptr;
+  try {
+    enqueue_();
+  } catch (...) {
+    (void)cudaStreamEndCapture(native, &recorded);  // else the stream stays unusable
+    if (recorded != nullptr) (void)cudaGraphDestroy(recorded);
+    throw;
+  }
+  RM_CUDA_CHECK(cudaStreamEndCapture(native, &recorded));
+  cudaGraphExec_t executable = nullptr;
+  const cudaError_t status = cudaGraphInstantiateWithFlags(&executable, recorded, 0);
+  (void)cudaGraphDestroy(recorded);
+  RM_CUDA_CHECK(status);
+  native_ = executable;
+}
+
+template <>
+Graph<Cuda>::~Graph() {
+  (void)cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(native_));
+}
+
+template <>
+void Graph<Cuda>::launch(Stream<Cuda>& stream) {
+  RM_CUDA_CHECK(
+      cudaGraphLaunch(static_cast<cudaGraphExec_t>(native_), static_cast<cudaStream_t>(stream.native())));
 }
 
 }  // namespace remeasure

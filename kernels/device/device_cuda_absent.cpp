@@ -3,6 +3,7 @@
 // Device<Cuda> of a program that was built without the CUDA toolkit: there is none, and it says why. CMake
 // compiles either this file or device_cuda.cpp.
 #include "kernels/device/device.h"
+#include "kernels/device/graph.h"
 
 namespace remeasure {
 
@@ -38,6 +39,9 @@ void* Device<Cuda>::allocate(std::size_t, MemoryUse, std::string_view) {
   refuse();
 }
 void Device<Cuda>::release(void*, std::size_t, MemoryUse) noexcept {}
+std::optional<std::size_t> Device<Cuda>::bytes_in_use() {
+  refuse();
+}
 void Device<Cuda>::synchronize() {
   refuse();
 }
@@ -77,6 +81,17 @@ void Event<Cuda>::record(Stream<Cuda>&) {
 }
 template <>
 double Event<Cuda>::seconds_since(Event&) {
+  refuse();
+}
+
+template <>
+Graph<Cuda>::Graph(Stream<Cuda>&, std::function<void()>) {
+  refuse();
+}
+template <>
+Graph<Cuda>::~Graph() {}
+template <>
+void Graph<Cuda>::launch(Stream<Cuda>&) {
   refuse();
 }
 

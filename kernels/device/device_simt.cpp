@@ -7,6 +7,7 @@
 #include <new>
 
 #include "kernels/device/device.h"
+#include "kernels/device/graph.h"
 #include "kernels/simt/engine.h"
 
 #include <unistd.h>
@@ -150,6 +151,15 @@ void Event<Simt>::record(Stream<Simt>&) {
 template <>
 double Event<Simt>::seconds_since(Event& earlier) {
   return host_seconds_ - earlier.host_seconds_;
+}
+
+template <>
+Graph<Simt>::Graph(Stream<Simt>&, std::function<void()> enqueue) : enqueue_(std::move(enqueue)) {}
+template <>
+Graph<Simt>::~Graph() {}
+template <>
+void Graph<Simt>::launch(Stream<Simt>&) {
+  enqueue_();
 }
 
 }  // namespace remeasure

@@ -18,6 +18,7 @@ TEST_CASE("a ledger counts every byte per use, and its mark restarts at what is 
   ledger.released(MemoryUse::workspace, 50);
   ledger.allocated(MemoryUse::output, 20);
   CHECK(ledger.current() == 120);
+  CHECK(ledger.allocations() == 2);
   CHECK(ledger.current(MemoryUse::input) == 100);
   CHECK(ledger.current(MemoryUse::workspace) == 0);
   CHECK(ledger.peak() == 150);

@@ -11,6 +11,7 @@ void MemoryLedger::allocated(MemoryUse use, std::size_t bytes) {
   current_[index] += bytes;
   peak_of_use_[index] = std::max(peak_of_use_[index], current_[index]);
   peak_ = std::max(peak_, current());
+  ++allocations_;
 }
 
 void MemoryLedger::released(MemoryUse use, std::size_t bytes) {
@@ -18,6 +19,7 @@ void MemoryLedger::released(MemoryUse use, std::size_t bytes) {
   if (bytes > held)
     throw std::logic_error("MemoryLedger::released: more bytes released than were allocated for this use");
   held -= bytes;
+  --allocations_;
 }
 
 std::size_t MemoryLedger::current() const {

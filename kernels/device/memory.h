@@ -31,12 +31,14 @@ class MemoryLedger {
   std::size_t current(MemoryUse use) const;   ///< bytes now held for one use
   std::size_t peak() const { return peak_; }  ///< high-water mark of current() since reset_peak()
   std::size_t peak(MemoryUse use) const;
+  std::size_t allocations() const { return allocations_; }  ///< how many are now held
   void reset_peak();  ///< the mark restarts at what is held now
 
  private:
   std::array<std::size_t, kMemoryUses> current_{};
   std::array<std::size_t, kMemoryUses> peak_of_use_{};
   std::size_t peak_ = 0;
+  std::size_t allocations_ = 0;
 };
 
 /// Thrown when a Device has no room: says how much was asked for, held, and available.
