@@ -4,11 +4,11 @@
 # It runs on any x86-64 (v3) Linux with an NVIDIA driver and the CUDA libraries in a usual place: a toolkit under
 # /usr/local/cuda*, the distribution's, or pip's site-packages/nvidia/*/lib.
 set -euo pipefail
-: "${JOBS:=$(nproc)}" "${BUNDLE:=bundle}" "${BUILD:=build-bundle}"
+: "${JOBS:=$(nproc)}" "${BUNDLE:=bundle}" "${BUILD:=build-bundle}" "${MARCH:=x86-64-v3}"
 limit_mib=64
 
 generator=(); command -v ninja >/dev/null && generator=(-G Ninja)
-cmake -S . -B "$BUILD" "${generator[@]}" -DCMAKE_BUILD_TYPE=Release -DREMEASURE_MARCH=x86-64-v3 >/dev/null
+cmake -S . -B "$BUILD" "${generator[@]}" -DCMAKE_BUILD_TYPE=Release -DREMEASURE_MARCH="$MARCH" >/dev/null
 cmake --build "$BUILD" --parallel "$JOBS"
 
 rm -rf "$BUNDLE"

@@ -3,14 +3,14 @@
 # A bundle's whole GPU day, `bundle/run gpu-day`: everything that needs a GPU once, in order, each step with a limit of its own.
 # A step that fails or isn't possible here stops nothing. Called again it goes on where it was: finished steps stay,
 # steps that ran out of time are repeated, and experiments resume case by case.
-#   GPU_DAY_WORK    logs, results, profiles between calls       (the bundle's gpu-day/)
+#   GPU_DAY_WORK    logs, results, profiles between calls       (gpu-day-work/ in the bundle)
 #   OUT             where the tars and summary.txt go            ($GPU_DAY_WORK/out)
 #   GPU_DAY_CALL    seconds after which this call begins no step (1700)
 #   GPU_DAY_PAPER   seconds for all experiments at paper size    (900)
 #   GPU_DAY_STEPS   only these steps
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
-: "${GPU_DAY_WORK:=$here/gpu-day}" "${GPU_DAY_CALL:=1700}" "${GPU_DAY_PAPER:=900}"
+: "${GPU_DAY_WORK:=$here/gpu-day-work}" "${GPU_DAY_CALL:=1700}" "${GPU_DAY_PAPER:=900}"
 : "${OUT:=$GPU_DAY_WORK/out}"
 : "${GPU_DAY_STEPS:=doctor gpu-tests memcheck racecheck synccheck initcheck paper ceilings profile report}"
 work=$GPU_DAY_WORK
@@ -22,8 +22,7 @@ remeasure() { "$here/run" remeasure "$@"; }
 # The program itself, for tools that start it; they find its libraries by the environment that `run` sets.
 program=$here/bin/remeasure
 export REMEASURE_RECORDED="${REMEASURE_RECORDED:-$here/reports/recorded}"
-has_gpu() { remeasure doctor --out "$work/results" --data "$work/data" --help >/dev/null 2>&1 &&
-  remeasure ceilings --help >/dev/null 2>&1 && nvidia-smi -L 2>/dev/null | grep -q '^GPU '; }
+has_gpu() { remeasure doctor --out "$work/results" --data "$work/data" | grep -qE "^ok +GPU "; }
 find_tool() { command -v "$1" || ls -1 /usr/local/cuda/bin/"$1" /usr/local/cuda-*/bin/"$1" /opt/nvidia/nsight-compute/*/"$1" 2>/dev/null | tail -n 1; }
 
 # 77: not possible here, and the last line of the log says why.
