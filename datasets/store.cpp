@@ -77,7 +77,7 @@ void generate(const fs::path& file, const Definition& definition, const Paramete
 
 fs::path set_aside(const fs::path& file) {
   for (int n = 1;; ++n) {
-    const fs::path aside = file.string() + fmt::format(".corrupt-{}", n);
+    fs::path aside = file.string() + fmt::format(".corrupt-{}", n);
     if (fs::exists(fs::symlink_status(aside))) continue;
     std::error_code error;
     fs::rename(file, aside, error);
@@ -130,7 +130,7 @@ Opened Store::open(const Definition& definition, const Parameters& parameters) {
       return opened(file, definition, parameters);
     } catch (const DatasetError& error) {
       if (::access(file.c_str(), R_OK) != 0) throw;  // what can't be read isn't known to be corrupt
-      const fs::path aside = set_aside(file);
+      fs::path aside = set_aside(file);
       if (warn) warn(fmt::format("{}; it is set aside as {} and made again", error.what(), aside.string()));
     }
   } else if (fs::exists(fs::symlink_status(file))) {
@@ -141,7 +141,7 @@ Opened Store::open(const Definition& definition, const Parameters& parameters) {
 }
 
 fs::path Store::make(const Definition& definition, const Parameters& parameters) {
-  const fs::path file = path_of(definition, parameters);
+  fs::path file = path_of(definition, parameters);
   make_folder(file.parent_path());
   const FileLock lock(file);
   generate(file, definition, parameters, lock.held());
@@ -153,7 +153,7 @@ fs::path Store::import(const Definition& definition, const fs::path& source, con
     throw DatasetError(fmt::format("{}: dataset {} has no importer; it stands for: {}", source.string(),
                                    definition.name, definition.stands_for));
   }
-  const fs::path file = real_path_of(definition, parameters);
+  fs::path file = real_path_of(definition, parameters);
   make_folder(file.parent_path());
   const FileLock lock(file);
   write_file(file, definition, parameters, false, lock.held(), [&](Writer& writer) {

@@ -121,4 +121,21 @@ inline std::string message_of(const std::function<void()>& run) {
   return "no error";
 }
 
+/// A .npy file of format 1 in float32.
+inline void write_npy(const fs::path& file, const Shape& shape, const std::vector<float>& values) {
+  std::string header = "{'descr': '<f4', 'fortran_order': False, 'shape': (";
+  for (const std::uint64_t extent : shape) header += std::to_string(extent) + ", ";
+  header += "), }";
+  header.resize((10 + header.size() + 1 + 63) / 64 * 64 - 11, ' ');
+  header += '\n';
+  std::string bytes = "\x93NUMPY";
+  bytes += '\1';
+  bytes += '\0';
+  bytes += static_cast<char>(header.size() & 255);
+  bytes += static_cast<char>(header.size() >> 8);
+  bytes += header;
+  bytes.append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float));
+  put_bytes(file, bytes);
+}
+
 }  // namespace remeasure::datasets::testing

@@ -46,9 +46,9 @@ Shape shape_of(const Parameters& parameters) {
 void write(Writer& writer, const Parameters& parameters, const std::vector<float>& query, const std::vector<float>& key,
            const std::vector<float>& value) {
   const Shape shape = shape_of(parameters);
-  writer.array("/q", std::span<const float>(query), shape);
-  writer.array("/k", std::span<const float>(key), shape);
-  writer.array("/v", std::span<const float>(value), shape);
+  writer.array("/q", query, shape);
+  writer.array("/k", key, shape);
+  writer.array("/v", value, shape);
   double squares = 0;
   for (const float x : query) squares += static_cast<double>(x) * x;
   writer.attribute("query_mean_square", squares / static_cast<double>(query.size()));

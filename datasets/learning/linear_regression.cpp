@@ -134,8 +134,6 @@ const Definition linear_regression_definition = {
     .name = "linear_regression",
     .title = "Linear regression with more features than samples",
     .theme = "learning",
-    .schema_version = 1,
-    .generator_version = 1,
     .stands_for =
         "the Gaussian linear models of the theory of overparameterised learning: mean 0, the stated "
         "variances, "

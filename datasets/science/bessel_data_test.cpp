@@ -1,41 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <unistd.h>
-
 #include <cmath>
 #include <filesystem>
-#include <fstream>
 #include <string>
 #include <testing/catch.h>
 
 #include "datasets/science/bessel_grid.h"
 #include "datasets/science/vmf_features.h"
+#include "datasets/test_support.h"
 
 using namespace remeasure::datasets;
-
-namespace {
-
-struct Folder {
-  std::filesystem::path path = std::filesystem::temp_directory_path() / ("bessel_data_test_" + std::to_string(::getpid()));
-  Folder() { std::filesystem::create_directories(path); }
-  ~Folder() { std::filesystem::remove_all(path); }
-};
-
-/// A .npy file of float32 [rows, columns].
-void write_npy(const std::filesystem::path& file, std::size_t rows, std::size_t columns, const std::vector<float>& values) {
-  std::string header = "{'descr': '<f4', 'fortran_order': False, 'shape': (" + std::to_string(rows) + ", " +
-                       std::to_string(columns) + "), }";
-  header.resize(128 - 10 - 1, ' ');
-  header += '\n';
-  std::ofstream out(file, std::ios::binary);
-  out << "\x93NUMPY" << '\x01' << '\0' << static_cast<char>(header.size()) << '\0' << header;
-  out.write(reinterpret_cast<const char*>(values.data()), static_cast<std::streamsize>(values.size() * sizeof(float)));
-}
-
-}  // namespace
+using namespace remeasure::datasets::testing;
 
 TEST_CASE("A Bessel grid lies in its regions, spread as it says", "[cpu]") {
-  const Folder folder;
-  Store store(folder.path);
+  const TemporaryFolder folder;
+  Store store(folder.path());
   const Opened opened = store.open(bessel_grid_definition, bessel_grid(2000, 3));
   for (const BesselRegion& region : bessel_regions()) {
     const BesselPoints points = read_bessel_grid(*opened.reader, region.name);
@@ -56,8 +34,8 @@ TEST_CASE("A Bessel grid lies in its regions, spread as it says", "[cpu]") {
 }
 
 TEST_CASE("von Mises-Fisher features have the lengths, directions and means that they claim", "[cpu]") {
-  const Folder folder;
-  Store store(folder.path);
+  const TemporaryFolder folder;
+  Store store(folder.path());
   const Opened opened = store.open(vmf_features_definition, vmf_features(200, 400, 5));
   const VmfFeatures features = read_vmf_features(*opened.reader);
   REQUIRE(features.concentrations == 3);
@@ -84,10 +62,10 @@ TEST_CASE("von Mises-Fisher features have the lengths, directions and means that
 }
 
 TEST_CASE("Real features are scaled to unit length, and wrong files are refused", "[cpu]") {
-  const Folder folder;
-  Store store(folder.path);
-  const std::filesystem::path file = folder.path / "features.npy";
-  write_npy(file, 2, 3, {3, 0, 4, 0, 0, 2});
+  const TemporaryFolder folder;
+  Store store(folder.path());
+  const std::filesystem::path file = folder.path() / "features.npy";
+  write_npy(file, {2, 3}, {3, 0, 4, 0, 0, 2});
   const std::filesystem::path imported = store.import(vmf_features_definition, file, vmf_features(3, 2, 1));
   CHECK(imported.string().find("real") != std::string::npos);
   const Opened opened = store.open(vmf_features_definition, vmf_features(3, 2, 1));
@@ -100,6 +78,6 @@ TEST_CASE("Real features are scaled to unit length, and wrong files are refused"
   }
   using Catch::Matchers::ContainsSubstring;
   REQUIRE_THROWS_WITH(store.import(vmf_features_definition, file, vmf_features(4, 2, 1)), ContainsSubstring("[2, 3]"));
-  write_npy(file, 2, 3, {3, 0, 4, 0, 0, 0});
+  write_npy(file, {2, 3}, {3, 0, 4, 0, 0, 0});
   REQUIRE_THROWS_WITH(store.import(vmf_features_definition, file, vmf_features(3, 2, 1)), ContainsSubstring("row 1"));
 }

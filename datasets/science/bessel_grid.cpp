@@ -35,23 +35,17 @@ std::vector<double> coordinate(const BesselRegion& region, std::uint64_t seed, s
 }
 
 void generate(const Parameters& parameters, Writer& writer) {
-  const auto points = static_cast<std::size_t>(parameters.integer("points"));
+  const std::size_t points = parameters.extent("points");
   std::uint64_t stream = 0;
   for (const BesselRegion& region : bessel_regions()) {
     for (const char* name : {"v", "x"}) {
       const std::vector<double> values = coordinate(region, parameters.seed, stream++, points);
-      writer.array("/grid/" + region.name + "/" + name, std::span<const double>(values), {points});
+      writer.array("/grid/" + region.name + "/" + name, values, {points});
     }
     writer.attribute(region.name + "_low", region.low);
     writer.attribute(region.name + "_high", region.high);
     writer.attribute(region.name + "_distribution", region.logarithmic ? "log-uniform" : "uniform");
   }
-}
-
-std::map<std::string, std::uint64_t> extents(const Parameters& parameters) {
-  const std::int64_t points = parameters.integer("points");
-  if (points < 1) throw DatasetError(fmt::format("bessel_grid: points is {}; it must be at least 1", points));
-  return {{"point", static_cast<std::uint64_t>(points)}};
 }
 
 std::vector<ArraySchema> arrays() {
@@ -62,9 +56,7 @@ std::vector<ArraySchema> arrays() {
       result.push_back({.path = "/grid/" + region.name + "/" + name,
                         .type = ElementType::f64,
                         .axes = {"point"},
-                        .units = "1",
                         .description = fmt::format("{}, region {}", meaning, region.name),
-                        .logical_dtype = {},
                         .minimum = region.low * (1 - 1e-15),
                         .maximum = region.high * (1 + 1e-15)});
     }
@@ -91,16 +83,12 @@ const Definition bessel_grid_definition = {
     .name = "bessel_grid",
     .title = "Orders and arguments of modified Bessel functions",
     .theme = "science",
-    .schema_version = 1,
-    .generator_version = 1,
     .stands_for = "the test points of the log-Bessel paper: its regions 'small' and 'large', and a log-uniform one over seven "
                   "decades, in which most libraries overflow or underflow",
     .source = "synthetic in the literature (arXiv 2409.08729, evaluation)",
     .arrays = arrays(),
-    .extents = extents,
+    .extents = [](const Parameters& p) { return Extents{{"point", p.extent("points")}}; },
     .generate = generate,
-    .import = {},
-    .import_help = {},
     .examples = {bessel_grid(1024, 1)},
 };
 

@@ -101,8 +101,7 @@ std::vector<float> whole_vectors(std::size_t rows, std::size_t d, std::uint64_t 
 }
 
 void generate(const Parameters& parameters, Writer& writer) {
-  const auto d = static_cast<std::size_t>(parameters.integer("d"));
-  const auto rows = static_cast<std::size_t>(parameters.integer("rows"));
+  const std::size_t d = parameters.extent("d"), rows = parameters.extent("rows");
   std::vector<double> mean_resultant, kappa_true;
   std::vector<std::uint64_t> n;
   for (std::size_t r = 0; r < kResultants.size(); ++r) {
@@ -117,18 +116,17 @@ void generate(const Parameters& parameters, Writer& writer) {
       n.push_back(kPointsPerClass);
     }
   }
-  writer.array("/vmf/mean_res", std::span<const double>(mean_resultant), {kResultants.size(), kClasses});
-  writer.array("/vmf/n", std::span<const std::uint64_t>(n), {kResultants.size(), kClasses});
-  writer.array("/vmf/kappa_true", std::span<const double>(kappa_true), {kResultants.size()});
+  writer.array("/vmf/mean_res", mean_resultant, {kResultants.size(), kClasses});
+  writer.array("/vmf/n", n, {kResultants.size(), kClasses});
+  writer.array("/vmf/kappa_true", kappa_true, {kResultants.size()});
   const std::vector<float> samples = whole_vectors(rows, d, parameters.seed);
-  writer.array("/vmf/samples", std::span<const float>(samples), {rows, d});
+  writer.array("/vmf/samples", samples, {rows, d});
   writer.attribute("samples_kappa", kappa_true[kSampled]);
 }
 
 /// One row is one image; rows are scaled to unit length, all are one class.
 void import_features(const std::filesystem::path& source, const Parameters& parameters, Writer& writer) {
-  const auto d = static_cast<std::size_t>(parameters.integer("d"));
-  const auto rows = static_cast<std::size_t>(parameters.integer("rows"));
+  const std::size_t d = parameters.extent("d"), rows = parameters.extent("rows");
   const NpyArray array = read_npy(source);
   if (array.type != ElementType::f32 || array.shape.size() != 2 || array.shape[1] != d || array.shape[0] < rows ||
       array.shape[0] == 0) {
@@ -156,24 +154,21 @@ void import_features(const std::filesystem::path& source, const Parameters& para
   const std::vector<double> mean_resultant = {std::sqrt(squares)};
   const std::vector<double> kappa_true = {std::numeric_limits<double>::quiet_NaN()};
   const std::vector<std::uint64_t> n = {images};
-  writer.array("/vmf/mean_res", std::span<const double>(mean_resultant), {1, 1});
-  writer.array("/vmf/n", std::span<const std::uint64_t>(n), {1, 1});
-  writer.array("/vmf/kappa_true", std::span<const double>(kappa_true), {1});
+  writer.array("/vmf/mean_res", mean_resultant, {1, 1});
+  writer.array("/vmf/n", n, {1, 1});
+  writer.array("/vmf/kappa_true", kappa_true, {1});
   writer.array("/vmf/samples", std::span<const float>(features).first(rows * d), {rows, d});
 }
 
-std::map<std::string, std::uint64_t> extents(const Parameters& parameters) {
-  const std::int64_t d = parameters.integer("d"), rows = parameters.integer("rows");
-  if (d < 3 || rows < 1) {
-    throw DatasetError(fmt::format("vmf_features: d is {} and rows {}; they must be at least 3 and 1", d, rows));
-  }
-  return {{"dimension", static_cast<std::uint64_t>(d)}, {"row", static_cast<std::uint64_t>(rows)}};
+Extents extents(const Parameters& parameters) {
+  const std::uint64_t d = parameters.extent("d");
+  if (d < 3) throw DatasetError(fmt::format("vmf_features: d is {}; it must be at least 3", d));
+  return {{"dimension", d}, {"row", parameters.extent("rows")}};
 }
 
 ArraySchema array(const char* path, ElementType type, std::vector<std::string> axes, const char* description,
                   double minimum, std::optional<double> maximum, bool nan_allowed = false) {
-  return {.path = path, .type = type, .axes = std::move(axes), .units = "1", .description = description,
-          .logical_dtype = {}, .minimum = minimum, .maximum = maximum, .nan_allowed = nan_allowed};
+  return {.path = path, .type = type, .axes = std::move(axes), .description = description, .minimum = minimum, .maximum = maximum, .nan_allowed = nan_allowed};
 }
 
 }  // namespace
@@ -182,8 +177,6 @@ const Definition vmf_features_definition = {
     .name = "vmf_features",
     .title = "Unit feature vectors of von Mises-Fisher classes",
     .theme = "science",
-    .schema_version = 1,
-    .generator_version = 1,
     .stands_for = "ResNet50 convolution features of CIFAR10's 50,000 training images, scaled to unit length: 10 classes of "
                   "5,000 points in 2,048 to 32,768 dimensions, with mean resultant lengths of 0.2, 0.5 and 0.9",
     .source = "CIFAR-10 (https://www.cs.toronto.edu/~kriz/cifar.html) through torchvision's ResNet50",
