@@ -222,6 +222,7 @@ void TrialImpl::apply_floor(Entry& entry) {
 
 void TrialImpl::measure() {
   if (measured_) throw std::logic_error("measure() is called twice");
+  if (options_.counted != nullptr) count_entries();
   require_selection();
   measured_ = true;
   for (const auto& entry : entries_) {

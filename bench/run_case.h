@@ -29,6 +29,8 @@ struct Interrupted : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+struct CountedVariant;   // bench/counted_work.h
+
 struct RunOptions {
   Size size = Size::smoke;
   std::uint64_t seed = 1;
@@ -53,6 +55,9 @@ struct RunOptions {
   Ceilings* ceilings = nullptr;
   Ceilings* gpu_ceilings = nullptr;                  ///< the same of the GPU, for what runs there
   Progress* progress = nullptr;
+
+  /// Where set, the case is counted instead of measured: each kernel runs once on Simt, and its counts are put here.
+  std::vector<CountedVariant>* counted = nullptr;
 };
 
 /// Runs one case. An exception of a variant is that variant's `failed`; an exception of the case itself is in

@@ -37,11 +37,18 @@ class InputSets {
   std::array<std::shared_ptr<const Inputs>, kInputSets> sets_;
 };
 
-/// Work of one run of a variant, from formulas that the checking build's counts prove.
+/// Work of one run of a variant, all its launches together, by formulas. Those of our kernels are proved: the tests
+/// `counted work: <experiment>` run every smoke case under the counting engine and compare (bench/counted_work.h).
 struct Work {
+  /// Floating-point operations that are executed, also those on padding: +, -, *, / and square root are 1, a fused
+  /// multiply-add is 2, in the tensor cores' instructions too; conversion, comparison, minimum, maximum and sign are 0.
   double flops = 0;
+  /// Compulsory traffic: the bytes of device memory that a launch reads, each once however often, and those that it writes;
+  /// summed over the launches, since a launch has only memory to hand its results on. An atomic operation does both.
   double bytes = 0;
+  double special = 0;                  ///< calls of exp, log, sin, lgamma, ...: not among the flops
   std::string rate = {};               ///< which compute ceiling: "gemm-f64", "gemm-f32", "fma-f64", ...; empty = by dtype
+  std::string uncounted = {};          ///< why counting can't prove flops and special of this kernel; bytes it always can
 };
 
 /// One requirement on an output.

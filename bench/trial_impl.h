@@ -29,6 +29,9 @@ struct Entry {
   reports::VariantResult result;
 };
 
+/// Leaves a case whose kernels are to be counted only.
+struct CaseCounted {};
+
 /// A vendor library's speedup above this needs an explanation in the experiment.
 inline constexpr double kUnexplainedSpeedup = 10;
 
@@ -79,6 +82,7 @@ class TrialImpl final : public Trial {
   void require_selection() const;
   void poll() const;
   void compute_oracles();
+  [[noreturn]] void count_entries();
   void check_entry(Entry& entry);
   void prepare_timing(Entry& entry, double cap_seconds);
   void time_on_cpu(const StopRule& rule);

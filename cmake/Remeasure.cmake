@@ -84,6 +84,13 @@ function(remeasure_test program)
   endforeach()
 endfunction()
 
+# remeasure_link_first(<program> <static library>): where an inline function is in the library and elsewhere too, the
+# program takes the library's. With the checked kernels it is the one whose accesses and operations are seen.
+function(remeasure_link_first program library)
+  target_link_options(${program} PRIVATE
+    "LINKER:--whole-archive,$<TARGET_FILE:${library}>,--no-whole-archive")
+endfunction()
+
 # remeasure_embed(<target> <file> <namespace> <symbol>): the file's text as `extern const std::string_view`.
 function(remeasure_embed target file namespace symbol)
   set(output ${PROJECT_BINARY_DIR}/generated/embed/${symbol}.cpp)

@@ -67,8 +67,10 @@ inline float half_value_on_host(std::uint16_t bits) {
   if (magnitude > 0x7c00u) return std::bit_cast<float>(0x7fffffffu);
   if (magnitude == 0x7c00u) return std::bit_cast<float>(sign | 0x7f800000u);
   if (magnitude >= 0x0400u) return std::bit_cast<float>(sign | ((magnitude << 13) + (112u << 23)));
-  const float value = static_cast<float>(magnitude) * 0x1p-24f;  // subnormal or zero: exact
-  return std::bit_cast<float>(sign | std::bit_cast<std::uint32_t>(value));
+  if (magnitude == 0) return std::bit_cast<float>(sign);
+  // Subnormal, in units of 2^-24: the highest bit becomes the implied one. Integers, as a conversion is no operation.
+  const auto highest = static_cast<std::uint32_t>(std::bit_width(magnitude)) - 1;
+  return std::bit_cast<float>(sign | (highest + 103) << 23 | (magnitude << (23 - highest) & 0x7fffffu));
 }
 
 inline std::uint16_t bfloat16_bits_on_host(float value) {

@@ -12,6 +12,7 @@
 #include "kernels/simt/access_checks.h"
 #include "kernels/simt/block_runner.h"
 #include "kernels/simt/checked.h"
+#include "kernels/simt/operation_counts.h"
 
 namespace remeasure::simt {
 
@@ -28,8 +29,14 @@ void mark_initialised(const void* address, std::size_t bytes) {
 bool is_initialised(const void* address, std::size_t bytes) {
   return AccessChecks::instance().is_initialised(address, bytes);
 }
-void begin_launch(BlockRunner& runner) { AccessChecks::instance().begin_launch(runner); }
-void end_launch() { AccessChecks::instance().end_launch(); }
+void begin_launch(BlockRunner& runner) {
+  AccessChecks::instance().begin_launch(runner);
+  begin_operations();
+}
+void end_launch(BlockRunner& runner) {
+  end_operations(runner.counters());
+  AccessChecks::instance().end_launch();
+}
 void begin_block(BlockRunner&) { AccessChecks::instance().begin_block(); }
 void barrier_opened(BlockRunner&) { AccessChecks::instance().order().barrier_opened(); }
 void warp_met(unsigned warp, std::uint32_t mask) { AccessChecks::instance().order().warp_met(warp, mask); }

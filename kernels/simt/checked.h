@@ -29,7 +29,7 @@ void unregister_memory(const void* address);
 void mark_initialised(const void* address, std::size_t bytes);
 bool is_initialised(const void* address, std::size_t bytes);
 void begin_launch(BlockRunner& runner);
-void end_launch();
+void end_launch(BlockRunner& runner);
 void begin_block(BlockRunner& runner);
 void barrier_opened(BlockRunner& runner);
 void warp_met(unsigned warp, std::uint32_t mask);
@@ -43,7 +43,7 @@ inline void unregister_memory(const void*) {}
 inline void mark_initialised(const void*, std::size_t) {}
 inline bool is_initialised(const void*, std::size_t) { return true; }
 inline void begin_launch(BlockRunner&) {}
-inline void end_launch() {}
+inline void end_launch(BlockRunner&) {}
 inline void begin_block(BlockRunner&) {}
 inline void barrier_opened(BlockRunner&) {}
 inline void warp_met(unsigned, std::uint32_t) {}

@@ -7,7 +7,8 @@
 
 namespace remeasure::simt {
 
-/// What a launch is counted by. The first nine need the checked build (Engine::checked()); zero otherwise.
+/// What a launch is counted by. The first nine need the checked build (Engine::checked()); zero otherwise. Scalar
+/// operations are counted by the compiled kernel itself: the checked build of g++ on x86-64 (kOperationsCounted).
 enum class Counter : unsigned {
   loads,                          ///< load instructions on global and shared memory
   stores,
@@ -21,9 +22,11 @@ enum class Counter : unsigned {
   barriers,                       ///< block barriers opened, once per block
   warp_operations,                ///< completed rendezvous: shuffles, votes, ldmatrix, mma ..., once per warp
   mma_flops,                      ///< multiplications and additions of mma, counted by the wrapper
+  scalar_flops,                   ///< floating-point +, -, *, /, sqrt: 1; fused multiply-add: 2; all other: 0
+  special_functions,              ///< calls of exp, log, sin, lgamma, ...: not in scalar_flops
   async_copy_bytes,               ///< cp.async
 };
-inline constexpr std::size_t kCounters = 13;
+inline constexpr std::size_t kCounters = 15;
 
 /// Sums over the launches of one kernel name.
 struct LaunchCounts {

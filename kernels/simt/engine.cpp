@@ -153,7 +153,7 @@ void Engine::run(const LaunchInfo& info, const Program& program) {
   } else {
     state.pool.run([](void* context, int worker) { static_cast<State*>(context)->work(worker); }, &state);
   }
-  check::end_launch();
+  check::end_launch(*state.runners.front());
   state.write_gathered();
 
   state.last = {};
