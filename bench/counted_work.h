@@ -39,7 +39,7 @@ Counted counted_by(const simt::Engine& engine);
 
 /// Runs the kernels of all smoke cases once each, through the experiment's own code. Verifies nothing and times nothing.
 /// Throws std::runtime_error that names the case where one fails.
-std::vector<CountedVariant> count_work(const Registered& experiment, RunOptions options);
+std::vector<CountedVariant> count_work(const Registered& experiment, RunOptions options = {});
 
 /// A sentence for each formula that is missing or off by more than kWorkTolerance: case, variant, formula and count.
 std::vector<std::string> disagreements(const CountedVariant& variant);

@@ -15,9 +15,7 @@ void check_counted_work(const char* id) {
   const auto found = std::find_if(registered.begin(), registered.end(),
                                   [&](const bench::Registered& it) { return it.experiment->paper.id == id; });
   REQUIRE(found != registered.end());
-  bench::RunOptions options;
-  options.data_root = "counted_work_data";  // in the build folder, kept: the next run needn't make it
-  const std::vector<bench::CountedVariant> counted = bench::count_work(*found, options);
+  const std::vector<bench::CountedVariant> counted = bench::count_work(*found);
   std::fputs(bench::table_of(counted).c_str(), stdout);
   for (const bench::CountedVariant& variant : counted) {
     for (const std::string& disagreement : bench::disagreements(variant)) FAIL_CHECK(id << ": " << disagreement);

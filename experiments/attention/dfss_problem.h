@@ -118,13 +118,46 @@ inline std::vector<double> expected_metadata(const kernels::AttentionProblem& pr
   return result;
 }
 
-/// Floors that hold whatever stays in caches: inputs and outputs, and the n x n traffic only where no cache holds it.
-inline bench::Work work_of(const kernels::AttentionShape& shape, double flops_per_score, double bytes_per_score,
-                           double element) {
+/// On a CPU, where a thread keeps a head's scores in its caches: floors that hold whatever stays there. Inputs and outputs,
+/// and the n x n traffic only where no cache holds it.
+inline bench::Work host_work(const kernels::AttentionShape& shape, double flops_per_score, double bytes_per_score,
+                             double kept) {
   const double scores = static_cast<double>(shape.scores());
-  const bool beyond_caches = scores * element / 2 > 256e6;
+  const bool beyond_caches = 2 * scores > 256e6;
   return {.flops = flops_per_score * scores,
-          .bytes = 4 * element * static_cast<double>(shape.elements()) + (beyond_caches ? bytes_per_score * scores : 0)};
+          .bytes = 16 * static_cast<double>(shape.elements()) + (beyond_caches ? bytes_per_score * scores : 0),
+          .special = kept * scores};
+}
+
+/// Softmax of the rows by kernels::row_softmax: of each element the difference, its multiple, the sum and the quotient, and
+/// an exponential; of each row the sum over 32 lanes in 5 steps and 1 / sum in each.
+inline double softmax_flops(const kernels::AttentionShape& shape, double kept) {
+  return 4 * kept * static_cast<double>(shape.scores()) + 32 * (5 + 1) * static_cast<double>(shape.rows());
+}
+
+/// Full attention in three launches, each with memory between: scores written, read and written by the softmax, read. Their
+/// scale is a factor of the first product.
+inline bench::Work unfused_work(const kernels::AttentionShape& shape, double element) {
+  const double scores = static_cast<double>(shape.scores());
+  return {.flops = 4 * shape.dim * scores + softmax_flops(shape, 1),
+          .bytes = element * (4 * static_cast<double>(shape.elements()) + 4 * scores),
+          .special = scores};
+}
+
+/// The same in one launch, whose scores stay on the chip.
+inline bench::Work fused_work(const kernels::AttentionShape& shape, double element) {
+  const double scores = static_cast<double>(shape.scores());
+  return {.flops = (4 * shape.dim + 4) * scores, .bytes = element * 4 * static_cast<double>(shape.elements()), .special = scores};
+}
+
+/// DFSS in three launches. The first multiplies 2 dim per score, scales and adds a bias (an FMA), and writes the kept half and
+/// metadata of 1/16 of a score's size; the softmax reads and writes the half; the last reads both and multiplies the half.
+/// Tokens are a multiple of a tile's rows and keys at all sizes here, so no product is of padding.
+inline bench::Work pruned_work(const kernels::AttentionShape& shape, double element) {
+  const double scores = static_cast<double>(shape.scores());
+  return {.flops = (2 * shape.dim + 2 + shape.dim) * scores + softmax_flops(shape, 0.5),
+          .bytes = element * (4 * static_cast<double>(shape.elements()) + (0.5625 + 1 + 0.5625) * scores),
+          .special = scores / 2};
 }
 
 }  // namespace remeasure::experiments::attention

@@ -37,7 +37,7 @@ inline Accept accept_on_cpu(const std::string& output) {
 /// The standard method and this one on the CPU.
 inline void declare_host(Trial& t, const AttentionShape& shape, const InputSets<Inputs>& in, NmPattern pattern) {
   t.host({.name = "eigen", .what = "Eigen: Q K^T, softmax of the rows, P V; a thread per head", .dtype = "f32",
-          .accept = {accept_on_cpu("full")}, .work = work_of(shape, 4 * kDim, 16, 4)},
+          .accept = {accept_on_cpu("full")}, .work = host_work(shape, 4 * kDim, 16, 1)},
          [&, shape](HostBench& bench) -> Run {
            const Inputs& set = in[bench.set()];
            const auto q = bench.input(set.query), k = bench.input(set.key), v = bench.input(set.value);
@@ -45,7 +45,7 @@ inline void declare_host(Trial& t, const AttentionShape& shape, const InputSets<
            return [=] { baselines::full_attention_eigen<float>(shape, kScale, q, k, v, out); };
          });
   t.host({.name = "method", .what = fmt::format("Eigen: Q K^T, {} of it, softmax, gathered P V", to_string(pattern)),
-          .dtype = "f32", .accept = {accept_on_cpu("pruned")}, .work = work_of(shape, 3 * kDim, 8.5, 4)},
+          .dtype = "f32", .accept = {accept_on_cpu("pruned")}, .work = host_work(shape, 3 * kDim, 8.5, 0.5)},
          [&, shape, pattern](HostBench& bench) -> Run {
            const Inputs& set = in[bench.set()];
            AttentionProblem problem{.shape = shape, .scale = kScale, .query = bench.input(set.query),
@@ -60,7 +60,7 @@ template <class Element>
 void declare_vendor(Trial& t, const AttentionShape& shape, const InputSets<Inputs>& in) {
   t.vendor({.name = "vendor", .what = "cuBLAS's fastest batched product, row softmax, cuBLAS's fastest batched product",
             .dtype = Format<Element>::kDtype, .accept = {accept_on_gpu<Element>("full")},
-            .work = work_of(shape, 4 * kDim, 4 * sizeof(Element), sizeof(Element)),
+            .work = unfused_work(shape, sizeof(Element)),
             .formula_bytes = sizeof(Element) * static_cast<double>(shape.scores())},
            [&, shape]<class Target>(DeviceBench<Target>& bench) -> Run {
              const DeviceInputs<Target, Element> set(bench, in[bench.set()], shape.batch);
@@ -80,7 +80,7 @@ void declare_vendor(Trial& t, const AttentionShape& shape, const InputSets<Input
     std::string why_not;
     if constexpr (kBuiltWithCuda) why_not = FusedAttentionCudnn::why_not();
     t.vendor({.name = "sdpa", .what = "cuDNN scaled dot-product attention (flash), its fastest plan", .dtype = "bf16",
-              .accept = {accept_on_gpu<Element>("full")}, .work = work_of(shape, 4 * kDim, 0, sizeof(Element)),
+              .accept = {accept_on_gpu<Element>("full")}, .work = fused_work(shape, sizeof(Element)),
               .not_supported = why_not},
              [&, shape]<class Target>(DeviceBench<Target>& bench) -> Run {
                const DeviceInputs<Target, Element> set(bench, in[bench.set()], shape.batch);
@@ -104,7 +104,7 @@ void declare_kernel(Trial& t, const AttentionShape& shape, const InputSets<Input
   }
   t.kernel({.name = "kernel", .what = fmt::format("DFSS {}: pruned product, softmax, mma.sp", Format<Element>::kName),
             .dtype = Format<Element>::kDtype, .accept = accepts,
-            .work = work_of(shape, 3 * kDim, 2.125 * sizeof(Element), sizeof(Element)),
+            .work = pruned_work(shape, sizeof(Element)),
             .formula_bytes = sizeof(Element) * static_cast<double>(shape.scores()) * 9 / 16, .simt = shape.tokens <= 128,
             .simt_left_out = "n = 64 and n = 128 are checked at smoke size"},
            [&, shape, whole]<class Target>(DeviceBench<Target>& bench) -> Run {

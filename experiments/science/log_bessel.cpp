@@ -37,12 +37,15 @@ Accept median_error(Function function) {
           .reason = "near machine precision in the median, as reported"};
 }
 
+/// v, x and the result once; operations by each point's own branch. For the CPU's loops the kernel's count stands.
 Work work_of(Function function, LogBesselTable table, const BesselPoints& points) {
-  Work work{.flops = 0, .bytes = 24.0 * static_cast<double>(points.v.size()), .rate = "gemm-f64"};
+  Work work{.bytes = 24.0 * static_cast<double>(points.v.size()), .rate = "gemm-f64"};
+  const kernels::LogBesselOptions options{table.table, table.guard};
+  const auto operations = function == Function::i ? kernels::log_iv_operations : kernels::log_kv_operations;
   for (std::size_t i = 0; i < points.v.size(); ++i) {
-    const kernels::LogBesselFlops flops =
-        kernels::log_bessel_flops(kernels::bessel_branch(table.table, table.guard, points.v[i], points.x[i]));
-    work.flops += function == Function::i ? flops.i : flops.k;
+    const kernels::BesselOperations of_point = operations(options, points.v[i], points.x[i]);
+    work.flops += of_point.flops;
+    work.special += of_point.special;
   }
   return work;
 }
@@ -74,6 +77,16 @@ void declare_kernel(Trial& t, Function function, const std::string& region, cons
            });
 }
 
+Work series_work(const BesselPoints& points) {
+  Work work{.bytes = 24.0 * static_cast<double>(points.v.size())};
+  for (std::size_t i = 0; i < points.v.size(); ++i) {
+    const kernels::BesselOperations of_point = kernels::bessel_series_operations(points.v[i], points.x[i]);
+    work.flops += of_point.flops;
+    work.special += of_point.special;
+  }
+  return work;
+}
+
 /// The device port of the unscaled series; only for I. Points that it can hold: I and all terms inside the range of a double.
 void declare_series(Trial& t, const InputSets<BesselPoints>& in, std::span<const double> expected) {
   const std::size_t n = in[0].v.size();
@@ -88,6 +101,7 @@ void declare_series(Trial& t, const InputSets<BesselPoints>& in, std::span<const
             .accept = {{.output = "log", .metric = ErrorMetric::max_scaled, .limit = 2e-12,
                         .reason = "the first term is an exponential of up to 700",
                         .only = [holds](std::size_t i) { return holds[i] != 0; }}},
+            .work = series_work(in[0]),
             .not_supported = failing > kMostFailing ? fmt::format("inf or 0 on {:.0f} % of the points", 100 * failing) : "",
             .simt = n <= 20'000, .simt_left_out = "a million points; checked at the smaller sizes"},
            [&in, n]<class Target>(DeviceBench<Target>& bench) -> Run {
@@ -204,7 +218,8 @@ void run_low_order(Trial& t, Function function, int order, std::size_t n) {
            };
          });
   if (function == Function::i) {
-    t.kernel({.name = "vendor", .what = "CUDA cyl_bessel_i0, cyl_bessel_i1; ln after", .dtype = "f64", .accept = {accept}},
+    t.kernel({.name = "vendor", .what = "CUDA cyl_bessel_i0, cyl_bessel_i1; ln after", .dtype = "f64", .accept = {accept},
+              .work = {.bytes = 16.0 * static_cast<double>(n), .special = 2.0 * static_cast<double>(n)}},
              [&in, order, n]<class Target>(DeviceBench<Target>& bench) -> Run {
                const auto x = bench.input(in[bench.set()].x);
                const auto out = bench.template output<double>("log", n);

@@ -31,7 +31,7 @@
 //
 // Launch: nested: a block per trial; naive: a block per (p, trial). 64 threads for n <= 32, else 256. Dynamic
 // shared memory: 128 (side 4 groups + 4) + S ((n+2)(n|1) + n) bytes, S = 4 or 8. Flops and bytes:
-// minnorm_sweep_flops, minnorm_sweep_bytes. Limits: n <= 128; at most 64 sizes. A pivot that isn't positive
+// minnorm_sweep_work, minnorm_naive_work. Limits: n <= 128; at most 64 sizes. A pivot that isn't positive
 // gives NaN, never a wrong number.
 #include "kernels/learning/minnorm_sweep.h"
 
@@ -330,12 +330,13 @@ void launch_nested(Stream<Target>& stream, const SweepShape& shape, const SweepA
 
 template <class Target, class Use>
 void with_tiling(int samples, Use use) {
+  constexpr SweepTiling kSmall = sweep_tiling(32), kMedium = sweep_tiling(64), kLarge = sweep_tiling(kSweepMaxSamples);
   if (samples <= 32)
-    use(Tiling<8, 1>{});
+    use(Tiling<kSmall.side, kSmall.groups>{});
   else if (samples <= 64)
-    use(Tiling<16, 1>{});
+    use(Tiling<kMedium.side, kMedium.groups>{});
   else
-    use(Tiling<16, 2>{});
+    use(Tiling<kLarge.side, kLarge.groups>{});
 }
 
 }  // namespace

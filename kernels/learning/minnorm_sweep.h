@@ -65,4 +65,21 @@ double minnorm_nested_flops(const SweepShape& shape, std::span<const int> sizes)
 /// Bytes that must move: 4 n D features, 4 n y per trial, 8 D truth, 4 per risk.
 double minnorm_sweep_bytes(const SweepShape& shape, std::span<const int> sizes);
 
+/// Side of the square of threads that work on a problem, and groups of 4 rows that each of them has.
+struct SweepTiling {
+  int side, groups;
+};
+constexpr SweepTiling sweep_tiling(int samples) {
+  return {samples <= 32 ? 8 : 16, samples <= 64 ? 1 : 2};
+}
+
+/// What the kernels do: floating-point operations executed, those on padding and on the upper triangle included, and bytes
+/// that the launches must read and write. A launch that solves in double rereads what it needs.
+struct SweepWork {
+  double flops = 0;
+  double bytes = 0;
+};
+SweepWork minnorm_sweep_work(const SweepShape& shape, std::span<const int> sizes);
+SweepWork minnorm_naive_work(const SweepShape& shape, std::span<const int> sizes);
+
 }  // namespace remeasure::kernels

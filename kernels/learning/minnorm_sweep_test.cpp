@@ -13,6 +13,7 @@
 #include "kernels/device/testing/test_bench.h"
 #include "kernels/learning/minnorm_sweep_reference.h"
 #include "kernels/simt/engine.h"
+#include "kernels/simt/operation_counts.h"
 
 using namespace remeasure;
 using namespace remeasure::kernels;
@@ -198,6 +199,27 @@ TEST_CASE("the nested sweep reads each feature once", "[simt]") {
   CHECK(nested == 2 * (4 * 24 * 96 + 4 * 24) + 8 * 96);
   CHECK(static_cast<double>(nested + 2 * 3 * 4) == minnorm_sweep_bytes(p.shape, p.sizes));
   CHECK(device.engine().counts("minnorm_nested")[simt::Counter::global_bytes_written] == 2 * 3 * 4);
+}
+
+TEST_CASE("minnorm_sweep_work is what the kernels do, in every tiling", "[simt]") {
+  if constexpr (!simt::kOperationsCounted) SKIP_TEST("this compiler's assembly isn't counted");
+  for (const bool isotropic : {true, false}) {
+    for (const int n : {24, 40, 100}) {
+      const Problem p = make_problem(2, n, n + 70, {n / 2, n - 7, n - 3, n + 1, n + 9, n + 60}, isotropic);
+      for (const Kernel kernel : {Kernel::nested, Kernel::naive}) {
+        Device<Simt> device;
+        run(device, kernel, p);
+        simt::LaunchCounts counts;
+        for (const auto& [name, launch] : device.engine().counts()) counts += launch;
+        const SweepWork work =
+            kernel == Kernel::nested ? minnorm_sweep_work(p.shape, p.sizes) : minnorm_naive_work(p.shape, p.sizes);
+        INFO("n = " << n << (isotropic ? "" : ", weighted") << (kernel == Kernel::nested ? ", nested" : ", naive"));
+        CHECK(static_cast<double>(counts[simt::Counter::scalar_flops]) == Approx(work.flops).epsilon(1e-2));
+        CHECK(static_cast<double>(counts[simt::Counter::distinct_global_bytes_read] +
+                                  counts[simt::Counter::distinct_global_bytes_written]) == work.bytes);
+      }
+    }
+  }
 }
 
 TEST_CASE("a singular Gram matrix gives NaN, not a wrong number", "[simt]") {

@@ -8,7 +8,7 @@
 //   out = ln sum
 //
 // Optimisation: none beyond exp and lgamma in place of pow and tgamma for the first term (tgamma alone overflows at 171).
-// Launch: one thread per point, blocks of 128. Bytes: 24 per point; flops: about 5 per term, x/2 + 10 sqrt(x) terms.
+// Launch: one thread per point, blocks of 128. Bytes: 24 per point; flops: bessel_series_operations, x/2 + 10 sqrt(x) terms.
 // Limits: overflows and underflows as a double does.
 #include "kernels/science/bessel_series.h"
 
@@ -19,8 +19,6 @@
 
 namespace remeasure::kernels {
 namespace {
-
-constexpr double kNegligible = 1.1e-16;
 
 __global__ void __launch_bounds__(128)
     bessel_series_kernel(int n, const double* __restrict__ v, const double* __restrict__ x, double* __restrict__ out) {
@@ -38,7 +36,7 @@ __global__ void __launch_bounds__(128)
     const double ratio = quarter / (k * (k + order));
     term *= ratio;
     sum += term;
-    if (ratio < 1 && term < kNegligible * sum) break;
+    if (ratio < 1 && term < kNegligibleTerm * sum) break;
   }
   out[i] = log(sum);
 }

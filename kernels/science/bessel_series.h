@@ -2,8 +2,11 @@
 #pragma once
 
 #include "kernels/device/device.h"
+#include "kernels/science/log_bessel.h"
 
 namespace remeasure::kernels {
+
+inline constexpr double kNegligibleTerm = 1.1e-16;  ///< of the sum: bessel_series ends before it
 
 /// out = ln(I_v(x)) from the unscaled power series, logarithm taken after.  v, x, out: [n]
 ///
@@ -18,5 +21,8 @@ void bessel_series(Stream<Target>& stream, DeviceSpan<Target, const double> v, D
 template <class Target>
 void bessel_order_0_1(Stream<Target>& stream, int order, DeviceSpan<Target, const double> x,
                       DeviceSpan<Target, double> out);
+
+/// What bessel_series does for one point. The number of terms depends on it, so the series is walked here.
+BesselOperations bessel_series_operations(double v, double x);
 
 }  // namespace remeasure::kernels

@@ -22,7 +22,7 @@
 // Optional bucket pass: points sorted by branch, so that warps are uniform.
 //
 // Launch: one thread per point, blocks of 128 (I) or 256 (K). Bytes: 24 per point (40 with the bucket pass, which also reads
-// v and x twice). Flops: log_bessel_flops. Limits: n < 2^31. K's fallback has Simpson's error, up to 6e-10 (v = 0, x = 0.5);
+// v and x twice). Flops: log_iv_operations, log_kv_operations. Limits: n < 2^31. K's fallback has Simpson's error, up to 6e-10 (v = 0, x = 0.5);
 // and for v near 0 it needs x > 1e-20: the integrand rises at u = (2x)^(1/16), which must be several nodes from u = 0.
 #include "kernels/science/log_bessel.h"
 
@@ -44,20 +44,24 @@ constexpr double kHalfLogHalfPi = 0.22579135264472743236;  // ln(pi / 2) / 2
 constexpr double kHalfLogPi = 0.57236494292470008707;      // ln(pi) / 2
 constexpr double kLog2 = 0.69314718055994530942;
 
-/// ln|1 + f_1 (1 + f_2 (1 + ...))|, f_j = s (2v - (2j-1)) (2v + (2j-1)) / (8jx): factors, not the difference of squares,
-/// so that it is exact for half-integer v and doesn't overflow.
+/// 1 + f_j (1 + f_{j+1} (1 + ...)) of terms in all, f_j = s (2v - (2j-1)) (2v + (2j-1)) / (8jx): factors, not the difference
+/// of squares, so that it is exact for half-integer v and doesn't overflow. A recursion rather than a loop: then 1/j is a
+/// constant for every compiler. `scale` is s / 8x.
+template <int j, int kTerms>
+__device__ double mu_sum(double two_v, double scale) {
+  if constexpr (j > kTerms) {
+    return 1;
+  } else {
+    constexpr double kOdd = 2 * j - 1, kInverse = 1.0 / j;
+    const double factor = ((two_v - kOdd) * scale) * ((two_v + kOdd) * kInverse);
+    return fma(factor, mu_sum<j + 1, kTerms>(two_v, scale), 1.0);
+  }
+}
+
 template <Kind kKind, int kTerms>
 __device__ double mu_log_sum(double v, double x) {
   const double scale = (kKind == Kind::i ? -0.125 : 0.125) / x;
-  double sum = 1;
-#pragma unroll
-  for (int j = kTerms; j >= 1; --j) {
-    const double odd = 2 * j - 1;
-    const double inverse = 1.0 / j;  // folded by the compiler
-    const double factor = ((2 * v - odd) * scale) * ((2 * v + odd) * inverse);
-    sum = fma(factor, sum, 1.0);
-  }
-  return log(fabs(sum));
+  return log(fabs(mu_sum<1, kTerms>(2 * v, scale)));
 }
 
 template <Kind kKind, int kTerms>
@@ -103,15 +107,17 @@ __device__ double power_series(double v, double x) {
 /// One point by the 32 lanes of a warp; the result is the same bits in each. All lanes call it with the same v and x.
 __device__ double rothwell_by_warp(double v, double x, int lane) {
   constexpr double kPower = kRothwellPower;
-  const double beta = 2 * kPower / (2 * v + 1);
+  const double odd = 2 * v + 1;
+  const double beta = 2 * kPower / odd;
   const double exponent = v - 0.5;
+  const double two_x = 2 * x;
   double sum = 0;
   for (int node = 1 + lane; node <= kSimpsonIntervals; node += 32) {  // both integrands are 0 at u = 0
     const double u = static_cast<double>(node) / kSimpsonIntervals;
     const double log_u = log(u);
     const double power = exp(beta * log_u);
-    const double g = beta * exp(fma(exponent, log(2 * x + power), fma(kPower - 1, log_u, -power)));
-    const double h = exp(fma(exponent, log1p(2 * x * u), fma(-2 * v - 1, log_u, -1 / u)));
+    const double g = beta * exp(fma(exponent, log(two_x + power), fma(kPower - 1, log_u, -power)));
+    const double h = exp(fma(exponent, log1p(two_x * u), fma(-odd, log_u, -1 / u)));
     const double weight = node == kSimpsonIntervals ? 1 : (node % 2 == 1 ? 4 : 2);
     sum = fma(weight, g + h, sum);
   }

@@ -32,13 +32,14 @@ void log_kv(Stream<Target>& stream, const LogBesselOptions& options, DeviceSpan<
             DeviceSpan<Target, const double> x, DeviceSpan<Target, double> out,
             DeviceSpan<Target, std::uint32_t> bucket_workspace = {});
 
-/// Work of one point, by branch: floating-point operations as written (an FMA is 2, a division, square root or library
-/// function 1). Summed over the points of a case this is the experiment's formula.
-struct LogBesselFlops {
-  double i = 0;
-  double k = 0;
+/// What one point costs: floating-point operations (an FMA is 2, a division or square root 1) and calls of exp, log, log1p
+/// and lgamma, which aren't among them. Summed over the points of a case this is the experiment's formula.
+struct BesselOperations {
+  double flops = 0;
+  double special = 0;
 };
-LogBesselFlops log_bessel_flops(BesselBranch branch);
+BesselOperations log_iv_operations(const LogBesselOptions& options, double v, double x);
+BesselOperations log_kv_operations(const LogBesselOptions& options, double v, double x);
 
 /// Bytes of the constants that a launch reads: the memory table's "constants".
 std::size_t log_bessel_constant_bytes();

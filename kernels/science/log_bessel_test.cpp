@@ -11,6 +11,7 @@
 #include "kernels/science/log_bessel_oracle.h"
 #include "kernels/science/log_bessel_reference.h"
 #include "kernels/simt/engine.h"
+#include "kernels/simt/operation_counts.h"
 
 using namespace remeasure;
 using namespace remeasure::kernels;
@@ -277,4 +278,35 @@ TEST_CASE("On a GPU log_iv and log_kv agree with the reference", "[gpu]") {
       }
     }
   }
+}
+
+TEST_CASE("log_iv_operations and log_kv_operations are what the kernels do", "[simt]") {
+  if constexpr (!simt::kOperationsCounted) SKIP_TEST("this compiler's assembly isn't counted");
+  Device<Simt> device;
+  simt::Engine& engine = device.engine();
+  // A point of each branch, of both sides of the logarithms' threshold, and the edges, which cost nothing.
+  Points points;
+  for (const auto& [v, x] : {std::pair{1.0, 1500.0}, {10.0, 1e6}, {3.0, 100.0}, {3.0, 40.0}, {300.0, 5.0}, {60.0, 5.0},
+                             {25.0, 5.0}, {14.0, 5.0}, {14.0, 70.0}, {5.0, 3.0}, {0.0, 0.1}, {1.0, 0.0}, {-1.0, 2.0}}) {
+    points.add(v, x);
+  }
+  std::size_t branches = 0;
+  for (const BranchTable table : {BranchTable::full, BranchTable::reduced}) {
+    const LogBesselOptions options{.table = table, .guard = MuGuard::paper};
+    for (std::size_t i = 0; i < points.v.size(); ++i) {
+      const double v = points.v[i], x = points.x[i];
+      if (v >= 0 && x > 0) branches |= std::size_t{1} << static_cast<unsigned>(bessel_branch(table, options.guard, v, x));
+      Points one;
+      one.add(v, x);
+      for (const Function function : {Function::i, Function::k}) {
+        run(device, function, options, one);
+        const BesselOperations expected =
+            function == Function::i ? log_iv_operations(options, v, x) : log_kv_operations(options, v, x);
+        INFO((function == Function::i ? "I" : "K") << " at v = " << v << ", x = " << x);
+        CHECK(static_cast<double>(engine.last_launch()[simt::Counter::scalar_flops]) == expected.flops);
+        CHECK(static_cast<double>(engine.last_launch()[simt::Counter::special_functions]) == expected.special);
+      }
+    }
+  }
+  CHECK(branches == (std::size_t{1} << kBesselBranches) - 1);
 }

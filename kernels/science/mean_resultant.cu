@@ -11,7 +11,7 @@
 // are added in the order of the chunks (no atomics), so the result is the same bits on every run.
 //
 // Launch: (columns/128, chunks) blocks of 128 for the partial sums, columns/128 blocks of 128 to join them, one block of 256
-// for the length. Bytes: 4 rows columns + 16 chunks columns + 16 columns; flops: rows columns + chunks columns + 3 columns.
+// for the length. Bytes and flops: mean_resultant_work.
 // Limits: rows, columns < 2^31.
 #include "kernels/science/mean_resultant.h"
 

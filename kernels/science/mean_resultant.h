@@ -19,4 +19,11 @@ void mean_resultant(Stream<Target>& stream, std::size_t rows, std::size_t column
                     DeviceSpan<Target, const float> features, DeviceSpan<Target, double> mean,
                     DeviceSpan<Target, double> length, DeviceSpan<Target, double> workspace);
 
+/// What the three launches of mean_resultant do: floating-point operations, and bytes that each must read and write.
+struct MeanResultantWork {
+  double flops = 0;
+  double bytes = 0;
+};
+MeanResultantWork mean_resultant_work(std::size_t rows, std::size_t columns);
+
 }  // namespace remeasure::kernels

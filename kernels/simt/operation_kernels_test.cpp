@@ -86,7 +86,9 @@ TEST_CASE("what isn't arithmetic isn't counted", "[simt]") {
 TEST_CASE("16-bit values cost the arithmetic, not the conversion", "[simt]") {
   RM_NEEDS_OPERATIONS();
   CHECK(counted<half>([](half x) { return half(static_cast<float>(x) + static_cast<float>(x)); }) == in_each(1));
-  CHECK(counted<half>([](half x) { return half(static_cast<float>(half::from_bits((x.bits & 0x3ff) | 1)) * 3); }) == in_each(1));
+  CHECK(counted<half>([](half x) {  // subnormal
+          return half(static_cast<float>(half::from_bits((x.bits & 0x3ff) | 1)) * 3);
+        }) == in_each(1));
   CHECK(counted<bfloat16>([](bfloat16 x) { return bfloat16(static_cast<float>(x) * 3); }) == in_each(1));
 }
 
@@ -127,8 +129,7 @@ TEST_CASE("counting leaves flags, registers and results as they were", "[simt]")
   engine.launch({.name = "mixed", .grid = 1, .block = kThreads},
                 [=] { to[thread_number()] = value(from[thread_number()], thread_number()); });
   for (unsigned i = 0; i < kThreads; ++i) {
-    // The same in long double's registers would differ; the same type and order must not.
-    volatile double a = x[i];
+    volatile double a = x[i];  // on the host: the same values, whatever the compiler knows
     CHECK(y[i] == value(a, i));
   }
 }
