@@ -32,21 +32,29 @@ inline std::vector<Accept> accept_gradient(const std::string& output) {
   return {{.output = output, .metric = ErrorMetric::relative_l2, .limit = 1e-5, .reason = "f32, from the same f32 membranes"}};
 }
 
+inline double scan_lanes(const SpikingShape& shape) {
+  return static_cast<double>(shape.batch) * static_cast<double>((shape.neurons + 31) / 32 * 32);
+}
+/// Values of the whole tiles: a spike is drawn for each.
+inline double scan_draws(const SpikingShape& shape) {
+  const kernels::ScanPlan plan = kernels::scan_plan(shape.steps);
+  return scan_lanes(shape) * plan.tiles * kernels::kScanSteps * plan.warps;
+}
 /// Floating-point operations of the scan: the recurrence twice over whole tiles, the combining of chunks, and `per_draw` for
 /// each value whose spike is drawn (or whose slope is taken).
 inline double scan_flops(const SpikingShape& shape, double per_draw) {
   const kernels::ScanPlan plan = kernels::scan_plan(shape.steps);
-  const double lanes = static_cast<double>(shape.batch) * static_cast<double>((shape.neurons + 31) / 32 * 32);
-  const double tile = static_cast<double>(kernels::kScanSteps * plan.warps);
   double combined = 0;
   for (int round = 0; round < plan.rounds; ++round) combined += 6.0 * (plan.warps - (1 << round));
-  return lanes * plan.tiles * (10 * tile + combined) + per_draw * lanes * plan.tiles * tile;
+  return (10 + per_draw) * scan_draws(shape) + scan_lanes(shape) * plan.tiles * combined;
 }
 inline constexpr double kFlopsOfDraw = 4;     // uniform: 2; sigmoid: 2 and an exponential
 inline constexpr double kFlopsOfSlope = 6;    // sigmoid: 2 and an exponential; p p (1 - p) dz: 4
+/// (100 |m - threshold| + 1)^2: 4; quotient, beta dm and their sum: 3, of which one is spared where a neuron fired; ds: 3.
+inline constexpr double kFlopsOfLifBackward = 10;
 
-inline Work work_of(const SpikingShape& shape, double flops, double bytes_per_value) {
-  return {.flops = flops, .bytes = bytes_per_value * static_cast<double>(shape.values()), .rate = {}};
+inline Work work_of(const SpikingShape& shape, double flops, double bytes_per_value, double special = 0) {
+  return {.flops = flops, .bytes = bytes_per_value * static_cast<double>(shape.values()), .special = special};
 }
 
 // --- on a CPU ---
@@ -87,7 +95,7 @@ inline VariantInfo on_device(const LayerCase& c, std::string name, std::string w
 inline void declare_forward(Trial& t, const LayerCase& c) {
   const double n = static_cast<double>(c.shape.values());
   t.kernel(on_device(c, "kernel", "membrane by a scan, Bernoulli spikes packed by ballot", accept_membrane(),
-                     work_of(c.shape, scan_flops(c.shape, kFlopsOfDraw), 8 + 1.0 / 8)),
+                     work_of(c.shape, scan_flops(c.shape, kFlopsOfDraw), 8 + 1.0 / 8, scan_draws(c.shape))),
            [c]<class Target>(DeviceBench<Target>& b) -> Run {
              const auto x = b.input(c.in[b.set()].current);
              const auto m = b.template output<float>("membrane", x.size());
@@ -126,7 +134,7 @@ inline void declare_forward(Trial& t, const LayerCase& c) {
 inline void declare_backward(Trial& t, const LayerCase& c) {
   const double n = static_cast<double>(c.shape.values());
   t.kernel(on_device(c, "kernel/backward", "through the draws and the membrane, the scan from the end", accept_gradient("gradient"),
-                     work_of(c.shape, scan_flops(c.shape, 0) + kFlopsOfSlope * n, 12)),
+                     work_of(c.shape, scan_flops(c.shape, 0) + kFlopsOfSlope * n, 12, n)),
            [c]<class Target>(DeviceBench<Target>& b) -> Run {
              const LayerInputs& in = c.in[b.set()];
              const auto m = b.input(in.membrane), dz = b.input(in.spike_gradient);
@@ -137,7 +145,7 @@ inline void declare_backward(Trial& t, const LayerCase& c) {
              };
            });
   t.kernel(on_device(c, "lif/backward", "LIF fused, backwards through time", accept_gradient("lif gradient"),
-                     work_of(c.shape, 11 * n, 12)),
+                     work_of(c.shape, kFlopsOfLifBackward * n, 12)),
            [c]<class Target>(DeviceBench<Target>& b) -> Run {
              const LayerInputs& in = c.in[b.set()];
              const auto m = b.input(in.lif), dz = b.input(in.spike_gradient);
