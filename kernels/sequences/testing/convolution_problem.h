@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cmath>
+#include <functional>
+#include <vector>
+
+#include "kernels/device/philox.h"
+#include "kernels/sequences/monarch_reference.h"
+
+namespace remeasure::kernels::testing {
+
+struct Problem {
+  std::vector<float> u, pregate, filters, postgate;
+};
+
+/// N(0, 1), a function of (seed, index).
+inline std::vector<float> noise(std::size_t size, std::uint64_t seed) {
+  std::vector<float> values(size);
+  for (std::size_t i = 0; i < size; ++i) {
+    const Philox4 random = philox(seed, i);
+    values[i] = normal_float(random.word[0], random.word[1]).first;
+  }
+  return values;
+}
+
+/// White signals; filters of white noise that decays to e^-2, sums of squares about 1.
+inline Problem make_problem(const ConvolutionShape& shape, int taps, bool gated) {
+  Problem problem;
+  problem.u = noise(shape.values(), 1);
+  if (gated) problem.pregate = noise(shape.values(), 2), problem.postgate = noise(shape.values(), 3);
+  problem.filters = noise(static_cast<std::size_t>(shape.channels) * static_cast<std::size_t>(taps), 4);
+  for (std::size_t i = 0; i < problem.filters.size(); ++i) {
+    const double phase = static_cast<double>(i % static_cast<std::size_t>(taps)) / taps;
+    problem.filters[i] *= static_cast<float>(2 * std::exp(-2 * phase) / std::sqrt(taps));
+  }
+  return problem;
+}
+
+/// Every sequence in double by Eigen's FFT. Windows give the causal convolution of the whole length.
+inline std::vector<double> oracle(const ConvolutionShape& shape, const Problem& problem) {
+  const std::size_t row = shape.planes() * static_cast<std::size_t>(shape.length);
+  const std::size_t taps = problem.filters.size() / static_cast<std::size_t>(shape.channels);
+  const std::size_t transform = shape.hop == 0 ? static_cast<std::size_t>(shape.transform) : static_cast<std::size_t>(shape.length) + taps;
+  std::vector<double> result;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(shape.batch * shape.channels); ++i) {
+    const auto part = [&](const std::vector<float>& values) {
+      return values.empty() ? std::span<const float>() : std::span<const float>(values).subspan(i * row, row);
+    };
+    const std::span<const float> filter =
+        std::span<const float>(problem.filters).subspan(i % static_cast<std::size_t>(shape.channels) * taps, taps);
+    const std::vector<double> y = convolution_oracle(transform, part(problem.u), part(problem.pregate), filter, part(problem.postgate), {},
+                                                     shape.signal == Signal::complex);
+    result.insert(result.end(), y.begin(), y.end());
+  }
+  return result;
+}
+
+template <class T>
+double relative_error(const std::vector<T>& out, const std::vector<double>& reference) {
+  double difference = 0, scale = 0;
+  for (std::size_t i = 0; i < reference.size(); ++i) {
+    difference += std::pow(static_cast<double>(out[i]) - reference[i], 2);
+    scale += reference[i] * reference[i];
+  }
+  return std::sqrt(difference / scale);
+}
+
+}  // namespace remeasure::kernels::testing
