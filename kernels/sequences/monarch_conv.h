@@ -76,7 +76,9 @@ MonarchCost monarch_cost(const ConvolutionShape& shape, const MonarchFactors& fa
   const double sequences = static_cast<double>(shape.batch) * shape.channels * shape.windows();
   const double values = static_cast<double>(shape.values());
   double matrices = 0;
-  for (int i = 0; i < factors.order(); ++i) matrices += 4.0 * factors.factor(i) * factors.factor(i) * Mma::kParts;
+  for (int i = 0; i < factors.order(); ++i) {
+    matrices += 4.0 * factors.factor(i) * (kept.empty() ? factors.factor(i) : kept[static_cast<std::size_t>(i)]) * Mma::kParts;
+  }
   const double filter = shape.channels * rows.back() * (packed ? 4 : 2);
   const double element = sizeof(Element);
   return {sequences * per_sequence + (gated ? 2 * values : 0),
