@@ -23,6 +23,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "kernels/sequences/monarch_chunk.h"
 #include "kernels/sequences/monarch_conv.h"
 #include "kernels/sequences/monarch_stage.h"
 
@@ -48,74 +49,6 @@ struct Convolution {
   Element* y;
 };
 
-/// 16 bytes of elements.
-template <class Element>
-struct Chunk {
-  static constexpr int kSize = MonarchPlane<Element>::kChunk;
-  std::uint32_t word[4];
-};
-
-template <class Element>
-RM_DEVICE Chunk<Element> load_chunk(const Element* from) {
-  const uint4 v = *reinterpret_cast<const uint4*>(from);
-  return {{v.x, v.y, v.z, v.w}};
-}
-template <class Element>
-RM_DEVICE void store_chunk(Element* to, const Chunk<Element>& chunk) {
-  *reinterpret_cast<uint4*>(to) = make_uint4(chunk.word[0], chunk.word[1], chunk.word[2], chunk.word[3]);
-}
-
-template <class Element>
-RM_DEVICE Chunk<Element> gated(const Chunk<Element>& a, const Chunk<Element>& b) {
-  Chunk<Element> result;
-#pragma unroll
-  for (int i = 0; i < 4; ++i) {
-    if constexpr (sizeof(Element) == 2) {
-      float value[2];
-#pragma unroll
-      for (int j = 0; j < 2; ++j) {
-        value[j] = static_cast<float>(unpack2<Element>(a.word[i], j)) * static_cast<float>(unpack2<Element>(b.word[i], j));
-      }
-      result.word[i] = pack2(Element(value[0]), Element(value[1]));
-    } else {
-      result.word[i] = __float_as_uint(__uint_as_float(a.word[i]) * __uint_as_float(b.word[i]));
-    }
-  }
-  return result;
-}
-
-/// Samples 2j of two chunks in `even`, 2j + 1 in `odd`.
-template <class Element>
-RM_DEVICE void separate(const Chunk<Element>& first, const Chunk<Element>& second, Chunk<Element>& even, Chunk<Element>& odd) {
-#pragma unroll
-  for (int j = 0; j < 4; ++j) {
-    const std::uint32_t low = j < 2 ? first.word[2 * j] : second.word[2 * j - 4];
-    const std::uint32_t high = j < 2 ? first.word[2 * j + 1] : second.word[2 * j - 3];
-    if constexpr (sizeof(Element) == 2) {
-      even.word[j] = (low & 0xffffu) | high << 16;
-      odd.word[j] = low >> 16 | (high & 0xffff0000u);
-    } else {
-      even.word[j] = low;
-      odd.word[j] = high;
-    }
-  }
-}
-/// The inverse of separate.
-template <class Element>
-RM_DEVICE void interleave(const Chunk<Element>& even, const Chunk<Element>& odd, Chunk<Element>& first, Chunk<Element>& second) {
-#pragma unroll
-  for (int j = 0; j < 4; ++j) {
-    std::uint32_t low = even.word[j], high = odd.word[j];
-    if constexpr (sizeof(Element) == 2) {
-      low = (even.word[j] & 0xffffu) | odd.word[j] << 16;
-      high = even.word[j] >> 16 | (odd.word[j] & 0xffff0000u);
-    }
-    Chunk<Element>& to = j < 2 ? first : second;
-    to.word[2 * (j % 2)] = low;
-    to.word[2 * (j % 2) + 1] = high;
-  }
-}
-
 /// Calls body(window's first sample, row of the signals, sample in the window, place of a chunk in the planes) for each chunk of the
 /// block's tile.
 template <class Element, bool kPacked, class Body>
@@ -134,17 +67,17 @@ template <class Element, bool kPacked>
 RM_DEVICE void load_signals(const Convolution<Element>& c, const MonarchPlanes<Element>& x, int first_sequence, int count) {
   for_each_chunk<Element, kPacked>(c, first_sequence, count, [&](int window, std::size_t row, int sample, int place) {
     const std::size_t plane = static_cast<std::size_t>(c.length);
-    const auto read = [&](std::size_t base, int index) -> Chunk<Element> {
+    const auto read = [&](std::size_t base, int index) -> SignalChunk<Element> {
       if (index < 0 || index >= c.length) return {{0, 0, 0, 0}};
-      const Chunk<Element> value = load_chunk(c.u + base + index);
+      const SignalChunk<Element> value = load_chunk(c.u + base + index);
       if (c.pregate == nullptr) return value;
-      const Chunk<Element> gate = load_chunk(c.pregate + base + index);
+      const SignalChunk<Element> gate = load_chunk(c.pregate + base + index);
       return gated<Element>(value, gate);
     };
     const int index = window + sample;
-    Chunk<Element> re, im = {{0, 0, 0, 0}};
+    SignalChunk<Element> re, im = {{0, 0, 0, 0}};
     if constexpr (kPacked) {
-      const Chunk<Element> first = read(row * plane, index), second = read(row * plane, index + Chunk<Element>::kSize);
+      const SignalChunk<Element> first = read(row * plane, index), second = read(row * plane, index + SignalChunk<Element>::kSize);
       separate<Element>(first, second, re, im);
     } else if (c.planes == 2) {
       re = read(2 * row * plane, index);
@@ -161,22 +94,22 @@ template <class Element, bool kPacked>
 RM_DEVICE void store_results(const Convolution<Element>& c, const MonarchPlanes<Element>& x, int first_sequence, int count) {
   for_each_chunk<Element, kPacked>(c, first_sequence, count, [&](int window, std::size_t row, int sample, int place) {
     const std::size_t plane = static_cast<std::size_t>(c.length);
-    const auto write = [&](std::size_t base, int in_window, const Chunk<Element>& value) {
+    const auto write = [&](std::size_t base, int in_window, const SignalChunk<Element>& value) {
       const int index = window + in_window;
       if (in_window < c.lead || in_window >= c.lead + c.given || index >= c.length) return;
       if (c.postgate == nullptr) {
         store_chunk(c.y + base + index, value);
       } else {
-        const Chunk<Element> gate = load_chunk(c.postgate + base + index);
+        const SignalChunk<Element> gate = load_chunk(c.postgate + base + index);
         store_chunk(c.y + base + index, gated<Element>(value, gate));
       }
     };
-    const Chunk<Element> re = load_chunk(x.re.at(place)), im = load_chunk(x.im.at(place));
+    const SignalChunk<Element> re = load_chunk(x.re.at(place)), im = load_chunk(x.im.at(place));
     if constexpr (kPacked) {
-      Chunk<Element> first, second;
+      SignalChunk<Element> first, second;
       interleave<Element>(re, im, first, second);
       write(row * plane, sample, first);
-      write(row * plane, sample + Chunk<Element>::kSize, second);
+      write(row * plane, sample + SignalChunk<Element>::kSize, second);
     } else if (c.planes == 2) {
       write(2 * row * plane, sample, re);
       write((2 * row + 1) * plane, sample, im);
@@ -258,7 +191,7 @@ RM_DEVICE void outer_stage(const Convolution<Element>& c, const MonarchPlanes<El
                                       return product(pair, w, inverse);
                                     });
   });
-  __syncthreads();
+  __syncthreads();   // the next stage runs along another axis
 }
 
 template <class Element, int kLargest, bool kForward, bool kInverse>
