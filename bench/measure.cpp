@@ -12,6 +12,7 @@
 #include "bench/statistics.h"
 #include "bench/system.h"
 #include "bench/trial_impl.h"
+#include "kernels/simt/engine.h"
 
 namespace remeasure::bench {
 
@@ -104,6 +105,10 @@ void TrialImpl::check_entry(Entry& entry) {
   // A repeat that costs more than the whole sampling is left to the closing sample; Simt has none, so it always repeats.
   const double repeat_cap = entry.where == Where::simt ? 60 : stop_rule(1).max_wall_seconds;
   run = check_variant(*entry.station, entry.info, oracles_, repeat_cap);
+  if (entry.where == Where::simt && options_.launches != nullptr) {
+    const auto& shapes = places_->simt().engine().shapes();
+    options_.launches->insert(shapes.begin(), shapes.end());
+  }
   const bool to_be_timed = run.status == Status::passed && entry.where != Where::simt;
   if (!to_be_timed) entry.station.reset();
 }

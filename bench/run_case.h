@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <functional>
 #include <optional>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -16,6 +17,10 @@
 #include "bench/experiment.h"
 #include "bench/progress.h"
 #include "reports/record.h"
+
+namespace remeasure::simt {
+struct LaunchShape;
+}
 
 namespace remeasure::bench {
 
@@ -58,6 +63,8 @@ struct RunOptions {
 
   /// Where set, the case is counted instead of measured: each kernel runs once on Simt, and its counts are put here.
   std::vector<CountedVariant>* counted = nullptr;
+  /// Grows by what the cases launch on the SIMT engine (bench/kernel_figures.h makes figures of it); may be null.
+  std::set<simt::LaunchShape>* launches = nullptr;
 };
 
 /// Runs one case. An exception of a variant is that variant's `failed`; an exception of the case itself is in

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <map>
 
+#include "reports/check_kernels.h"
 #include "reports/format.h"
 #include "reports/repeats.h"
 
@@ -62,7 +63,7 @@ class Comparison {
     }
     test_.clear();
     variant_.clear();
-    compare_kernels();
+    compare_kernels(before_, after_, result_);
     for (const ClaimResult& claim : before_.claims) {
       compare_claim(claim);
     }
@@ -220,40 +221,6 @@ class Comparison {
       const Outcome outcome = state != "passed" ? Outcome::worse : check.passed ? Outcome::same : Outcome::better;
       row("check: " + check.name, check.passed ? "passed" : "failed", state, {outcome, 0, now ? now->detail : ""});
     }
-  }
-
-  /// Rule 24.
-  void compare_kernels() {
-    if (before_.kernels.empty()) return;
-    if (after_.kernels.empty()) {
-      result_.not_applied.push_back(fmt::format("{}: static kernel figures not compared: this run has none (built "
-                                                "without the CUDA toolkit)", before_.experiment));
-      return;
-    }
-    const bool same_toolkit = before_.build.cuda_toolkit == after_.build.cuda_toolkit;
-    for (const KernelFigures& kernel : before_.kernels) {
-      variant_ = fmt::format("{} {}", kernel.kernel, kernel.architecture);
-      const KernelFigures* now = find_if(after_.kernels, [&](const KernelFigures& it) {
-        return it.kernel == kernel.kernel && it.architecture == kernel.architecture;
-      });
-      if (!now) {
-        row("kernel", "present", "missing", {Outcome::unclear, 0});
-        continue;
-      }
-      const auto compare = [&](const char* quantity, int old_value, int new_value, double threshold) {
-        Judgement judgement = compare_bytes(old_value, new_value, threshold);
-        if (judgement.outcome == Outcome::worse && !same_toolkit) {
-          judgement = {Outcome::unclear, threshold,
-                       fmt::format("CUDA {} before, {} now", before_.build.cuda_toolkit, after_.build.cuda_toolkit)};
-        }
-        row(quantity, std::to_string(old_value), std::to_string(new_value), judgement, change_of(old_value, new_value));
-      };
-      compare("registers", kernel.registers, now->registers, kLeastThreshold);
-      compare("spilled bytes", kernel.spill_bytes, now->spill_bytes, 0);
-      compare("shared memory", kernel.shared_bytes, now->shared_bytes, kLeastThreshold);
-      compare("stack bytes", kernel.stack_bytes, now->stack_bytes, 0);
-    }
-    variant_.clear();
   }
 
   /// Rule 23.

@@ -12,7 +12,7 @@
 //  (22) a check that passed before and now fails or is gone; an exact or tolerated metric that is gone
 //  (23) a verdict that fell (reproduced > partly > not reproduced), or that can no longer be had on the same machine;
 //       for a time it is unclear as long as the measured ranges overlap
-//  (24) any more spilled bytes or stack; 3 % more registers or shared memory; after a change of the toolkit unclear
+//  (24) static figures of a kernel on an architecture: check_kernels.h
 //  (25) a case that is gone from a run that says it is complete
 //  (26) data whose content changed under an unchanged seed; that case's errors and metrics are then not compared
 #pragma once

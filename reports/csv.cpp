@@ -30,6 +30,7 @@ class Writer {
         one_case(test);
       }
       data_.clear();
+      for (const KernelFigures& it : record.kernels) kernel(it);
       claims(record);
     }
     return std::move(out_);
@@ -120,6 +121,21 @@ class Writer {
     for (const Check& it : test.checks) {
       line({.test = test.name, .quantity = "check: " + it.name, .status = it.passed ? "passed" : "failed"});
     }
+  }
+
+  void kernel(const KernelFigures& it) {
+    const auto add = [&](const char* quantity, std::optional<double> value, const char* unit, const std::string& status = {}) {
+      if (!value) return;
+      line({.variant = it.kernel, .where = it.architecture, .quantity = quantity, .value = value, .unit = unit,
+            .status = status});
+    };
+    add("registers", it.registers, "");
+    add("spilled", it.spill_bytes, "B");
+    add("stack", it.stack_bytes, "B");
+    add("shared memory", it.shared_bytes, "B");
+    add("block", it.block_threads, "threads");
+    add("dynamic shared memory", it.dynamic_shared_bytes, "B");
+    add("occupancy", it.occupancy, "", it.limited_by);
   }
 
   void claims(const Record& record) {

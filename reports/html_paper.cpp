@@ -158,16 +158,19 @@ std::string checks(const Record& record) {
 }
 
 std::string kernels(const Record& record) {
+  const KernelsView view = view_kernels(record);
+  if (view.rows.empty()) return "";
   Group group;
-  for (const KernelFigures& it : record.kernels) {
-    group.rows.push_back({text(it.kernel), text(it.architecture), number(std::to_string(it.registers)),
-                          number(bytes_text(it.spill_bytes)), number(bytes_text(it.shared_bytes)),
-                          number(bytes_text(it.stack_bytes))});
+  for (const KernelRow& row : view.rows) {
+    const Cell spilled = row.tone == Tone::bad ? Cell{badge(row.spilled, row.tone), true} : number(row.spilled);
+    group.rows.push_back({text(row.kernel), text(row.architecture), number(row.registers), spilled, number(row.stack),
+                          number(row.shared), number(row.block), number(row.occupancy)});
   }
-  if (group.rows.empty()) return "";
-  return "<details><summary>Kernels, from ptxas</summary>\n" +
-         table("Kernels", {"kernel", "architecture", "registers", "spilled", "shared memory", "stack"}, {group}) +
-         "</details>\n";
+  return fmt::format("<details{}><summary>Kernels: {}</summary>\n", view.spills.empty() ? "" : " open",
+                     xml_text(view.summary)) +
+         table("Kernels", {"kernel", "architecture", "registers", "spilled", "stack", "shared memory", "block", "occupancy"},
+               {group}) +
+         (view.others.empty() ? "" : paragraph(view.others, "quiet")) + "</details>\n";
 }
 
 std::string environment(const Record& record) {

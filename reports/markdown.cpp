@@ -186,14 +186,16 @@ class Writer {
   }
 
   void kernels(const Record& record) {
+    const KernelsView view = view_kernels(record);
+    if (view.rows.empty()) return;
     std::vector<Row> rows;
-    for (const KernelFigures& it : record.kernels) {
-      rows.push_back({it.kernel, it.architecture, std::to_string(it.registers), bytes_text(it.spill_bytes),
-                      bytes_text(it.shared_bytes), bytes_text(it.stack_bytes)});
+    for (const KernelRow& row : view.rows) {
+      rows.push_back({row.kernel, row.architecture, row.registers, row.spilled, row.stack, row.shared, row.block,
+                      row.occupancy});
     }
-    if (rows.empty()) return;
-    out_ += "### Kernels, from ptxas\n\n";
-    table({"kernel", "architecture", "registers", "spilled", "shared memory", "stack"}, rows);
+    out_ += "### Kernels\n\nFrom ptxas: " + markdown_text(view.summary) + ".\n\n";
+    table({"kernel", "architecture", "registers", "spilled", "stack", "shared memory", "block", "occupancy"}, rows);
+    if (!view.others.empty()) bullets({view.others});
   }
 
   std::string out_;

@@ -80,14 +80,19 @@ struct Memory {
   std::optional<double> formula = {}; ///< the paper's or the experiment's formula
 };
 
-/// Static figures of one kernel instantiation, from ptxas.
+/// Static figures of one kernel instantiation, from ptxas. The last four exist where the run launched it.
 struct KernelFigures {
-  std::string kernel = {};
+  std::string kernel = {};            ///< name and template arguments: "sddmm_nm_kernel<SddmmTile<half, 64, 1, 1>>"
   std::string architecture = {};      ///< "sm_90"
-  int registers = 0;
-  int spill_bytes = 0;
-  int shared_bytes = 0;
+  int registers = 0;                  ///< per thread
+  int spill_bytes = 0;                ///< bytes of spill stores and of spill loads
+  int shared_bytes = 0;               ///< static
   int stack_bytes = 0;
+  std::string source = {};            ///< "kernels/attention/nm_sparse_sddmm.cu"
+  std::optional<int> block_threads = {}; ///< of several launch shapes the one of lowest occupancy
+  std::optional<int> dynamic_shared_bytes = {};
+  std::optional<double> occupancy = {}; ///< theoretical: warps that fit on a multiprocessor / warps that it can hold
+  std::string limited_by = {};        ///< what keeps the occupancy there: "registers", "shared memory", ...
 };
 
 struct VariantResult {

@@ -78,6 +78,11 @@ void describe(auto& archive, Like<KernelFigures> auto& it) {
   archive.always("spill_bytes", it.spill_bytes);
   archive.always("shared_bytes", it.shared_bytes);
   archive.always("stack_bytes", it.stack_bytes);
+  archive.unless_empty("source", it.source);
+  archive.unless_empty("block_threads", it.block_threads);
+  archive.unless_empty("dynamic_shared_bytes", it.dynamic_shared_bytes);
+  archive.unless_empty("occupancy", it.occupancy);
+  archive.unless_empty("limited_by", it.limited_by);
 }
 
 void describe(auto& archive, Like<VariantResult> auto& it) {

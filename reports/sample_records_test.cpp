@@ -144,7 +144,14 @@ Record attention() {
   record.system = gpu_machine();
   record.ceilings = {{"triad", 4.1e12}, {"gemm-bf16", 7.2e14}};
   record.kernels = {{.kernel = "sddmm_nm<bf16>", .architecture = "sm_90", .registers = 128, .spill_bytes = 0,
-                     .shared_bytes = 49152, .stack_bytes = 0}};
+                     .shared_bytes = 1024, .stack_bytes = 0, .source = "kernels/attention/sddmm.cu", .block_threads = 256,
+                     .dynamic_shared_bytes = 48128, .occupancy = 0.25, .limited_by = "registers"},
+                    {.kernel = "spmm_nm<bf16, 64>", .architecture = "sm_90", .registers = 96, .spill_bytes = 0,
+                     .shared_bytes = 0, .stack_bytes = 0, .source = "kernels/attention/spmm.cu", .block_threads = {},
+                     .dynamic_shared_bytes = {}, .occupancy = {}, .limited_by = ""},
+                    {.kernel = "spmm_nm<bf16, 128>", .architecture = "sm_90", .registers = 128, .spill_bytes = 24,
+                     .shared_bytes = 0, .stack_bytes = 8, .source = "kernels/attention/spmm.cu", .block_threads = {},
+                     .dynamic_shared_bytes = {}, .occupancy = {}, .limited_by = ""}};
   record.cases = {attention_case("n=256", 0.2, true), attention_case("n=512", 1, false)};
   record.cases[0].variants[0].time->launch_bound = true;
   record.cases[1].variants[2].time->throttled = {3, 4};

@@ -52,6 +52,7 @@ class Writer {
     metrics(record);
     own_tables(record);
     checks(record);
+    kernels(record);
     for (const std::string& note : record.notes) {
       paragraph("note: " + note, kIndent, 2);
     }
@@ -154,6 +155,22 @@ class Writer {
     out_ += "\n";
     paragraph(fmt::format("checks: {} of {} passed", passed, all), kIndent);
     for (const std::string& line : failed) paragraph(line, kIndent, 2, Tone::bad);
+  }
+
+  /// The whole table is long: `remeasure kernels` has it.
+  void kernels(const Record& record) {
+    const KernelsView view = view_kernels(record);
+    if (view.summary.empty()) return;
+    paragraph("kernels: " + view.summary, kIndent, 2);
+    for (const std::string& line : view.least) paragraph(line, kIndent + 2, 2, Tone::dim);
+    constexpr std::size_t kMost = 3;
+    for (std::size_t i = 0; i < std::min(kMost, view.spills.size()); ++i) {
+      paragraph(view.spills[i], kIndent + 2, 2, Tone::bad);
+    }
+    if (view.spills.size() > kMost) {
+      paragraph(fmt::format("and {} more: remeasure kernels {}", view.spills.size() - kMost, record.experiment),
+                kIndent + 2, 2, Tone::bad);
+    }
   }
 
   void claims(const std::vector<Record>& records) {

@@ -65,6 +65,22 @@ struct SettingRow {
   std::string test, variant, setting;
 };
 std::vector<SettingRow> view_settings(const Record& record);
+/// Static figures of one kernel for one architecture.
+struct KernelRow {
+  std::string kernel, source, architecture, registers, spilled, stack, shared;
+  std::string block, occupancy;         ///< "256"; "25 % (registers)": empty where it wasn't launched
+  Tone tone = Tone::plain;              ///< bad where registers spill
+};
+KernelRow view_kernel(const KernelFigures& figures);
+
+struct KernelsView {
+  std::vector<KernelRow> rows;          ///< launched, or spilling; all where none was launched
+  std::string summary;                  ///< "76 compiled, 18 launched here, none with spills"
+  std::vector<std::string> least;       ///< the lowest occupancy of each architecture
+  std::vector<std::string> spills;
+  std::string others;                   ///< how many have no row; may be empty
+};
+KernelsView view_kernels(const Record& record);
 
 /// How many claims got each verdict: "3 reproduced, 1 partly, ...", in the order of the verdicts; none are left out.
 std::string verdict_totals(const std::vector<Record>& records);

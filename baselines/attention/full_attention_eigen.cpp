@@ -3,7 +3,7 @@
 #include <Eigen/Core>
 
 #include "baselines/attention/full_attention.h"
-#include "kernels/attention/parallel_tasks.h"
+#include "kernels/parallel_tasks.h"
 
 namespace remeasure::baselines {
 

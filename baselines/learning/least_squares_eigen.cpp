@@ -2,7 +2,7 @@
 #include <Eigen/Dense>
 
 #include "baselines/learning/least_squares.h"
-#include "kernels/attention/parallel_tasks.h"
+#include "kernels/parallel_tasks.h"
 
 namespace remeasure::baselines {
 namespace {

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "baselines/spiking/lif_steps.h"
-#include "kernels/attention/parallel_tasks.h"
+#include "kernels/parallel_tasks.h"
 
 namespace remeasure::baselines {
 namespace {

@@ -32,6 +32,7 @@ struct Dispatch {
   int operator()(const ReportOptions& options) const { return report(options, program, console); }
   int operator()(const CheckOptions& options) const { return check(options, program, console); }
   int operator()(const DoctorOptions& options) const { return doctor(options, program, console); }
+  int operator()(const KernelsOptions& options) const { return kernels(options, program, console); }
   int operator()(const EngineOptions& options) const { return engine(options, console); }
   int operator()(const CeilingsOptions& options) const { return ceilings(options, program, console); }
   int operator()(const HelpOptions& options) const { return help(options, console); }
@@ -45,7 +46,9 @@ int run_program(int argc, const char* const* argv, const Program& program) {
   const std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
   Console console;
   try {
-    if (arguments.size() == 2 && arguments[0] == "worker") return runner::run_worker(arguments[1], program.experiments, program.gpu_probes);
+    if (arguments.size() == 2 && arguments[0] == "worker") {
+      return runner::run_worker(arguments[1], program.experiments, program.gpu_probes, program.ptxas_output);
+    }
     const auto parsed = parse(arguments);
     if (const auto* wrong = std::get_if<UsageError>(&parsed)) return complain(wrong->text);
     if (const auto* text = std::get_if<HelpText>(&parsed)) {

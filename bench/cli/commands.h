@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "bench/cli/console.h"
@@ -22,6 +23,7 @@ struct Program {
   std::span<const Registered> experiments;
   std::span<const datasets::Definition* const> catalogue;
   OpenGpuProbes gpu_probes = {};       ///< empty: no ceilings of a GPU
+  std::string_view ptxas_output = {};   ///< of its kernels: see kernels/ptxas_output.h
 };
 
 int list(const ListOptions& options, const Program& program, Console& console);
@@ -31,6 +33,7 @@ int data(const DataOptions& options, const Program& program, Console& console);
 int report(const ReportOptions& options, const Program& program, Console& console);
 int check(const CheckOptions& options, const Program& program, Console& console);
 int doctor(const DoctorOptions& options, const Program& program, Console& console);
+int kernels(const KernelsOptions& options, const Program& program, Console& console);
 int engine(const EngineOptions& options, Console& console);
 int ceilings(const CeilingsOptions& options, const Program& program, Console& console);
 int help(const HelpOptions& options, Console& console);

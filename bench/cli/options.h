@@ -65,6 +65,12 @@ struct DoctorOptions {
   std::string data;
 };
 
+struct KernelsOptions {
+  std::string id;                      ///< empty: the kernels of all experiments
+  std::string results = "results";     ///< where the launch shapes are taken from
+  bool json = false;
+};
+
 struct EngineOptions {
   bool json = false;
 };
@@ -82,7 +88,7 @@ struct HelpOptions {
 struct VersionOptions {};
 
 using Command = std::variant<ListOptions, DescribeOptions, RunCommand, DataOptions, ReportOptions, CheckOptions,
-                             DoctorOptions, EngineOptions, CeilingsOptions, HelpOptions, VersionOptions>;
+                             DoctorOptions, KernelsOptions, EngineOptions, CeilingsOptions, HelpOptions, VersionOptions>;
 
 /// A command line that can't be understood. The text is the whole message.
 struct UsageError {

@@ -65,6 +65,7 @@ struct Parser {
   ReportOptions report;
   CheckOptions check;
   DoctorOptions doctor;
+  KernelsOptions kernels;
   EngineOptions engine;
   CeilingsOptions ceilings;
   HelpOptions help;
@@ -213,6 +214,14 @@ struct Parser {
                                "  remeasure doctor\n  remeasure doctor --out /scratch/results");
     doctor_command->add_option("--out", doctor.out, "Folder of the results")->type_name("DIR")->capture_default_str();
     add_data_folder(doctor_command, doctor.data);
+    auto* kernels_command = add("kernels", "Registers, spills, shared memory and occupancy of the CUDA kernels; needs no GPU",
+                                "  remeasure kernels\n  remeasure kernels dfss\n"
+                                "  remeasure kernels --json | jq '.[] | select(.spill_bytes > 0)'");
+    kernels_command->add_option("ID", kernels.id, "Only this experiment's, see `remeasure list`")->type_name("");
+    kernels_command->add_option("--results", kernels.results,
+                                "Folder of results: what they launched decides about occupancy")
+        ->type_name("DIR")->capture_default_str();
+    kernels_command->add_flag("--json", kernels.json, "For programs");
     auto* engine_command = add("engine", "Speed of the SIMT engine, which runs kernels on the CPU",
                                "  remeasure engine\n  remeasure engine --json");
     engine_command->add_flag("--json", engine.json, "For programs");
@@ -268,6 +277,7 @@ struct Parser {
     if (name == "report") return report;
     if (name == "check") return check;
     if (name == "doctor") return doctor;
+    if (name == "kernels") return kernels;
     if (name == "engine") return engine;
     if (name == "ceilings") return ceilings;
     return help;

@@ -53,6 +53,14 @@ TEST_CASE("ceilings may be measured again and given to programs", "[cpu]") {
   CHECK_FALSE(parsed_as<CeilingsOptions>({"ceilings"}).again);
 }
 
+TEST_CASE("kernels takes one experiment or none", "[cpu]") {
+  CHECK(parsed_as<KernelsOptions>({"kernels"}).id.empty());
+  const auto kernels = parsed_as<KernelsOptions>({"kernels", "dfss", "--results", "r", "--json"});
+  CHECK(kernels.id == "dfss");
+  CHECK(kernels.results == "r");
+  CHECK(kernels.json);
+}
+
 TEST_CASE("a variant takes one name, so experiments may follow it", "[cpu]") {
   const auto run = parsed_as<RunCommand>({"run", "--variant", "kernel", "dfss"});
   CHECK(run.ids == std::vector<std::string>{"dfss"});

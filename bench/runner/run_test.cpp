@@ -167,6 +167,38 @@ TEST_CASE("a good run exits 0, with a record, a log, and what was not run and wh
   }
 }
 
+TEST_CASE("a record has the figures of the kernels it launched; a spill more fails the check by name", "[simt]") {
+  const Folder folder;
+  REQUIRE(run(folder, {"run", "kernel", "--out", "before"}).code == 0);
+  const Record record = read_record(folder / "before/kernel.json");
+  if (record.kernels.empty()) SKIP_TEST("this program is stripped: kernels have no names");
+  REQUIRE(record.kernels.size() == 2);
+  CHECK(record.kernels[1].kernel == "saxpy_kernel");
+  CHECK(record.kernels[1].architecture == "sm_90");
+  CHECK(record.kernels[1].registers == 16);
+  CHECK(record.kernels[1].block_threads == 256);
+
+  REQUIRE(::setenv("REMEASURE_FAKE_SPILL_BYTES", "8", 1) == 0);
+  const auto spilling = run(folder, {"run", "kernel", "--out", "after"});
+  const auto table = run(folder, {"kernels", "kernel", "--results", "after"});
+  REQUIRE(::unsetenv("REMEASURE_FAKE_SPILL_BYTES") == 0);
+  CHECK(spilling.code == 0);
+  CHECK(table.code == 0);
+  CHECK(contains(table.out, "2 kernels in 1 file, 1 with spills."));
+  const auto check = run(folder, {"check", "after", "--against", "before", "--no-times"});
+  INFO(check.out);
+  CHECK(check.code == 1);
+  CHECK(contains(check.out, "saxpy_kernel"));
+  CHECK(contains(check.out, "sm_90"));
+  CHECK(contains(check.out, "spilled bytes"));
+  CHECK(run(folder, {"check", "before", "--against", "after", "--no-times"}).code == 0);
+  CHECK(contains(run(folder, {"report", "after"}).out, "SPILL saxpy_kernel on sm_90: 8 B"));
+
+  // A resumed run launches nothing anew and still has them.
+  REQUIRE(run(folder, {"run", "kernel", "--out", "before", "--resume"}).code == 0);
+  CHECK(read_record(folder / "before/kernel.json").kernels.size() == 2);
+}
+
 TEST_CASE("a crash is one row, named by its signal, and the rest goes on", "[cpu]") {
   const Folder folder;
   const auto finished = run(folder, {"run", "abort", "crash", "exit", "oom", "fine"});
@@ -360,7 +392,7 @@ TEST_CASE("the parts of a shard are disjoint and may share a folder", "[cpu]") {
     CHECK(records.size() > experiments);
     experiments = records.size();
   }
-  CHECK(experiments == 6);  // two of sixteen each
+  CHECK(experiments == 7);  // two of seventeen each, three in the first part
 }
 
 TEST_CASE("a full or closed standard output is an error, a reader that has seen enough isn't", "[cpu]") {

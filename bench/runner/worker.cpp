@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "bench/cpu_ceilings.h"
+#include "bench/kernel_figures.h"
 #include "bench/plant.h"
 #include "bench/runner/process.h"
 #include "bench/runner/protocol.h"
@@ -88,9 +89,9 @@ struct Unwritable : std::runtime_error {
 
 class Worker {
  public:
-  Worker(const Registered& registered, Assignment assignment, const OpenGpuProbes& gpu_probes)
+  Worker(const Registered& registered, Assignment assignment, const OpenGpuProbes& gpu_probes, std::string_view ptxas_output)
       : registered_(registered), assignment_(std::move(assignment)), gpu_probes_(gpu_probes), settings_(assignment_.settings),
-        record_(blank_record(registered, assignment_)), reporter_(channel_) {}
+        ptxas_output_(ptxas_output), record_(blank_record(registered, assignment_)), reporter_(channel_) {}
 
   int run() {
     const std::regex filter(settings_.filter.empty() ? ".*" : settings_.filter);
@@ -144,7 +145,9 @@ class Worker {
         if (!text.empty()) channel_.send({.kind = MessageKind::note, .name = {}, .detail = text});
       }
     }
-    if (!earlier) return;
+    if (!earlier || finished_.empty()) return;
+    record_.kernels = earlier->kernels;
+    earlier_launches_ = launches_of(earlier->kernels);
     for (const auto& result : earlier->cases) {
       if (!finished_.contains(result.name)) continue;
       record_.cases.push_back(result);
@@ -184,6 +187,7 @@ class Worker {
     options.ceilings = ceilings_ ? &*ceilings_ : nullptr;
     options.gpu_ceilings = gpu_ceilings_ ? &*gpu_ceilings_ : nullptr;
     options.progress = &reporter_;
+    options.launches = &launches_;
     record_.cases.push_back(run_case(registered_, definition, options));
     if (record_.cases.back().error == "std::bad_alloc") {
       record_.cases.back().error = "out of memory: an allocation was refused (std::bad_alloc)";
@@ -206,7 +210,21 @@ class Worker {
                    .detail = result.left_out.empty() ? result.error : kLeftOut + result.left_out, .tally = tally_of(result), .seconds = seconds_since(begin)});
   }
 
+  /// What the cases have launched so far decides which kernels are this experiment's.
+  void describe_kernels() {
+    if (launches_.size() == described_launches_) return;
+    described_launches_ = launches_.size();
+    std::vector<KernelLaunch> launches = named_launches(launches_);
+    launches.insert(launches.end(), earlier_launches_.begin(), earlier_launches_.end());
+    try {
+      record_.kernels = used_kernel_figures(ptxas_output_, launches);
+    } catch (const std::exception& error) {
+      channel_.send({.kind = MessageKind::note, .name = {}, .detail = fmt::format("no static kernel figures: {}", error.what())});
+    }
+  }
+
   void save() {
+    describe_kernels();
     record_.claims = judge_all(*registered_.experiment, record_.cases, settings_.size);
     record_.elapsed_seconds = earlier_seconds_ + seconds_since(start_);
     if (ceilings_) record_.ceilings = ceilings_->values;
@@ -228,10 +246,14 @@ class Worker {
   Assignment assignment_;
   const OpenGpuProbes& gpu_probes_;
   const Settings& settings_;
+  std::string_view ptxas_output_;
   Channel channel_;
   reports::Record record_;
   Reporter reporter_;
   std::set<std::string> finished_;
+  std::set<simt::LaunchShape> launches_;
+  std::size_t described_launches_ = 0;
+  std::vector<KernelLaunch> earlier_launches_;
   std::optional<Ceilings> ceilings_, gpu_ceilings_;
   double earlier_seconds_ = 0;
   Clock::time_point start_ = Clock::now();
@@ -269,7 +291,8 @@ reports::Record blank_record(const Registered& registered, const Assignment& ass
   return record;
 }
 
-int run_worker(const std::string& text, std::span<const Registered> experiments, const OpenGpuProbes& gpu_probes) {
+int run_worker(const std::string& text, std::span<const Registered> experiments, const OpenGpuProbes& gpu_probes,
+               std::string_view ptxas_output) {
   const Assignment assignment = decode_assignment(text);
   die_with_parent(assignment.parent);
   ::signal(SIGPIPE, SIG_IGN);
@@ -283,7 +306,7 @@ int run_worker(const std::string& text, std::span<const Registered> experiments,
     return 2;
   };
   try {
-    return Worker(*found, assignment, gpu_probes).run();
+    return Worker(*found, assignment, gpu_probes, ptxas_output).run();
   } catch (const VariantUnavailable& error) {
     return refuse(error);
   } catch (const Unwritable& error) {

@@ -18,6 +18,7 @@
 
 #include "bench/cli/cli.h"
 #include "bench/trial.h"
+#include "kernels/device/testing/saxpy.h"
 
 namespace remeasure::bench {
 namespace {
@@ -63,6 +64,37 @@ void doubles(Trial& trial, double factor, bool throws = false) {
 }
 
 void good(Trial& trial) { doubles(trial, 2); }
+
+/// y = 2x by a CUDA kernel on the SIMT engine, so that the record has kernels.
+void doubles_by_kernel(Trial& trial) {
+  const auto inputs = trial.inputs([](std::uint64_t seed) { return std::vector<float>(1000, static_cast<float>(seed)); });
+  trial.oracle("y", 1, [&] { return OracleOutput{.values = std::vector<double>(1000, 2.0 * inputs[0][0])}; });
+  VariantInfo info;
+  info.name = "kernel";
+  info.what = "saxpy";
+  info.dtype = "f32";
+  info.accept = {{.output = "y", .metric = ErrorMetric::relative_l2, .limit = 1e-12, .reason = "exact in binary"}};
+  trial.kernel(info, [&inputs](auto& bench) -> std::function<void()> {
+    const auto x = bench.input(inputs[bench.set()]);
+    const auto y = bench.template output<float>("y", x.size());
+    return [&bench, x, y] {
+      bench.stream().fill_bytes(y, 0);
+      kernels::saxpy(bench.stream(), 2.0F, x, y);
+    };
+  });
+  trial.measure();
+}
+
+/// What ptxas could have said of that kernel. $REMEASURE_FAKE_SPILL_BYTES of its registers spill on sm_90.
+std::string ptxas_output() {
+  const char* spill = std::getenv("REMEASURE_FAKE_SPILL_BYTES");
+  const auto kernel = [](const std::string& architecture, const std::string& spilled) {
+    return "ptxas info    : Compiling entry function '_ZN9remeasure7kernels12saxpy_kernelEifPKfPf' for '" + architecture +
+           "'\n    0 bytes stack frame, " + spilled + " bytes spill stores, 0 bytes spill loads\n" +
+           "ptxas info    : Used 16 registers, used 0 barriers\n";
+  };
+  return "source kernels/device/testing/saxpy.cu\n" + kernel("sm_80", "0") + kernel("sm_90", spill == nullptr ? "0" : spill);
+}
 
 [[noreturn]] void crash() {
   ::signal(SIGSEGV, SIG_DFL);
@@ -138,6 +170,7 @@ const std::vector<Experiment>& fakes() {
       throw std::runtime_error("no list of cases");  // `list` and `describe` ask in the program's own process
     };
     list.push_back(std::move(no_cases));
+    list.push_back(experiment("kernel", "a CUDA kernel", {fake_case("a", doubles_by_kernel)}));
     return list;
   }();
   return all;
@@ -157,5 +190,6 @@ const std::vector<Registered>& fake_registry() {
 
 int main(int argc, char* argv[]) {
   remeasure::bench::in_worker = argc > 1 && std::string(argv[1]) == "worker";
-  return remeasure::bench::cli::run_program(argc, argv, {remeasure::bench::fake_registry(), {}});
+  const std::string ptxas = remeasure::bench::ptxas_output();
+  return remeasure::bench::cli::run_program(argc, argv, {remeasure::bench::fake_registry(), {}, ptxas});
 }

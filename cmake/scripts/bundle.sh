@@ -16,6 +16,9 @@ mkdir -p "$BUNDLE/bin" "$BUNDLE/lib" "$BUNDLE/reports"
 for program in remeasure remeasure_fake kernels_test datasets_test reports_test baselines_test bench_test experiments_test; do
   [ -x "$BUILD/$program" ] && install -s -m 755 "$BUILD/$program" "$BUNDLE/bin/$program"
 done
+# Without its symbols a record couldn't name the kernels that it launched.
+install -m 755 "$BUILD/remeasure" "$BUNDLE/bin/remeasure"
+strip --strip-debug "$BUNDLE/bin/remeasure"
 # The checking engine names source lines: its tests need their line tables.
 install -m 755 "$BUILD/kernels_test" "$BUNDLE/bin/kernels_test"
 objcopy --compress-debug-sections "$BUNDLE/bin/kernels_test"

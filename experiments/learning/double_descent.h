@@ -16,8 +16,8 @@
 
 #include "datasets/learning/linear_regression.h"
 #include "datasets/random.h"
-#include "kernels/attention/parallel_tasks.h"
 #include "kernels/learning/minnorm_sweep_reference.h"
+#include "kernels/parallel_tasks.h"
 
 namespace remeasure::experiments {
 

@@ -9,7 +9,7 @@
 #include <limits>
 #include <numeric>
 
-#include "kernels/attention/parallel_tasks.h"
+#include "kernels/parallel_tasks.h"
 
 namespace remeasure::kernels {
 namespace {

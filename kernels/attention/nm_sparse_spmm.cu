@@ -84,6 +84,7 @@ RM_DEVICE void load_stage(unsigned char* stage, const SpmmInput<typename Tile::E
     }
   }
   unsigned char* const values = stage + Tile::kWeightBytes;
+#pragma unroll 2  // fully unrolled, its addresses make the dim = 128 kernel spill
   for (int i = thread; i < Tile::kStageKeys * Tile::Values::kChunks; i += Tile::kThreads) {
     const int row = i / Tile::Values::kChunks, chunk = i % Tile::Values::kChunks;
     const long long key = min(index * Tile::kStageKeys + row, in.tokens - 1);

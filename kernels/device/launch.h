@@ -101,7 +101,8 @@ void launch(const Launch& what, Stream<Simt>& stream, void (*kernel)(Parameters.
                                    .block = what.block,
                                    .shared_bytes = what.shared_bytes,
                                    .order_dependent = what.order_dependent,
-                                   .exited_threads_count_as_arrived = what.exited_threads_count_as_arrived},
+                                   .exited_threads_count_as_arrived = what.exited_threads_count_as_arrived,
+                                   .function = reinterpret_cast<const void*>(kernel)},
                                   body);
 }
 

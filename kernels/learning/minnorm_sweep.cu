@@ -71,6 +71,7 @@ __device__ const float* features_of(const SweepArguments& s, unsigned trial) {
 /// samples.
 template <class T>
 __device__ void load_features(float* tile, const float* x, int n, int first, int count) {
+#pragma unroll 2  // four loads at once make the nested kernel of 128 rows spill on sm_90
   for (int i = static_cast<int>(threadIdx.x); i < kChunk * T::kRows; i += T::kThreads) {
     const int k = i / T::kRows, r = i % T::kRows;
     tile[k * T::kPitch + r] = k < count && r < n ? x[(first + k) * n + r] : 0.0f;

@@ -8,7 +8,7 @@
 #include <cmath>
 #include <stdexcept>
 
-#include "kernels/attention/parallel_tasks.h"
+#include "kernels/parallel_tasks.h"
 
 namespace remeasure::kernels {
 namespace {

@@ -111,6 +111,7 @@ __device__ double rothwell_by_warp(double v, double x, int lane) {
   const double beta = 2 * kPower / odd;
   const double exponent = v - 0.5;
   const double two_x = 2 * x;
+  const double log_gamma = lgamma(v + 0.5);  // a call: before the sum, or registers spill around it
   double sum = 0;
   for (int node = 1 + lane; node <= kSimpsonIntervals; node += 32) {  // both integrands are 0 at u = 0
     const double u = static_cast<double>(node) / kSimpsonIntervals;
@@ -122,7 +123,7 @@ __device__ double rothwell_by_warp(double v, double x, int lane) {
     sum = fma(weight, g + h, sum);
   }
   sum = warp_sum(sum);
-  return kHalfLogPi - lgamma(v + 0.5) - v * (kLog2 + log(x)) - x + log(sum / (3 * kSimpsonIntervals));
+  return kHalfLogPi - log_gamma - v * (kLog2 + log(x)) - x + log(sum / (3 * kSimpsonIntervals));
 }
 
 /// Arguments that no branch is for. True if `result` is the answer.
@@ -150,14 +151,18 @@ __device__ double evaluate_expansion(BesselBranch branch, double v, double x) {
   return uniform<kKind, 13>(v, x);
 }
 
-/// `order`: null, or the permutation of the bucket pass.
+/// The point of thread `place`. `order`: null, or the permutation of the bucket pass.
+__device__ std::uint32_t point_of(int place, const std::uint32_t* order) {
+  return order == nullptr ? static_cast<std::uint32_t>(place) : order[place];
+}
+
 template <BranchTable kTable>
 __global__ void __launch_bounds__(128)
     log_iv_kernel(int n, MuGuard guard, const double* __restrict__ v, const double* __restrict__ x,
                   const std::uint32_t* __restrict__ order, double* __restrict__ out) {
   const int place = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
   if (place >= n) return;
-  const std::uint32_t i = order == nullptr ? static_cast<std::uint32_t>(place) : order[place];
+  const std::uint32_t i = point_of(place, order);
   const double order_v = v[i], argument = x[i];
   double result = 0;
   if (!is_edge<Kind::i>(order_v, argument, result)) {
@@ -174,11 +179,10 @@ __global__ void __launch_bounds__(256)
                   const std::uint32_t* __restrict__ order, double* __restrict__ out) {
   const int place = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
   const bool inside = place < n;  // no early return: a lane without a point of its own helps with its neighbours'
-  std::uint32_t i = 0;
   double order_v = 0, argument = 0, result = 0;
   bool falls_back = false;
   if (inside) {
-    i = order == nullptr ? static_cast<std::uint32_t>(place) : order[place];
+    const std::uint32_t i = point_of(place, order);
     order_v = v[i];
     argument = x[i];
     if (!is_edge<Kind::k>(order_v, argument, result)) {
@@ -195,7 +199,7 @@ __global__ void __launch_bounds__(256)
     const double value = rothwell_by_warp(shared_v, shared_x, lane);
     if (lane == owner) result = value;
   }
-  if (inside) out[i] = result;
+  if (inside) out[point_of(place, order)] = result;  // asked again: kept across the integral it spills on sm_90
 }
 
 // --- bucket pass: counts and cursors are [kBesselBranches] each, zeroed before ---

@@ -72,6 +72,7 @@ struct Engine::State {
   LaunchCounts last;
   std::string last_kernel;
   std::uint64_t order_dependent_launches = 0;
+  std::set<LaunchShape> shapes;
   std::vector<const void*> registered;
   std::string* output = nullptr;
 
@@ -170,6 +171,9 @@ void Engine::run(const LaunchInfo& info, const Program& program) {
   auto entry = state.counts.find(info.name);
   if (entry == state.counts.end()) entry = state.counts.emplace(std::string(info.name), LaunchCounts{}).first;
   entry->second += state.last;
+  if (info.function != nullptr) {
+    state.shapes.insert({info.function, static_cast<unsigned>(info.block.count()), info.shared_bytes});
+  }
 }
 
 void Engine::register_memory(const void* address, std::size_t bytes, std::string_view name, bool initialised,
@@ -200,6 +204,7 @@ const LaunchCounts& Engine::last_launch() const { return state_->last; }
 const std::string& Engine::last_kernel() const { return state_->last_kernel; }
 std::uint64_t Engine::order_dependent_launches() const { return state_->order_dependent_launches; }
 void Engine::reset_counts() { state_->counts.clear(); }
+const std::set<LaunchShape>& Engine::shapes() const { return state_->shapes; }
 
 const EngineOptions& Engine::options() const { return state_->options; }
 

@@ -4,10 +4,12 @@
 // needed. See kernels/simt/README.md for how, and for what a clean run proves and what it does not.
 #pragma once
 
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,6 +31,16 @@ struct LaunchInfo {
   bool order_dependent = false;
   /// See EngineOptions; permission for this launch alone.
   bool exited_threads_count_as_arrived = false;
+  const void* function = nullptr;  ///< the kernel's address, for shapes(); null: not listed there
+};
+
+/// What a kernel was launched with: from this and the compiler's figures follows its occupancy on a GPU.
+struct LaunchShape {
+  const void* function = nullptr;
+  unsigned block_threads = 0;
+  std::size_t shared_bytes = 0;  ///< dynamic
+
+  auto operator<=>(const LaunchShape&) const = default;
 };
 
 class Engine {
@@ -67,6 +79,8 @@ class Engine {
   /// How many launches so far were declared order_dependent.
   std::uint64_t order_dependent_launches() const;
   void reset_counts();
+  /// The different shapes of all launches that ended without an error.
+  const std::set<LaunchShape>& shapes() const;
 
   const EngineOptions& options() const;
   /// For the launches that follow. With a seed other than 0 they run on one worker.

@@ -8,7 +8,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "kernels/attention/parallel_tasks.h"
+#include "kernels/parallel_tasks.h"
 #include "kernels/spiking/spike_draw.h"
 #include "kernels/spiking/spsn_reference.h"
 

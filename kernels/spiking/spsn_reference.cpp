@@ -9,7 +9,7 @@
 #include <string>
 #include <unsupported/Eigen/FFT>
 
-#include "kernels/attention/parallel_tasks.h"
+#include "kernels/parallel_tasks.h"
 #include "kernels/spiking/spike_draw.h"
 
 namespace remeasure::kernels {
