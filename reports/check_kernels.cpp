@@ -23,7 +23,7 @@ std::string shape_text(const KernelFigures& it) {
   return fmt::format("{} threads, {} dynamic", it.block_threads.value_or(0), bytes_text(it.dynamic_shared_bytes.value_or(0)));
 }
 
-/// 14b. What else changed of the launch belongs to the answer.
+/// 24b. What else changed of the launch belongs to the answer.
 Judgement compare_occupancy(const KernelFigures& before, const KernelFigures& after) {
   constexpr double kRounding = 1e-9;
   Judgement judgement;
@@ -37,7 +37,7 @@ Judgement compare_occupancy(const KernelFigures& before, const KernelFigures& af
   return judgement;
 }
 
-/// 14c.
+/// 24c.
 Judgement compare_need(int before, int after) {
   Judgement judgement = compare_bytes(before, after);
   if (judgement.outcome == Outcome::worse) judgement = {Outcome::unclear, judgement.threshold, "no harm by itself"};
