@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "bench/gpu_time.h"
 #include "bench/host_timer.h"
 #include "bench/places.h"
 #include "bench/plant.h"
@@ -114,7 +115,7 @@ void TrialImpl::check_entry(Entry& entry) {
 }
 
 /// The other input sets, where they are affordable, and the hashes that tell whether anything wrote to them.
-void TrialImpl::prepare_timing(Entry& entry, double cap_seconds) {
+void TrialImpl::prepare_sets(Entry& entry, double cap_seconds) {
   catching(entry.run, [&] {
     const std::size_t sets = entry.run.seconds_per_call * kInputSets > cap_seconds ? 1 : kInputSets;
     for (std::size_t set = 0; set < sets; ++set) {
@@ -124,14 +125,31 @@ void TrialImpl::prepare_timing(Entry& entry, double cap_seconds) {
   });
 }
 
-void TrialImpl::time_on_cpu(const StopRule& rule) {
+/// What is to be timed on `where`, with its input sets.
+std::vector<Entry*> TrialImpl::prepare_timing(Where where, const StopRule& rule) {
   std::vector<Entry*> timed;
+  for (const auto& entry : entries_) {
+    if (entry->where != where || !entry->station) continue;
+    prepare_sets(*entry, rule.max_wall_seconds);
+    if (entry->run.status == Status::passed) timed.push_back(entry.get());
+  }
+  return timed;
+}
+
+SamplingControl TrialImpl::control_of(const std::vector<Entry*>& timed) const {
+  SamplingControl control{options_.deadline, options_.stop_requested, {}};
+  control.on_round = [this, &timed](std::size_t i, const Sampling& sampling) {
+    if (options_.progress == nullptr || sampling.samples.empty()) return;
+    options_.progress->sampled(timed[i]->info.name, sampling.samples.size(), median(sampling.samples));
+  };
+  return control;
+}
+
+void TrialImpl::time_on_cpu(const StopRule& rule) {
+  const std::vector<Entry*> timed = prepare_timing(Where::cpu, rule);
+  if (timed.empty()) return;
   std::vector<HostSubject> subjects;
-  for (const auto& owned : entries_) {
-    Entry* entry = owned.get();
-    if (entry->where != Where::cpu || !entry->station) continue;
-    prepare_timing(*entry, rule.max_wall_seconds);
-    if (entry->run.status != Status::passed) continue;
+  for (Entry* entry : timed) {
     HostSubject subject;
     subject.name = benchmark_name(*entry);
     const double slower = planted_factor(plant(), subject.name);
@@ -145,70 +163,64 @@ void TrialImpl::time_on_cpu(const StopRule& rule) {
     subject.seconds_per_call = entry->run.seconds_per_call;
     subject.rule = rule;
     subjects.push_back(std::move(subject));
-    timed.push_back(entry);
   }
-  if (timed.empty()) return;
-  SamplingControl control{options_.deadline, options_.stop_requested, {}};
-  control.on_round = [&](std::size_t i, const Sampling& sampling) {
-    if (options_.progress == nullptr || sampling.samples.empty()) return;
-    options_.progress->sampled(timed[i]->info.name, sampling.samples.size(), median(sampling.samples));
-  };
-  std::vector<Sampling> samplings = sample_on_host(subjects, control);
-  for (std::size_t i = 0; i < timed.size(); ++i) accept_samples(*timed[i], std::move(samplings[i]), "cpu");
+  std::vector<Sampling> samplings = sample_on_host(subjects, control_of(timed));
+  for (std::size_t i = 0; i < timed.size(); ++i) {
+    reports::TimeResult time;
+    time.mode = "cpu";
+    time.threads = timed[i]->info.threads > 0 ? timed[i]->info.threads : usable_cores();
+    if (samplings[i].failure.empty() && !confirmed(*timed[i])) continue;
+    accept_samples(*timed[i], std::move(samplings[i]), std::move(time));
+  }
 }
 
 void TrialImpl::time_on_gpu(const StopRule& rule) {
-  std::vector<Entry*> timed;
+  const std::vector<Entry*> timed = prepare_timing(Where::gpu, rule);
+  if (timed.empty()) return;
   std::vector<DeviceSubject> subjects;
-  for (const auto& owned : entries_) {
-    Entry* entry = owned.get();
-    if (entry->where != Where::gpu || !entry->station) continue;
-    prepare_timing(*entry, rule.max_wall_seconds);
-    if (entry->run.status != Status::passed) continue;
+  for (Entry* entry : timed) {
     DeviceSubject subject;
     subject.name = benchmark_name(*entry);
     subject.launch = [station = entry->station.get()](std::size_t set) { station->launch(set); };
     subject.sets = entry->input_hashes.size();
+    subject.set_bytes = static_cast<std::size_t>(entry->run.memory.inputs.value_or(0) + entry->run.memory.outputs.value_or(0));
     subject.before_sample = [entry] { entry->station->poison(0); };
+    subject.verify = [this, entry] { return confirmed(*entry); };
     subject.rule = rule;
+    subject.synchronises = entry->info.synchronises;
     subjects.push_back(std::move(subject));
-    timed.push_back(entry);
   }
-  if (timed.empty()) return;
-  SamplingControl control{options_.deadline, options_.stop_requested, {}};
-  control.on_round = [&](std::size_t i, const Sampling& sampling) {
-    if (options_.progress == nullptr || sampling.samples.empty()) return;
-    options_.progress->sampled(timed[i]->info.name, sampling.samples.size(), sampling.samples.back());
-  };
-  std::vector<Sampling> samplings = sample_on_device(places_->gpu_timer(), subjects, control);
+  std::vector<DeviceSampling> samplings = sample_on_device(places_->gpu().timer(), subjects, control_of(timed));
   for (std::size_t i = 0; i < timed.size(); ++i) {
-    Sampling& sampling = samplings[i];
+    DeviceSampling& sampling = samplings[i];
+    if (timed[i]->run.status != Status::passed) continue;   // a mode's last sample wasn't right
+    reports::TimeResult time = time_result_of(sampling, timed[i]->info);
     if (sampling.failure.empty()) sampling.samples = hand_over(subjects[i].name, sampling.samples);
-    accept_samples(*timed[i], std::move(sampling), "cold");
+    accept_samples(*timed[i], std::move(sampling), std::move(time));
   }
 }
 
-void TrialImpl::accept_samples(Entry& entry, Sampling sampling, const std::string& mode) {
+/// Whether the last timed outputs are right; changes the entry's status if not.
+bool TrialImpl::confirmed(Entry& entry) {
+  confirm_timed_run(entry.run, *entry.station, entry.info, oracles_, entry.input_hashes);
+  return entry.run.status == Status::passed;
+}
+
+void TrialImpl::accept_samples(Entry& entry, Sampling sampling, reports::TimeResult time) {
   CheckedRun& run = entry.run;
   if (!sampling.failure.empty() || sampling.samples.empty()) {
     run.status = Status::failed;
     run.reason = sampling.failure.empty() ? "the sampler returned no sample" : "while timed: " + sampling.failure;
     return;
   }
-  confirm_timed_run(run, *entry.station, entry.info, oracles_, entry.input_hashes);
-  if (run.status != Status::passed) return;
-  reports::TimeResult time;
   time.seconds = estimate(sampling.samples);
   if (!(time.seconds.low > 0)) {
     run.status = Status::incorrect;
     run.reason = "a timed sample took no time at all: the variant does no work, or the clock can't see it";
     return;
   }
-  time.mode = mode;
   time.stop_reason = std::move(sampling.stop_reason);
   if (entry.input_hashes.size() < kInputSets) time.stop_reason += "; one input set";
-  time.threads = entry.where == Where::gpu ? 1 : entry.info.threads > 0 ? entry.info.threads : usable_cores();
-  time.launch_bound = entry.where == Where::gpu && time.seconds.median < kLaunchBoundSeconds;
   time.samples = std::move(sampling.samples);
   entry.result.time = std::move(time);
   apply_floor(entry);

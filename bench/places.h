@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include "bench/device_timer.h"
+#include "bench/gpu_place.h"
 #include "bench/trial_impl.h"
 #include "kernels/device/device.h"
 
@@ -14,17 +14,17 @@ struct TrialImpl::Places {
   Device<Simt>& simt();
   Stream<Simt>& simt_stream();
   void simt_schedule_default();
-  Device<Cuda>& gpu();
-  Stream<Cuda>& gpu_stream();
-  TimedDevice& gpu_timer();
+  /// The injected place (RunOptions::gpu), or the CUDA device.
+  GpuPlace& gpu();
+
+  explicit Places(GpuPlace* injected) : injected_(injected) {}
 
  private:
-  // In the order of construction: streams and timers go before their devices.
+  // In the order of construction: a stream goes before its device.
   std::unique_ptr<Device<Simt>> simt_;
   std::unique_ptr<Stream<Simt>> simt_stream_;
-  std::unique_ptr<Device<Cuda>> gpu_;
-  std::unique_ptr<Stream<Cuda>> gpu_stream_;
-  std::unique_ptr<TimedDevice> gpu_timer_;
+  GpuPlace* injected_;
+  std::unique_ptr<GpuPlace> cuda_;
 };
 
 }  // namespace remeasure::bench

@@ -35,6 +35,7 @@ struct Interrupted : std::runtime_error {
 };
 
 struct CountedVariant;   // bench/counted_work.h
+class GpuPlace;
 
 struct RunOptions {
   Size size = Size::smoke;
@@ -65,6 +66,7 @@ struct RunOptions {
   std::vector<CountedVariant>* counted = nullptr;
   /// Grows by what the cases launch on the SIMT engine (bench/kernel_figures.h makes figures of it); may be null.
   std::set<simt::LaunchShape>* launches = nullptr;
+  GpuPlace* gpu = nullptr;                           ///< a stand-in for the CUDA device, for tests (gpu_place.h)
 };
 
 /// Runs one case. An exception of a variant is that variant's `failed`; an exception of the case itself is in

@@ -14,6 +14,7 @@
 #include "bench/build_info.h"
 #include "bench/hash.h"
 #include "kernels/device/device.h"
+#include "kernels/device/nvml.h"
 
 namespace remeasure::bench {
 namespace {
@@ -145,6 +146,9 @@ reports::System system_info() {
       system.more["multiprocessors"] = std::to_string(properties.multiprocessors);
       system.more["l2 bytes"] = std::to_string(properties.l2_bytes);
       system.more["gpu memory bytes"] = std::to_string(properties.memory_bytes);
+      const Nvml nvml(properties.pci_bus_id);
+      if (!nvml.missing().empty()) system.more["gpu settings"] = nvml.missing();
+      for (const auto& [key, value] : nvml.settings()) system.more["gpu " + key] = value;
     } catch (const DeviceError& error) {
       system.more["gpu error"] = error.what();
     }

@@ -63,6 +63,12 @@ struct Accept {
 
 enum class Determinism { bitwise, order_dependent };
 
+/// Which of a GPU's modes is quoted: "cold" unless the experiment says another, and why.
+struct Quote {
+  std::string mode = "cold";           ///< "cold", "hot", "graph"
+  std::string because = {};            ///< required for every other than "cold"
+};
+
 struct VariantInfo {
   std::string name = {};               ///< "kernel", "vendor", "eigen", "method", "boost", ...
   std::string what = {};               ///< library, algorithm and setting in one line
@@ -75,7 +81,15 @@ struct VariantInfo {
   std::string not_supported = {};      ///< if not empty: doesn't run here, and why
   bool simt = true;                    ///< `kernel`: also check on Simt at this size
   std::string simt_left_out = {};      ///< why not, where `simt` is false
+  std::string synchronises = {};       ///< why the launch waits for the GPU: then its latency is in the time
+  Quote quote = {};
   std::string explain_speedup = {};    ///< required for more than 10x over a vendor library
+};
+
+/// One variant's set-up for each target; empty where there is none.
+struct DevicePrepare {
+  std::function<std::function<void()>(DeviceBench<Cuda>&)> cuda = {};
+  std::function<std::function<void()>(DeviceBench<Simt>&)> simt = {};
 };
 
 /// The independent result that variants are compared with: fp64 (or wider), from the paper's equations.
@@ -126,23 +140,15 @@ class Trial {
   /// DeviceBench<Simt>& for the check. It returns the launch to be timed.
   template <class Prepare>
   void kernel(VariantInfo info, Prepare prepare) {
-    if constexpr (kBuiltWithCuda) {
-      device_variant(info, std::function<std::function<void()>(DeviceBench<Cuda>&)>(prepare));
-    } else {
-      missing_variant(info);
-    }
-    simt_variant(std::move(info), std::function<std::function<void()>(DeviceBench<Simt>&)>(prepare));
+    device_variant(info, {cuda_form(prepare), prepare}, false);
+    simt_variant(std::move(info), prepare);
   }
 
   /// A GPU variant without a kernel of ours to check: the vendor's libraries. A generic lambda, so that it is compiled
   /// only where the CUDA toolkit is.
   template <class Prepare>
   void vendor(VariantInfo info, Prepare prepare) {
-    if constexpr (kBuiltWithCuda) {
-      device_variant(std::move(info), std::function<std::function<void()>(DeviceBench<Cuda>&)>(prepare));
-    } else {
-      missing_variant(std::move(info));
-    }
+    device_variant(std::move(info), {cuda_form(prepare), {}}, true);
   }
 
   /// Verifies and times everything declared so far. Once per case.
@@ -172,9 +178,16 @@ class Trial {
 
  protected:
   virtual std::uint64_t set_seed(std::size_t set) const = 0;
-  virtual void device_variant(VariantInfo, std::function<std::function<void()>(DeviceBench<Cuda>&)>) = 0;
+  virtual void device_variant(VariantInfo, DevicePrepare, bool library) = 0;
   virtual void simt_variant(VariantInfo, std::function<std::function<void()>(DeviceBench<Simt>&)>) = 0;
-  virtual void missing_variant(VariantInfo) = 0;   ///< built without CUDA
+
+ private:
+  /// Empty where the program was built without CUDA: then `prepare` isn't compiled for it.
+  template <class Prepare>
+  static std::function<std::function<void()>(DeviceBench<Cuda>&)> cuda_form([[maybe_unused]] const Prepare& prepare) {
+    if constexpr (kBuiltWithCuda) return prepare;
+    else return {};
+  }
 };
 
 }  // namespace remeasure::bench

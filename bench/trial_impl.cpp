@@ -32,7 +32,7 @@ Measured Measured::operator*(double factor) const {
 TrialImpl::TrialImpl(const Experiment& experiment, const CaseDefinition& definition, const RunOptions& options,
                      reports::CaseResult& result)
     : experiment_(experiment), definition_(definition), options_(options), case_(result), store_(options.data_root),
-      places_(std::make_unique<Places>()) {}
+      places_(std::make_unique<Places>(options.gpu)) {}
 
 TrialImpl::~TrialImpl() {
   entries_.clear();   // buffers go before the devices that they belong to
@@ -97,19 +97,17 @@ void TrialImpl::host(VariantInfo info, std::function<std::function<void()>(HostB
   };
 }
 
-void TrialImpl::device_variant(VariantInfo info, std::function<std::function<void()>(DeviceBench<Cuda>&)> prepare) {
+void TrialImpl::device_variant(VariantInfo info, DevicePrepare prepare, bool library) {
+  if (info.quote.mode != "cold" && info.quote.because.empty()) {
+    throw std::logic_error("variant '" + info.name + "' quotes its " + info.quote.mode + " time without saying why");
+  }
   Entry& entry = declare(std::move(info), Where::gpu);
-  if (entry.cant_run.empty()) entry.cant_run = why_no_gpu();
+  entry.library = library;
+  GpuPlace& gpu = places_->gpu();
+  if (entry.cant_run.empty()) entry.cant_run = gpu.why_not();
   if (!entry.cant_run.empty()) return;
-  entry.result.device = gpu_name();
-  entry.make_station = [this, prepare = std::move(prepare)] {
-    return device_station<Cuda>(places_->gpu(), places_->gpu_stream(), prepare);
-  };
-}
-
-void TrialImpl::missing_variant(VariantInfo info) {
-  Entry& entry = declare(std::move(info), Where::gpu);
-  if (entry.cant_run.empty()) entry.cant_run = why_no_gpu();
+  entry.result.device = gpu.name();
+  entry.make_station = [&gpu, &entry, prepare = std::move(prepare)] { return gpu.station(entry.info, prepare); };
 }
 
 void TrialImpl::simt_variant(VariantInfo info, std::function<std::function<void()>(DeviceBench<Simt>&)> prepare) {
@@ -190,6 +188,11 @@ Measured TrialImpl::speedup(const std::string& variant, const std::string& base)
   for (const Measured& measured : {time(variant), time(base)}) {
     if (!measured.value) return measured;
   }
+  const reports::TimeResult &quick = *fast.result.time, &long_time = *slow.result.time;
+  if (fast.where == slow.where && quick.mode != long_time.mode) {
+    return {std::nullopt, fast.result.device,
+            fmt::format("{} is timed {}, {} {}: no ratio joins two modes", variant, quick.mode, base, long_time.mode)};
+  }
   const auto recorded = std::find_if(case_.speedups.begin(), case_.speedups.end(), [&](const reports::Speedup& s) {
     return s.variant == variant && s.base == base;
   });
@@ -199,7 +202,7 @@ Measured TrialImpl::speedup(const std::string& variant, const std::string& base)
   } else {
     speedup.variant = variant;
     speedup.base = base;
-    speedup.ratio = ratio_of_medians(slow.result.time->samples, fast.result.time->samples,
+    speedup.ratio = ratio_of_medians(long_time.samples, quick.samples,
                                      hash_text(benchmark_name(fast) + base, options_.seed));
     if ((slow.library || base == "vendor") && speedup.ratio.median > kUnexplainedSpeedup &&
         fast.info.explain_speedup.empty()) {

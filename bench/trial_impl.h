@@ -70,9 +70,8 @@ class TrialImpl final : public Trial {
 
  protected:
   std::uint64_t set_seed(std::size_t set) const override { return options_.seed + 1000 * set; }
-  void device_variant(VariantInfo info, std::function<std::function<void()>(DeviceBench<Cuda>&)> prepare) override;
+  void device_variant(VariantInfo info, DevicePrepare prepare, bool library) override;
   void simt_variant(VariantInfo info, std::function<std::function<void()>(DeviceBench<Simt>&)> prepare) override;
-  void missing_variant(VariantInfo info) override;
 
  private:
   struct Places;                                 // devices and streams, opened when first needed
@@ -84,10 +83,13 @@ class TrialImpl final : public Trial {
   void compute_oracles();
   [[noreturn]] void count_entries();
   void check_entry(Entry& entry);
-  void prepare_timing(Entry& entry, double cap_seconds);
+  void prepare_sets(Entry& entry, double cap_seconds);
+  std::vector<Entry*> prepare_timing(reports::Where where, const StopRule& rule);
+  SamplingControl control_of(const std::vector<Entry*>& timed) const;
   void time_on_cpu(const StopRule& rule);
   void time_on_gpu(const StopRule& rule);
-  void accept_samples(Entry& entry, Sampling sampling, const std::string& mode);
+  bool confirmed(Entry& entry);
+  void accept_samples(Entry& entry, Sampling sampling, reports::TimeResult time);
   void apply_floor(Entry& entry);
   StopRule stop_rule(std::size_t timed) const;
   std::string benchmark_name(const Entry& entry) const;

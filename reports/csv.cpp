@@ -71,6 +71,18 @@ class Writer {
       time.high = it.time->seconds.high;
       time.unit = "s";
       line(time);
+      for (const OtherMode& other : it.time->other_modes) {
+        if (!other.seconds) continue;
+        time.quantity = "time " + other.mode;
+        time.value = other.seconds->median;
+        time.low = other.seconds->low;
+        time.high = other.seconds->high;
+        line(time);
+      }
+      if (!it.time->throttled.empty()) {
+        add("share of samples with a limited clock",
+            static_cast<double>(it.time->throttled.size()) / static_cast<double>(it.time->samples.size()), "");
+      }
     }
     for (const Accuracy& accuracy : it.accuracy) {
       const std::string name = fmt::format("{} of {}", accuracy.metric, accuracy.output);

@@ -33,6 +33,23 @@ struct Estimate {
   double high = 0;
 };
 
+/// What a GPU says of itself (NVML) at one moment. What it doesn't say is absent.
+struct GpuCondition {
+  std::optional<double> sm_mhz = {}, memory_mhz = {}, celsius = {}, watts = {};
+  std::string limited_by = {};        ///< what holds the clock down: "power cap", "hardware thermal"; empty: nothing
+  std::string missing = {};           ///< why nothing is known: "no NVML: ..."
+};
+
+/// The same launch timed in another way than the quoted one. It has seconds, or says why not.
+struct OtherMode {
+  std::string mode = {};              ///< "cold", "hot", "graph"
+  std::optional<Estimate> seconds = {};
+  int launches = 1;                   ///< in each sample
+  std::vector<double> samples = {};
+  std::vector<std::size_t> throttled = {}; ///< as in TimeResult
+  std::string missing = {};
+};
+
 /// Wall or GPU time of one variant, in seconds.
 struct TimeResult {
   Estimate seconds = {};
@@ -42,6 +59,12 @@ struct TimeResult {
   bool launch_bound = false;          ///< a GPU time under 10 us
   std::vector<double> samples = {};   ///< all of them, in the order taken
   std::vector<std::size_t> throttled = {}; ///< indices of samples taken while the clock was limited
+  std::string quoted_because = {};    ///< why `mode` isn't the cold one, on a GPU
+  std::string cache = {};             ///< how L2 was kept cold: "flushed: ...", "rotated: ..."
+  std::string unhidden = {};          ///< why the launch's latency is in the time; empty: it isn't
+  std::vector<double> sm_mhz = {};    ///< SM clock at each sample
+  std::optional<GpuCondition> before = {}, after = {}; ///< the first cold sample, and the last
+  std::vector<OtherMode> other_modes = {};
 };
 
 /// Position of a variant against the ceilings of this machine (Record::ceilings).

@@ -28,6 +28,24 @@ void describe(auto& archive, Like<Estimate> auto& it) {
   archive.always("high", it.high);
 }
 
+void describe(auto& archive, Like<GpuCondition> auto& it) {
+  archive.unless_empty("sm_mhz", it.sm_mhz);
+  archive.unless_empty("memory_mhz", it.memory_mhz);
+  archive.unless_empty("celsius", it.celsius);
+  archive.unless_empty("watts", it.watts);
+  archive.unless_empty("limited_by", it.limited_by);
+  archive.unless_empty("missing", it.missing);
+}
+
+void describe(auto& archive, Like<OtherMode> auto& it) {
+  archive.always("mode", it.mode);
+  archive.unless_empty("seconds", it.seconds);
+  archive.always("launches", it.launches);
+  archive.unless_empty("samples", it.samples);
+  archive.unless_empty("throttled", it.throttled);
+  archive.unless_empty("missing", it.missing);
+}
+
 void describe(auto& archive, Like<TimeResult> auto& it) {
   archive.always("seconds", it.seconds);
   archive.always("mode", it.mode);
@@ -36,6 +54,13 @@ void describe(auto& archive, Like<TimeResult> auto& it) {
   archive.unless_empty("launch_bound", it.launch_bound);
   archive.always("samples", it.samples);
   archive.unless_empty("throttled", it.throttled);
+  archive.unless_empty("quoted_because", it.quoted_because);
+  archive.unless_empty("cache", it.cache);
+  archive.unless_empty("unhidden", it.unhidden);
+  archive.unless_empty("sm_mhz", it.sm_mhz);
+  archive.unless_empty("before", it.before);
+  archive.unless_empty("after", it.after);
+  archive.unless_empty("other_modes", it.other_modes);
 }
 
 void describe(auto& archive, Like<Roofline> auto& it) {

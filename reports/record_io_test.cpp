@@ -116,6 +116,10 @@ TEST_CASE("a record that breaks a rule is neither written nor read", "[cpu]") {
              ContainsSubstring("a time below its floor is invalid"));
   CHECK_THAT(refusal([](Record& it) { it.cases[0].variants[0].time->throttled = {11}; }),
              ContainsSubstring("throttled/0: found 11"));
+  CHECK_THAT(refusal([](Record& it) { it.cases[0].variants[0].time->other_modes[1].missing = ""; }),
+             ContainsSubstring("other_modes/1: found neither seconds nor a reason"));
+  CHECK_THAT(refusal([](Record& it) { it.cases[0].variants[0].time->other_modes[0].mode = "cold"; }),
+             ContainsSubstring("other_modes/0: found mode \"cold\" twice"));
   CHECK_THAT(refusal([](Record& it) { it.cases[0].speedups[0].base = "fused"; }),
              ContainsSubstring("\"fused\", which has no time"));
   CHECK_THAT(refusal([](Record& it) { it.cases[1].name = it.cases[0].name; }),

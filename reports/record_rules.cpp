@@ -63,6 +63,18 @@ void check_time(const TimeResult& time, const Place& place) {
         .require(time.throttled[i] < time.samples.size(), std::to_string(time.throttled[i]),
                  fmt::format("an index of one of the {} samples", time.samples.size()));
   }
+  for (std::size_t i = 0; i < time.other_modes.size(); ++i) {
+    const OtherMode& other = time.other_modes[i];
+    const Place where = place / "other_modes" / i;
+    where.require(other.mode != time.mode, fmt::format("mode \"{}\" twice", other.mode), "another mode than the quoted one");
+    where.require(other.seconds.has_value() == other.missing.empty(),
+                  other.seconds ? "seconds and a reason why there are none" : "neither seconds nor a reason",
+                  "seconds, or in `missing` the reason why there are none");
+    if (other.seconds) {
+      where.require(0 < other.seconds->low, fmt::format("low {}", other.seconds->low), "0 < low");
+      require_ordered(*other.seconds, where / "seconds");
+    }
+  }
 }
 
 void check_variant(const VariantResult& variant, const Place& place) {

@@ -14,7 +14,7 @@ namespace remeasure::reports {
 ///  3. `passed` has at least one accuracy, all of them passed, and each agrees with its own limits;
 ///     every other status has a reason
 ///  4. a time is positive, low <= median <= high, and its throttled indices point at samples; a fraction of the
-///     floor is at most 1
+///     floor is at most 1; another mode than the quoted one has a time or says why not
 ///  5. a speedup joins two variants that have a time
 ///  6. a curve has as many x as y (and errors, where it has any); a table's rows are as long as its columns
 ///  7. a claim judged `reproduced`, `partly` or `not reproduced` has a measured value or text; the others say why

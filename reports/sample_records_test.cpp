@@ -154,7 +154,20 @@ Record attention() {
                      .dynamic_shared_bytes = {}, .occupancy = {}, .limited_by = ""}};
   record.cases = {attention_case("n=256", 0.2, true), attention_case("n=512", 1, false)};
   record.cases[0].variants[0].time->launch_bound = true;
+  TimeResult& kernel = *record.cases[0].variants[0].time;
+  kernel.cache = "flushed: L2 has 52428800 bytes";
+  kernel.sm_mhz = std::vector<double>(11, 1980);
+  kernel.before = GpuCondition{.sm_mhz = 1980, .memory_mhz = 3201, .celsius = 41, .watts = 182.5, .limited_by = "", .missing = ""};
+  kernel.after = GpuCondition{.sm_mhz = {}, .memory_mhz = {}, .celsius = {}, .watts = {}, .limited_by = "power cap",
+                              .missing = "no NVML"};
+  kernel.other_modes = {{.mode = "hot", .seconds = Estimate{7.1e-6, 7.0e-6, 7.2e-6}, .launches = 256,
+                         .samples = {7.0e-6, 7.1e-6, 7.2e-6}, .throttled = {2}, .missing = ""},
+                        {.mode = "graph", .seconds = {}, .launches = 1, .samples = {}, .throttled = {},
+                         .missing = "can't be captured: it allocates"}};
   record.cases[1].variants[2].time->throttled = {3, 4};
+  record.cases[1].variants[2].time->unhidden = "cublasLt reads its workspace size back";
+  record.cases[1].variants[0].time->mode = "hot";
+  record.cases[1].variants[0].time->quoted_because = "the paper times repeated launches";
   record.claims = {
       {.id = "attn-speedup", .text = "attention speedup over full attention", .reported = {1.27, 1.89},
        .reported_is_range = true, .reported_text = "", .unit = "x", .reported_on = "A100", .source = "abstract",

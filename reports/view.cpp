@@ -86,19 +86,37 @@ std::string error_cell(const VariantResult& variant, bool& sampled) {
   return fmt::format("{} / {}{}", error_text(it->value), limit, it->sampled ? " s" : "");
 }
 
+/// What qualifies a time. The other modes stand beside a launch-bound one, where they tell another story.
+std::vector<std::string> time_notes(const TimeResult& time) {
+  std::vector<std::string> notes;
+  if (time.launch_bound) {
+    std::string note = "launch-bound: below 10 µs the launch is what is measured";
+    for (const OtherMode& other : time.other_modes) {
+      note += other.seconds ? fmt::format("; {} {}", other.mode, time_text(*other.seconds))
+                            : fmt::format("; no {} time: {}", other.mode, other.missing);
+    }
+    notes.push_back(note);
+  }
+  if (!time.throttled.empty()) {
+    const std::string share = time.throttled.size() == time.samples.size()
+                                  ? fmt::format("all {}", time.samples.size())
+                                  : fmt::format("{} of {}", time.throttled.size(), time.samples.size());
+    notes.push_back(fmt::format("{} samples were taken while the clock was limited", share));
+  }
+  if (!time.unhidden.empty()) notes.push_back("with the launch's latency in it: " + time.unhidden);
+  if (!time.quoted_because.empty()) notes.push_back(fmt::format("{} time: {}", time.mode, time.quoted_because));
+  return notes;
+}
+
 std::string time_cell(const VariantResult& variant, Footnotes& footnotes) {
   if (variant.where == Where::simt) {
     return variant.status == Status::passed ? "checked, not timed" : "";
   }
   if (!variant.time) return "";
-  std::string text = time_text(variant.time->seconds);
-  if (variant.time->launch_bound) {
-    text += footnotes.mark("launch-bound: below 10 µs the launch is what is measured");
-  }
-  if (!variant.time->throttled.empty()) {
-    text += footnotes.mark(fmt::format("{} of {} samples were taken while the clock was limited",
-                                       variant.time->throttled.size(), variant.time->samples.size()));
-  }
+  const TimeResult& time = *variant.time;
+  std::string text = time_text(time.seconds);
+  if (variant.where == Where::gpu && time.mode != "cold") text += " " + time.mode;
+  for (const std::string& note : time_notes(time)) text += footnotes.mark(note);
   return text;
 }
 

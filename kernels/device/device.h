@@ -23,6 +23,7 @@ struct DeviceProperties {
   std::size_t memory_bytes = 0;
   std::size_t l2_bytes = 0;
   std::size_t shared_bytes_per_block = 0;  ///< with opt-in
+  std::string pci_bus_id;      ///< "00000000:65:00.0": what NVML calls the device; empty on Simt
 };
 
 /// Thrown by every failed call of the CUDA runtime: call text, error name, file and line.

@@ -7,20 +7,13 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "kernels/device/cuda_check.h"
 #include "kernels/device/device.h"
 #include "kernels/device/graph.h"
 
 namespace remeasure {
 
 namespace {
-
-void check(cudaError_t status, const char* call, const char* file, int line) {
-  if (status == cudaSuccess) return;
-  (void)cudaGetLastError();  // an error that isn't sticky must not be found again by the next launch
-  throw DeviceError(std::string(call) + ": " + cudaGetErrorName(status) + ": " + cudaGetErrorString(status) +
-                    " (" + file + ":" + std::to_string(line) + ")");
-}
-#define RM_CUDA_CHECK(call) check(call, #call, __FILE__, __LINE__)
 
 struct Presence {
   int count = 0;
@@ -103,13 +96,16 @@ Device<Cuda>::Device(int ordinal) : state_(std::make_unique<State>()) {
   RM_CUDA_CHECK(cudaGetDeviceProperties(&found, ordinal));
   int driver = 0;
   RM_CUDA_CHECK(cudaDriverGetVersion(&driver));
+  char bus_id[32] = {};
+  RM_CUDA_CHECK(cudaDeviceGetPCIBusId(bus_id, sizeof bus_id, ordinal));
   state_->properties = {.name = found.name,
                         .driver = "CUDA " + version_text(driver),
                         .compute_capability = found.major * 10 + found.minor,
                         .multiprocessors = found.multiProcessorCount,
                         .memory_bytes = found.totalGlobalMem,
                         .l2_bytes = static_cast<std::size_t>(std::max(found.l2CacheSize, 0)),
-                        .shared_bytes_per_block = found.sharedMemPerBlockOptin};
+                        .shared_bytes_per_block = found.sharedMemPerBlockOptin,
+                        .pci_bus_id = bus_id};
 }
 
 Device<Cuda>::~Device() = default;

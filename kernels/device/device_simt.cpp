@@ -66,7 +66,8 @@ Device<Simt>::Device(const simt::EngineOptions& options) : state_(std::make_uniq
                         .multiprocessors = state_->engine.workers(),
                         .memory_bytes = physical_memory(),
                         .l2_bytes = last_level_cache(),
-                        .shared_bytes_per_block = options.shared_limit_bytes};
+                        .shared_bytes_per_block = options.shared_limit_bytes,
+                        .pci_bus_id = {}};
 }
 
 Device<Simt>::~Device() = default;
