@@ -156,6 +156,7 @@ class FakeGpuStation final : public Station {
   std::vector<OutputCopy> outputs(std::size_t set) override { return inner_->outputs(set); }
   reports::Memory run_metered(std::size_t set) override { return inner_->run_metered(set); }
   std::size_t footprint() const override { return inner_->footprint(); }
+  std::string setting() const override { return inner_->setting(); }
 
  private:
   FakeGpu& gpu_;

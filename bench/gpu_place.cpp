@@ -8,6 +8,7 @@
 
 #include "bench/system.h"
 #include "kernels/device/device.h"
+#include "kernels/device/graph.h"
 #include "kernels/device/nvml.h"
 #include "kernels/device/timing.h"
 
@@ -38,7 +39,7 @@ class CudaTimer final : public TimedDevice {
     return elapsed;
   }
   std::function<void()> capture(const std::function<void()>& launches) override {
-    return [this, graph = std::make_shared<StreamGraph>(stream_, launches)] { graph->launch(stream_); };
+    return [this, graph = std::make_shared<Graph<Cuda>>(stream_, launches)] { graph->launch(stream_); };
   }
   ClockReading clock() override { return {nvml_.sm_mhz(), nvml_.limited_by()}; }
   reports::GpuCondition condition() override {

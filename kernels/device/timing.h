@@ -3,7 +3,6 @@
 // What timing needs of a GPU beyond streams and events; on Simt there is nothing to time. Host side only: no CUDA header.
 #pragma once
 
-#include <functional>
 #include <memory>
 
 #include "kernels/device/device.h"
@@ -28,22 +27,6 @@ class StreamGate {
  private:
   struct State;
   std::unique_ptr<State> state_;
-};
-
-/// Work captured from a stream, instantiated once and uploaded at its first launch.
-class StreamGraph {
- public:
-  /// Runs `enqueue`, whose work on `stream` is recorded instead of done. Throws DeviceError where something in it can't be
-  /// captured (a synchronisation, an allocation); the stream is usable afterwards.
-  StreamGraph(Stream<Cuda>& stream, const std::function<void()>& enqueue);
-  ~StreamGraph();
-  StreamGraph(const StreamGraph&) = delete;
-  StreamGraph& operator=(const StreamGraph&) = delete;
-  void launch(Stream<Cuda>& stream);
-
- private:
-  void* graph_ = nullptr;
-  void* executable_ = nullptr;
 };
 
 /// Lines that an earlier kernel asked L2 to keep are ordinary again.

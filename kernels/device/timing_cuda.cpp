@@ -2,7 +2,6 @@
 #include "kernels/device/timing.h"
 
 #include <new>
-#include <utility>
 
 #include "kernels/device/cuda_check.h"
 #include "kernels/device/gate_kernel.h"
@@ -42,37 +41,6 @@ void StreamGate::close(Stream<Cuda>& stream, double seconds) {
 void StreamGate::open() noexcept { state_->host->open = 1; }
 
 bool StreamGate::timed_out() const { return state_->host->timed_out != 0; }
-
-StreamGraph::StreamGraph(Stream<Cuda>& stream, const std::function<void()>& enqueue) {
-  const auto native = static_cast<cudaStream_t>(stream.native());
-  cudaGraph_t graph = nullptr;
-  // Thread-local: calls that can't be captured fail here, and don't disturb other threads.
-  RM_CUDA_CHECK(cudaStreamBeginCapture(native, cudaStreamCaptureModeThreadLocal));
-  try {
-    enqueue();
-  } catch (...) {
-    (void)cudaStreamEndCapture(native, &graph);
-    if (graph != nullptr) (void)cudaGraphDestroy(graph);
-    (void)cudaGetLastError();
-    throw;
-  }
-  RM_CUDA_CHECK(cudaStreamEndCapture(native, &graph));
-  cudaGraphExec_t executable = nullptr;
-  const cudaError_t status = cudaGraphInstantiate(&executable, graph, 0);
-  if (status != cudaSuccess) (void)cudaGraphDestroy(graph);
-  RM_CUDA_CHECK(status);
-  graph_ = graph;
-  executable_ = executable;
-}
-
-StreamGraph::~StreamGraph() {
-  (void)cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(executable_));
-  (void)cudaGraphDestroy(static_cast<cudaGraph_t>(graph_));
-}
-
-void StreamGraph::launch(Stream<Cuda>& stream) {
-  RM_CUDA_CHECK(cudaGraphLaunch(static_cast<cudaGraphExec_t>(executable_), static_cast<cudaStream_t>(stream.native())));
-}
 
 void reset_persisting_l2(Device<Cuda>&) { RM_CUDA_CHECK(cudaCtxResetPersistingL2Cache()); }
 

@@ -18,10 +18,6 @@ void StreamGate::close(Stream<Cuda>&, double) { refuse(); }
 void StreamGate::open() noexcept {}
 bool StreamGate::timed_out() const { return false; }
 
-StreamGraph::StreamGraph(Stream<Cuda>&, const std::function<void()>&) { refuse(); }
-StreamGraph::~StreamGraph() = default;
-void StreamGraph::launch(Stream<Cuda>&) { refuse(); }
-
 void reset_persisting_l2(Device<Cuda>&) { refuse(); }
 
 }  // namespace remeasure
