@@ -5,18 +5,19 @@ OUT ?= results
 DATA ?= data
 SIZE ?= smoke
 JOBS ?= $(shell nproc)
+BUDGET ?=
 CMAKE_FLAGS ?=
 REMEASURE = $(BUILD)/remeasure
 # Looked for when it is needed: `make setup build` installs it first.
 GENERATOR = $(shell command -v ninja >/dev/null 2>&1 && echo "-G Ninja")
 
 .DEFAULT_GOAL := build
-.PHONY: help setup configure build test named run reproduce-all report check check-rates mutants bundle lint lint-floors format clean
+.PHONY: help setup configure build test named run reproduce-all report check check-rates mutants kills bundle lint lint-floors format clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 	@echo
-	@echo "  variables: BUILD=$(BUILD) OUT=$(OUT) DATA=$(DATA) SIZE=smoke|paper JOBS=$(JOBS) EXPERIMENT='id ...' CMAKE_FLAGS='-D...'"
+	@echo "  variables: BUILD=$(BUILD) OUT=$(OUT) DATA=$(DATA) SIZE=smoke|paper JOBS=$(JOBS) BUDGET=480s EXPERIMENT='id ...' CMAKE_FLAGS='-D...'"
 
 setup: ## install what is missing from the distribution's packages (idempotent; sudo only if needed)
 	cmake/scripts/setup.sh
@@ -42,7 +43,7 @@ run: named build ## one or more experiments: make run EXPERIMENT=dfss [SIZE=pape
 	$(REMEASURE) run $(EXPERIMENT) --size $(SIZE) --out $(OUT) --data $(DATA)
 
 reproduce-all: build ## datasets, every experiment, tables and page, comparison with the recorded reference
-	BUILD=$(BUILD) OUT=$(OUT) DATA=$(DATA) SIZE=$(SIZE) cmake/scripts/reproduce_all.sh
+	BUILD=$(BUILD) OUT=$(OUT) DATA=$(DATA) SIZE=$(SIZE) BUDGET=$(BUDGET) cmake/scripts/reproduce_all.sh
 
 report: ## write all reports from the result files again
 	$(REMEASURE) report $(OUT)
@@ -55,6 +56,9 @@ check-rates: build ## how often `check` is wrong: one program against itself, an
 
 mutants: build ## plant known bugs in kernels, bench and reports; every one must be caught by its named test
 	BUILD=$(BUILD) cmake/scripts/mutants.sh
+
+kills: build ## kill runs 200 times at random moments; no finished result may be lost
+	BUILD=$(BUILD) cmake/scripts/kills.sh
 
 bundle: ## a folder that runs on a Linux machine with an NVIDIA driver and the CUDA libraries
 	JOBS=$(JOBS) cmake/scripts/bundle.sh

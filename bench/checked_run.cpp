@@ -65,6 +65,9 @@ void catching(CheckedRun& run, const std::function<void()>& step) {
     step();
   } catch (const Interrupted&) {
     throw;
+  } catch (const DeviceError& error) {
+    if (error.sticky()) throw;         // not this variant's row alone: whoever knows its name says so
+    mark(run, Status::failed, error.what());
   } catch (const std::exception& error) {
     mark(run, Status::failed, *error.what() == 0 ? "an exception without text" : error.what());
   } catch (...) {

@@ -36,7 +36,8 @@ CheckedRun check_variant(Station& station, const VariantInfo& info, const Oracle
 void confirm_timed_run(CheckedRun& run, Station& station, const VariantInfo& info, const Oracles& oracles,
                        const std::vector<std::uint64_t>& input_hashes);
 
-/// Runs `step` and turns an exception into `failed` with its text; Interrupted passes through.
+/// Runs `step` and turns an exception into `failed` with its text; Interrupted
+/// passes through, and so does a sticky DeviceError, whose consequence isn't this variant's alone.
 void catching(CheckedRun& run, const std::function<void()>& step);
 
 }  // namespace remeasure::bench

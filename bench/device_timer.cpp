@@ -56,6 +56,10 @@ void guarded(Course& course, const Step& step) {
     step(course);
   } catch (const Interrupted&) {
     throw;
+  } catch (const DeviceError& error) {
+    if (error.sticky()) throw DeviceBroken(error.what(), course.subject->who, error.reach);
+    course.result.failure = error.what();
+    course.over = course.phase.done = true;
   } catch (const std::exception& error) {
     course.result.failure = *error.what() == 0 ? "an exception without text" : error.what();
     course.over = course.phase.done = true;

@@ -44,6 +44,7 @@ namespace remeasure::bench {
 
 struct DeviceSubject {
   std::string name;                                  ///< as HostSubject::name
+  std::string who = {};                              ///< "kernel@gpu": who is blamed for a device that is broken
   std::function<void(std::size_t set)> launch;
   std::size_t sets = 1;
   std::size_t set_bytes = 0;                         ///< inputs and outputs of one set
@@ -90,6 +91,7 @@ struct CachePlan {
 /// Rotation alone is cold where three sets or more are together larger than 3 x L2; else L2 is flushed.
 CachePlan plan_cache(std::size_t sets, std::size_t set_bytes, std::size_t l2_bytes);
 
+/// Throws Interrupted, and DeviceBroken for an error that no later call of this process survives.
 std::vector<DeviceSampling> sample_on_device(TimedDevice& device, const std::vector<DeviceSubject>& subjects,
                                              const SamplingControl& control);
 

@@ -123,6 +123,7 @@ class FakeGpu final : public GpuPlace {
   std::string why_not() const override { return {}; }
   std::unique_ptr<Station> station(const VariantInfo& info, const DevicePrepare& prepare) override;
   TimedDevice& timer() override { return device; }
+  void synchronize() override { stream_.synchronize(); }
 
   FakeDevice device;
   std::function<void(const std::string& variant)> on_launch;   ///< before each launch

@@ -75,6 +75,9 @@ class CudaPlace final : public GpuPlace {
     open();
     return device_station<Cuda>(*device_, *stream_, prepare.cuda);
   }
+  void synchronize() override {
+    if (device_) device_->synchronize();
+  }
   TimedDevice& timer() override {
     open();
     if (!timer_) timer_ = std::make_unique<CudaTimer>(*device_, *stream_);

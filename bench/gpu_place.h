@@ -22,6 +22,8 @@ class GpuPlace {
   /// Sets up `info`'s variant. The place outlives the station.
   virtual std::unique_ptr<Station> station(const VariantInfo& info, const DevicePrepare& prepare) = 0;
   virtual TimedDevice& timer() = 0;
+  /// Waits, if it was opened; throws what an earlier call has left behind.
+  virtual void synchronize() = 0;
 };
 
 /// The first CUDA device; opened when the first station or timer is asked for.

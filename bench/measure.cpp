@@ -24,6 +24,9 @@ namespace {
 
 constexpr const char* kNotSelected = "not selected";
 
+/// "kernel@gpu"
+std::string name_at(const Entry& entry) { return entry.info.name + "@" + reports::to_string(entry.where); }
+
 bool matches(const std::string& asked, const Entry& entry) {
   const std::size_t at = asked.find('@');
   if (asked.substr(0, at) != entry.info.name) return false;
@@ -87,25 +90,53 @@ StopRule TrialImpl::stop_rule(std::size_t timed) const {
   return rule;
 }
 
+/// True if the entry has its status without being tried.
+bool TrialImpl::excused(Entry& entry) const {
+  CheckedRun& run = entry.run;
+  const auto broken = options_.broken.find(name_at(entry));
+  const auto given_up = options_.given_up.find(reports::to_string(entry.where));
+  const bool fails = broken != options_.broken.end() || given_up != options_.given_up.end();
+  if (fails && entry.info.not_supported.empty() && entry.cant_run != kNotSelected) {
+    run.status = Status::failed;
+    run.reason = broken != options_.broken.end() ? broken->second : "not tried: " + given_up->second;
+    return true;
+  }
+  if (entry.cant_run.empty()) return false;
+  run.status = entry.info.not_supported.empty() ? Status::not_run : Status::not_supported;
+  run.reason = entry.cant_run;
+  entry.result.reason = run.reason;
+  return true;
+}
+
+/// A step of one variant: its exception is its row, and an error that broke the device has its name. Libraries say
+/// "execution failed" of what the runtime calls sticky, so the device is asked itself after any failure.
+void TrialImpl::blaming(Entry& entry, const std::function<void()>& step) {
+  try {
+    catching(entry.run, step);
+    if (entry.run.status == Status::failed) {
+      CheckedRun after;
+      catching(after, [&] { places_->synchronize(entry.where); });
+    }
+  } catch (const DeviceError& error) {
+    const std::string first = entry.run.status == Status::failed ? entry.run.reason + "; then " : "";
+    throw DeviceBroken(first + error.what(), name_at(entry), error.reach);
+  }
+}
+
 void TrialImpl::check_entry(Entry& entry) {
   CheckedRun& run = entry.run;
-  if (!entry.cant_run.empty()) {
-    run.status = entry.info.not_supported.empty() ? Status::not_run : Status::not_supported;
-    run.reason = entry.cant_run;
-    entry.result.reason = run.reason;
-    return;
-  }
+  if (excused(entry)) return;
   if (options_.deadline && std::chrono::steady_clock::now() >= *options_.deadline) {
     run.status = Status::timed_out;
     run.reason = "the run's deadline passed before this variant began";
     return;
   }
   if (options_.progress != nullptr) options_.progress->variant_started(entry.info.name, entry.where);
-  catching(run, [&] { entry.station = entry.make_station(); });
+  blaming(entry, [&] { entry.station = entry.make_station(); });
   if (run.status != Status::passed) return;
   // A repeat that costs more than the whole sampling is left to the closing sample; Simt has none, so it always repeats.
   const double repeat_cap = entry.where == Where::simt ? 60 : stop_rule(1).max_wall_seconds;
-  run = check_variant(*entry.station, entry.info, oracles_, repeat_cap);
+  blaming(entry, [&] { run = check_variant(*entry.station, entry.info, oracles_, repeat_cap); });
   if (entry.where == Where::simt && options_.launches != nullptr) {
     const auto& shapes = places_->simt().engine().shapes();
     options_.launches->insert(shapes.begin(), shapes.end());
@@ -116,7 +147,7 @@ void TrialImpl::check_entry(Entry& entry) {
 
 /// The other input sets, where they are affordable, and the hashes that tell whether anything wrote to them.
 void TrialImpl::prepare_sets(Entry& entry, double cap_seconds) {
-  catching(entry.run, [&] {
+  blaming(entry, [&] {
     const std::size_t sets = entry.run.seconds_per_call * kInputSets > cap_seconds ? 1 : kInputSets;
     for (std::size_t set = 0; set < sets; ++set) {
       if (set > 0) entry.station->prepare(set);
@@ -181,6 +212,7 @@ void TrialImpl::time_on_gpu(const StopRule& rule) {
   for (Entry* entry : timed) {
     DeviceSubject subject;
     subject.name = benchmark_name(*entry);
+    subject.who = name_at(*entry);
     subject.launch = [station = entry->station.get()](std::size_t set) { station->launch(set); };
     subject.sets = entry->input_hashes.size();
     subject.set_bytes = static_cast<std::size_t>(entry->run.memory.inputs.value_or(0) + entry->run.memory.outputs.value_or(0));
@@ -202,7 +234,7 @@ void TrialImpl::time_on_gpu(const StopRule& rule) {
 
 /// Whether the last timed outputs are right; changes the entry's status if not.
 bool TrialImpl::confirmed(Entry& entry) {
-  confirm_timed_run(entry.run, *entry.station, entry.info, oracles_, entry.input_hashes);
+  blaming(entry, [&] { confirm_timed_run(entry.run, *entry.station, entry.info, oracles_, entry.input_hashes); });
   return entry.run.status == Status::passed;
 }
 

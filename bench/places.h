@@ -17,6 +17,9 @@ struct TrialImpl::Places {
   /// The injected place (RunOptions::gpu), or the CUDA device.
   GpuPlace& gpu();
 
+  /// Waits for the device of that place, if it was opened; throws what an earlier call has left behind.
+  void synchronize(reports::Where where);
+
   explicit Places(GpuPlace* injected) : injected_(injected) {}
 
  private:

@@ -29,6 +29,11 @@ reports::CaseResult run_case(const Registered& experiment, const CaseDefinition&
     throw;
   } catch (const Interrupted&) {
     throw;
+  } catch (const DeviceBroken&) {
+    throw;
+  } catch (const DeviceError& error) {
+    result.error = error.what();
+    if (error.sticky()) throw DeviceBroken(error.what(), {}, error.reach);
   } catch (const std::exception& error) {
     result.error = *error.what() == 0 ? "an exception without text" : error.what();
   } catch (...) {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <optional>
 #include <set>
 #include <stdexcept>
@@ -16,6 +17,7 @@
 #include "bench/ceilings.h"
 #include "bench/experiment.h"
 #include "bench/progress.h"
+#include "kernels/device/device_error.h"
 #include "reports/record.h"
 
 namespace remeasure::simt {
@@ -36,6 +38,14 @@ struct Interrupted : std::runtime_error {
 
 struct CountedVariant;   // bench/counted_work.h
 class GpuPlace;
+
+/// A device error that reaches beyond its call ended the measuring: this process can't use the device any more.
+struct DeviceBroken : std::runtime_error {
+  DeviceBroken(const std::string& text, std::string variant_at, ErrorReach how_far)
+      : std::runtime_error(text), variant(std::move(variant_at)), reach(how_far) {}
+  std::string variant;                               ///< who was at work, with its place: "kernel@gpu"
+  ErrorReach reach;
+};
 
 struct RunOptions {
   Size size = Size::smoke;
@@ -67,11 +77,17 @@ struct RunOptions {
   /// Grows by what the cases launch on the SIMT engine (bench/kernel_figures.h makes figures of it); may be null.
   std::set<simt::LaunchShape>* launches = nullptr;
   GpuPlace* gpu = nullptr;                           ///< a stand-in for the CUDA device, for tests (gpu_place.h)
+
+  /// Variants of this case that broke a device in an earlier process, "kernel@gpu", and how: `failed`, not tried again.
+  std::map<std::string, std::string> broken = {};
+  /// Places that are given up, "gpu" or "simt", and why: their variants are `failed` without being tried.
+  std::map<std::string, std::string> given_up = {};
 };
 
 /// Runs one case. An exception of a variant is that variant's `failed`; an exception of the case itself is in
 /// CaseResult::error, with everything that was measured before it. A case that its definition leaves out has only
-/// CaseResult::left_out. Throws only VariantUnavailable and Interrupted.
+/// CaseResult::left_out. Throws only VariantUnavailable, Interrupted and
+/// DeviceBroken.
 reports::CaseResult run_case(const Registered& experiment, const CaseDefinition& definition, const RunOptions& options);
 
 /// Judges every claim of the experiment on the samples of all cases (rules: bench/verdict.h).

@@ -14,6 +14,7 @@
 #include "bench/build_info.h"
 #include "bench/hash.h"
 #include "kernels/device/device.h"
+#include "kernels/device/faults.h"
 #include "kernels/device/nvml.h"
 
 namespace remeasure::bench {
@@ -153,11 +154,16 @@ reports::System system_info() {
       system.more["gpu error"] = error.what();
     }
   }
-  // The stable part: what decides how fast this machine is, not what it is called or which kernel it booted.
-  const double gib = system.memory_bytes / (1024.0 * 1024 * 1024);
-  system.id = hex(hash_text(fmt::format("{}|{}|{:.0f} GiB|{}|{}", system.cpu, system.cores, gib, system.more["caches"],
-                                        system.gpu)));
+  if (const std::string faults = faults::planned_text(); !faults.empty()) system.more["injected faults"] = faults;
+  system.id = stable_id(system);
   return system;
+}
+
+std::string stable_id(const reports::System& system) {
+  const double gib = system.memory_bytes / (1024.0 * 1024 * 1024);
+  const auto caches_of = system.more.find("caches");
+  return hex(hash_text(fmt::format("{}|{}|{:.0f} GiB|{}|{}", system.cpu, system.cores, gib,
+                                   caches_of == system.more.end() ? "" : caches_of->second, system.gpu)));
 }
 
 }  // namespace remeasure::bench

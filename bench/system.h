@@ -13,6 +13,10 @@ reports::Build build_info();
 /// The machine it runs on. Asks /proc, /sys and, where there is one, the CUDA device; nothing is cached.
 reports::System system_info();
 
+/// What `check` and --resume call the same machine: a hash of CPU, cores that may be used, memory (whole GiB), caches and
+/// GPU. Not of names, drivers, kernels or settings: they change with an update.
+std::string stable_id(const reports::System& system);
+
 /// The CPU's model name, as `VariantResult::device` has it.
 std::string cpu_name();
 

@@ -82,6 +82,8 @@ class TrialImpl final : public Trial {
   void poll() const;
   void compute_oracles();
   [[noreturn]] void count_entries();
+  bool excused(Entry& entry) const;
+  void blaming(Entry& entry, const std::function<void()>& step);
   void check_entry(Entry& entry);
   void prepare_sets(Entry& entry, double cap_seconds);
   std::vector<Entry*> prepare_timing(reports::Where where, const StopRule& rule);

@@ -109,7 +109,10 @@ class Writer {
 
   void one_case(const CaseResult& test) {
     line({.test = test.name, .quantity = "case", .value = test.elapsed_seconds, .unit = "s",
-          .status = !test.error.empty() ? "ended early" : test.left_out.empty() ? "complete" : "left out"});
+          .status = !test.error.empty()         ? "ended early"
+                    : !test.not_reached.empty() ? "not run"
+                    : test.left_out.empty()     ? "complete"
+                                                : "left out"});
     for (const VariantResult& it : test.variants) {
       variant(test, it);
     }

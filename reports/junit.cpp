@@ -70,6 +70,9 @@ std::vector<TestCase> tests_of(const Record& record) {
     if (!test.left_out.empty()) {
       tests.push_back({"case " + test.name, test.elapsed_seconds, {data}, "skipped", "left out", test.left_out});
     }
+    if (!test.not_reached.empty()) {
+      tests.push_back({"case " + test.name, test.elapsed_seconds, {data}, "skipped", "not run", test.not_reached});
+    }
     for (const Check& check : test.checks) {
       TestCase it{fmt::format("check {} ({})", check.name, test.name), 0, {data, {"detail", check.detail}}};
       if (!check.passed) {

@@ -208,6 +208,7 @@ struct CaseResult {
   double elapsed_seconds = 0;
   std::string error = {};             ///< an exception, crash or timeout that ended the case; else empty
   std::string left_out = {};          ///< why the case was not run at all, by its author's decision; else empty
+  std::string not_reached = {};       ///< why its turn never came (a spent time budget): --resume runs it; else empty
 };
 
 /// One claim of the paper with what was measured beside it.

@@ -200,6 +200,7 @@ void describe(auto& archive, Like<CaseResult> auto& it) {
   archive.always("elapsed_seconds", it.elapsed_seconds);
   archive.unless_empty("error", it.error);
   archive.unless_empty("left_out", it.left_out);
+  archive.unless_empty("not_reached", it.not_reached);
 }
 
 void describe(auto& archive, Like<ClaimResult> auto& it) {

@@ -352,10 +352,11 @@ std::vector<std::string> case_errors(const Record& record) {
   // Cases left out for one reason stand on one line.
   std::map<std::string, std::vector<std::string>> left_out;
   for (const CaseResult& test : record.cases) {
-    if (!test.left_out.empty()) left_out[test.left_out].push_back(test.name);
+    if (!test.left_out.empty()) left_out["left out: " + test.left_out].push_back(test.name);
+    if (!test.not_reached.empty()) left_out["not run: " + test.not_reached].push_back(test.name);
   }
   for (const auto& [reason, names] : left_out) {
-    lines.push_back(fmt::format("left out: {}: {}", reason, fmt::join(names, "; ")));
+    lines.push_back(fmt::format("{}: {}", reason, fmt::join(names, "; ")));
   }
   return lines;
 }

@@ -20,6 +20,7 @@
 
 #include "reports/check.h"
 #include "reports/escape.h"
+#include "reports/record_io.h"
 #include "reports/run_program.h"
 #include "reports/sample_records.h"
 #include "reports/text_file.h"
@@ -229,6 +230,23 @@ TEST_CASE("all reports are written into a folder", "[cpu]") {
   for (const auto& path : paths) CHECK(std::filesystem::file_size(path) > 1000);
   CHECK(read_text_file(folder / "report.md") == markdown_report(samples::all()));
   std::filesystem::remove_all(name);
+}
+
+TEST_CASE("a case that a budget didn't reach is not run in every table, and no failure", "[cpu]") {
+  Record record = samples::attention();
+  CaseResult waiting;
+  waiting.name = "n=9";
+  waiting.not_reached = "budget spent";
+  record.cases.push_back(waiting);
+  CHECK(from_json(to_json(record), "text").cases.back().not_reached == "budget spent");
+  CHECK_THAT(terminal_report({record}), ContainsSubstring("not run: budget spent: n=9"));
+  CHECK_THAT(markdown_report({record}), ContainsSubstring("not run: budget spent: n=9"));
+  CHECK_THAT(html_report({record}), ContainsSubstring("not run: budget spent: n=9"));
+  CHECK_THAT(csv_report({record}), ContainsSubstring("n=9,,,case,0,,,s,not run,"));
+  const std::string junit = junit_report({record});
+  const auto at = junit.find("case n=9");
+  REQUIRE(at != std::string::npos);
+  CHECK_THAT(junit.substr(at, 400), ContainsSubstring("<skipped"));
 }
 
 }  // namespace

@@ -17,22 +17,6 @@
 namespace remeasure::bench::cli {
 namespace {
 
-/// The committed reference: where $REMEASURE_RECORDED says, in the sources that this program was built from, or beside
-/// the program (a bundle that was moved to another machine). Empty if there is none.
-std::filesystem::path recorded_folder() {
-  if (const char* variable = std::getenv("REMEASURE_RECORDED"); variable != nullptr && *variable != '\0') {
-    if (!std::filesystem::is_directory(variable)) {
-      throw CommandError(fmt::format("$REMEASURE_RECORDED is {}, which is no folder", variable));
-    }
-    return variable;
-  }
-  const auto sources = std::filesystem::path(REMEASURE_SOURCE_DIR_TEXT) / "reports" / "recorded";
-  for (const auto& folder : {sources, runner::own_program().parent_path() / "recorded"}) {
-    if (std::filesystem::is_directory(folder)) return folder;
-  }
-  return {};
-}
-
 std::vector<reports::Record> records_of(const std::string& folder) {
   if (!std::filesystem::is_directory(folder)) {
     throw CommandError(fmt::format("{}: no such folder; `remeasure run --all --out {}` makes it", folder, folder));
@@ -73,6 +57,20 @@ std::string as_json(const reports::CheckResult& result) {
 }
 
 }  // namespace
+
+std::filesystem::path recorded_folder() {
+  if (const char* variable = std::getenv("REMEASURE_RECORDED"); variable != nullptr && *variable != '\0') {
+    if (!std::filesystem::is_directory(variable)) {
+      throw CommandError(fmt::format("$REMEASURE_RECORDED is {}, which is no folder", variable));
+    }
+    return variable;
+  }
+  const auto sources = std::filesystem::path(REMEASURE_SOURCE_DIR_TEXT) / "reports" / "recorded";
+  for (const auto& folder : {sources, runner::own_program().parent_path() / "recorded"}) {
+    if (std::filesystem::is_directory(folder)) return folder;
+  }
+  return {};
+}
 
 int check(const CheckOptions& options, const Program&, Console& console) {
   const auto run = records_of(options.folders);

@@ -48,6 +48,9 @@ const Registered& find_experiment(const std::string& id, const Program& program)
 const datasets::Definition& find_dataset(const std::string& name, const Program& program);
 /// --data, else $REMEASURE_DATA, else "data".
 std::filesystem::path data_folder(const std::string& option);
+/// The committed reference records: where $REMEASURE_RECORDED says, in the sources that this program was built from, or
+/// beside the program (a bundle that was moved to another machine). Empty if there is none.
+std::filesystem::path recorded_folder();
 /// "4 smoke, 12 paper" needs the number of cases; an experiment whose own code throws has none.
 struct CaseCount {
   std::size_t all = 0, left_out = 0;

@@ -33,6 +33,7 @@ struct RunCommand {
   std::string data = {};               ///< empty: $REMEASURE_DATA, else "data"
   bool resume = false;
   std::string shard = {};              ///< "i/n", empty: all
+  std::string budget = {};             ///< "8m", empty: none
 };
 
 struct DataOptions {

@@ -13,6 +13,7 @@
 
 #include "bench/cli/nearest.h"
 #include "bench/cli/options.h"
+#include "bench/runner/budget.h"
 
 namespace remeasure::bench::cli {
 namespace {
@@ -37,6 +38,11 @@ std::string positive_number(const std::string& text) {
   } catch (const std::exception&) {
   }
   return fmt::format("'{}' is not a number above 0", text);
+}
+
+std::string duration(const std::string& text) {
+  if (runner::parse_duration(text)) return {};
+  return fmt::format("'{}' is not a duration above 0: write 480s, 8m, 1h30m or 90 (seconds)", text);
 }
 
 std::string whole_number(const std::string& text) {
@@ -113,6 +119,7 @@ struct Parser {
         "  remeasure run dfss --filter 'n=(512|1024)'  some cases\n"
         "  remeasure run dfss --variant kernel --variant vendor\n"
         "  remeasure run dfss --variant kernel@simt    the kernel on the SIMT engine only\n"
+        "  remeasure run --all --size paper --budget 8m --resume     what fits into 8 minutes; again: the next 8\n"
         "  remeasure run --all --size paper --resume --shard $SLURM_ARRAY_TASK_ID/8");
     command->add_option("ID", run.ids, "Experiments, see `remeasure list`")->type_name("");
     command->add_flag("--all", run.all, "Every experiment");
@@ -128,6 +135,9 @@ struct Parser {
     command->add_option("--seed", run.seed, "Seed of the generated data")->type_name("N")->check(whole_number)->capture_default_str();
     command->add_option("--timeout", run.timeout, "Limit per experiment (300 for smoke, 7200 for paper)")
         ->type_name("SECONDS")->check(positive_number);
+    command->add_option("--budget", run.budget,
+                        "Stop after so long, the most important cases of every experiment first; --resume goes on")
+        ->type_name("DURATION")->check(duration);
     command->add_option("--out", run.out, "Folder of the results")->type_name("DIR")->capture_default_str();
     add_data_folder(command, run.data);
     command->add_flag("--resume", run.resume,
@@ -249,6 +259,9 @@ struct Parser {
     if (name == "remeasure run") {
       if (run.ids.empty() && !run.all) return "which experiment? Give IDs (see `remeasure list`) or --all";
       if (!run.ids.empty() && run.all) return "either IDs or --all, not both";
+      if (!run.budget.empty() && run.timeout) {
+        return "--budget divides the time among the experiments itself: leave out --timeout";
+      }
     }
     if (name == "remeasure data") return "which of list, make, verify, import, path?";
     if (name == "remeasure data verify") {

@@ -61,6 +61,13 @@ TEST_CASE("kernels takes one experiment or none", "[cpu]") {
   CHECK(kernels.json);
 }
 
+TEST_CASE("a budget is a duration, and divides the time itself", "[cpu]") {
+  CHECK(parsed_as<RunCommand>({"run", "--all", "--budget", "8m"}).budget == "8m");
+  CHECK(starts_with(error_of({"run", "--all", "--budget", "soon"}), "--budget: 'soon' is not a duration above 0: write 480s, 8m"));
+  CHECK(starts_with(error_of({"run", "--all", "--budget", "0"}), "--budget: '0' is not a duration"));
+  CHECK(starts_with(error_of({"run", "--all", "--budget", "8m", "--timeout", "60"}), "--budget divides the time"));
+}
+
 TEST_CASE("a variant takes one name, so experiments may follow it", "[cpu]") {
   const auto run = parsed_as<RunCommand>({"run", "--variant", "kernel", "dfss"});
   CHECK(run.ids == std::vector<std::string>{"dfss"});

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -78,6 +79,10 @@ runner::Settings settings_of(const RunCommand& options) {
   settings.out = options.out;
   settings.data = data_folder(options.data);
   settings.resume = options.resume;
+  if (!options.budget.empty()) {
+    settings.budget = runner::parse_duration(options.budget);
+    settings.recorded = recorded_folder();
+  }
   return settings;
 }
 
@@ -110,6 +115,7 @@ int run(const RunCommand& options, const Program& program, Console& console) {
   check_data_folder(settings.data);
   const runner::FolderLock lock(settings.out, ids_of(experiments));
 
+  ::signal(SIGXFSZ, SIG_IGN);   // see worker.cpp
   runner::RunReport report;
   {
     const runner::InterruptGuard guard;
@@ -122,7 +128,8 @@ int run(const RunCommand& options, const Program& program, Console& console) {
   if (!report.refused.empty()) throw CommandError(report.refused);
   if (const auto unknown = unknown_variant(options, report); !unknown.empty()) throw CommandError(unknown);
   const bool any = std::any_of(report.outcomes.begin(), report.outcomes.end(), [](const auto& outcome) { return outcome.ran; });
-  if (!any && !report.interrupted) {
+  const bool waits = !report.unreached.empty();
+  if (!any && !waits && !report.interrupted) {
     throw CommandError(fmt::format("no case matches --filter '{}'; `remeasure describe {}` shows the cases", options.filter,
                                    experiments.front().experiment->paper.id));
   }

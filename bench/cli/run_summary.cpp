@@ -33,7 +33,7 @@ std::string experiments_table(const runner::RunReport& report, std::size_t width
     const auto tally = runner::tally_of(outcome.record);
     std::int64_t finished = 0, broken = 0;
     for (const auto& result : outcome.record.cases) {
-      ++(result.error.empty() ? finished : broken);
+      if (result.not_reached.empty()) ++(result.error.empty() ? finished : broken);
     }
     table.add({{outcome.id}, {reports::to_string(outcome.state), tone_of(outcome, tally, broken > 0)},
                {fmt::format("{}/{}", finished, std::max<std::int64_t>(outcome.cases_total, finished))},
@@ -47,7 +47,7 @@ using Grouped = std::map<std::pair<std::string, std::string>, std::map<std::stri
 
 std::string grouped_reasons(const runner::RunReport& report, std::size_t width) {
   Grouped grouped;
-  std::map<std::string, std::vector<std::string>> left_out;
+  std::map<std::string, std::vector<std::string>> left_out, not_reached;
   std::string text;
   const auto add_line = [&](const std::string& line) {
     const auto lines = reports::wrapped(line, width - 2);
@@ -62,6 +62,7 @@ std::string grouped_reasons(const runner::RunReport& report, std::size_t width) 
       if (!result.error.empty() && outcome.error.find(result.error) == std::string::npos) {
         add_line(fmt::format("{} {}: {}", outcome.id, result.name, result.error));
       }
+      if (!result.not_reached.empty()) not_reached[result.not_reached].push_back(outcome.id + " " + result.name);
       if (!result.left_out.empty()) left_out[result.left_out].push_back(outcome.id + " " + result.name);
       for (const auto& check : result.checks) {
         if (check.passed) continue;
@@ -75,6 +76,9 @@ std::string grouped_reasons(const runner::RunReport& report, std::size_t width) 
   }
   for (const auto& [reason, cases] : left_out) {
     add_line(fmt::format("left out: {} ({})", reason, fmt::join(cases, "; ")));
+  }
+  for (const auto& [reason, cases] : not_reached) {
+    add_line(fmt::format("not run: {} ({})", reason, fmt::join(cases, "; ")));
   }
   for (const auto& [key, experiments] : grouped) {
     std::string who;
@@ -104,6 +108,7 @@ std::string resume_command(const RunCommand& options) {
   if (options.out != "results") add("--out", options.out);
   if (!options.data.empty()) add("--data", options.data);
   if (!options.shard.empty()) add("--shard", options.shard);
+  if (!options.budget.empty()) add("--budget", options.budget);
   return command + " --resume";
 }
 
@@ -131,6 +136,9 @@ std::string run_summary(const runner::RunReport& report, const RunCommand& optio
   }
   if (report.interrupted) {
     text += fmt::format("interrupted; what is finished is kept. Go on with: {}\n", resume_command(options));
+  } else if (!report.unreached.empty()) {
+    text += fmt::format("budget spent; {} case{} had no turn. Go on with: {}\n", report.unreached.size(),
+                        report.unreached.size() == 1 ? "" : "s", resume_command(options));
   } else if (crashed) {
     text += fmt::format("try what failed again with: {}\n", resume_command(options));
   }

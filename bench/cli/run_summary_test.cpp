@@ -103,3 +103,25 @@ TEST_CASE("an incorrect result wins over every other exit code", "[cpu]") {
   check.outcomes[0].record.cases[0].checks = {{.name = "holds", .passed = false, .detail = ""}};
   CHECK(runner::exit_code(check) == cli::kIncorrect);
 }
+
+TEST_CASE("a spent budget says what had no turn and the command that goes on", "[cpu]") {
+  runner::RunReport report;
+  report.outcomes = {outcome("dfss", {variant("kernel", reports::Status::passed)})};
+  reports::CaseResult waiting;
+  waiting.name = "n=2";
+  waiting.not_reached = "budget spent: run again with --resume";
+  report.outcomes[0].record.cases.push_back(waiting);
+  report.outcomes[0].state = reports::RunState::partial;
+  report.outcomes[0].cases_total = 2;
+  report.unreached = {{"dfss", "n=2", waiting.not_reached}};
+  cli::RunCommand options;
+  options.all = true;
+  options.size = "paper";
+  options.budget = "8m";
+  const auto text = cli::run_summary(report, options, 120, false);
+  CHECK(text.find("1/2") != std::string::npos);
+  CHECK(text.find("not run: budget spent: run again with --resume (dfss n=2)") != std::string::npos);
+  const std::string last = "budget spent; 1 case had no turn. Go on with: remeasure run --all --size paper --budget 8m --resume\n";
+  CHECK(text.ends_with(last));
+  CHECK(runner::exit_code(report) == cli::kFine);
+}

@@ -61,6 +61,20 @@ FolderLock::FolderLock(const std::filesystem::path& folder, const std::vector<st
     throw FolderBusy(fmt::format("{} is being written by another run{}: wait for its end, or choose another --out",
                                  (folder / (name + ".json")).string(), who));
   }
+  remove_leftovers(folder, experiments);
+}
+
+void FolderLock::remove_leftovers(const std::filesystem::path& folder, const std::vector<std::string>& experiments) {
+  std::error_code failed;
+  std::vector<std::filesystem::path> leftovers;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, failed)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.ends_with(".partial")) continue;
+    for (const auto& experiment : experiments) {
+      if (name.starts_with("." + experiment + ".json.")) leftovers.push_back(entry.path());
+    }
+  }
+  for (const auto& path : leftovers) std::filesystem::remove(path, failed);
 }
 
 FolderLock::~FolderLock() {

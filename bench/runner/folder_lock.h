@@ -26,6 +26,8 @@ class FolderLock {
   FolderLock& operator=(const FolderLock&) = delete;
 
  private:
+  /// Temporary files of a run that was killed while it wrote. Only under the lock: nobody else writes them then.
+  static void remove_leftovers(const std::filesystem::path& folder, const std::vector<std::string>& experiments);
   int file_ = -1;
 };
 

@@ -21,7 +21,11 @@ InterruptGuard::InterruptGuard() {
   struct sigaction action {};
   action.sa_handler = on_interrupt;
   sigemptyset(&action.sa_mask);
-  for (std::size_t i = 0; i < std::size(kInterrupts); ++i) ::sigaction(kInterrupts[i], &action, &previous_actions[i]);
+  for (std::size_t i = 0; i < std::size(kInterrupts); ++i) {
+    ::sigaction(kInterrupts[i], &action, &previous_actions[i]);
+    // `nohup`, or a shell script's job in the background: whoever started us doesn't want this signal to stop us.
+    if (previous_actions[i].sa_handler == SIG_IGN) ::sigaction(kInterrupts[i], &previous_actions[i], nullptr);
+  }
 }
 
 InterruptGuard::~InterruptGuard() {

@@ -57,7 +57,8 @@ std::string progress_line(const ProgressState& state, std::size_t width, bool un
   const std::string_view dot = unicode ? " · " : " | ";
   const std::string head = fmt::format("[{}/{}] {}", state.experiment, state.experiments, state.id);
   std::string tail = std::string(dot) + format_duration(state.elapsed);
-  if (state.remaining) tail += fmt::format("{}about {} left", dot, format_duration(*state.remaining));
+  if (state.budget_left) tail += fmt::format("{}{} of the budget left", dot, format_duration(*state.budget_left));
+  else if (state.remaining) tail += fmt::format("{}about {} left", dot, format_duration(*state.remaining));
   std::string position, name;
   if (state.cases > 0) position = fmt::format("{}case {}/{}", dot, std::max<std::int64_t>(state.case_index, 1), state.cases);
   if (!state.case_name.empty()) name = " " + state.case_name;

@@ -22,10 +22,11 @@ struct ProgressState {
   int experiment = 0, experiments = 0;   ///< from 1
   std::string id;
   std::int64_t case_index = 0, cases = 0;
-  std::string case_name;
-  std::string phase;                     ///< variant and what is done with it
+  std::string case_name = {};
+  std::string phase = {};                  ///< variant and what is done with it
   double elapsed = 0;                    ///< of the whole run, in seconds
-  std::optional<double> remaining;
+  std::optional<double> remaining = {};
+  std::optional<double> budget_left = {};  ///< seconds of a --budget; shown instead of `remaining`
 };
 
 /// "[2/3] dfss · case 4/12 n=512 · kernel: simt check · 12.3 s · about 40 s left", at most `width` columns: the

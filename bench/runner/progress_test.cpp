@@ -76,3 +76,11 @@ TEST_CASE("the estimate uses earlier times, then finished cases, then nothing", 
   CHECK(unknown.remaining(at("b", 1, 0, 2, 0)) == 3.0 + 4.0);
   CHECK_FALSE(unknown.remaining(at("elsewhere", 1, 0, 2, 0)));
 }
+
+TEST_CASE("under a budget the line says what is left of it", "[cpu]") {
+  ProgressState state{.experiment = 1, .experiments = 2, .id = "dfss", .case_index = 1, .cases = 3, .elapsed = 75,
+                      .remaining = 10, .budget_left = 405};
+  const auto line = progress_line(state, 200, false);
+  CHECK(line.find("| 6 min 45 s of the budget left") != std::string::npos);
+  CHECK(line.find("about") == std::string::npos);
+}

@@ -12,8 +12,8 @@ namespace remeasure::bench::runner {
 namespace {
 
 constexpr std::string_view kTag = "remeasure-1";
-constexpr std::array<std::string_view, 7> kKinds = {"begin", "case",    "phase",   "done",
-                                                    "note",  "refused", "finished"};
+constexpr std::array<std::string_view, 8> kKinds = {"begin", "case",    "phase",   "done",
+                                                    "note",  "refused", "finished", "broken"};
 constexpr std::size_t kFields = 12;      // tag, kind, index, total, name, detail, five tallies, seconds
 constexpr std::size_t kLongestText = 1800;
 constexpr std::size_t kLongestLine = 4000;
@@ -71,6 +71,18 @@ Tally& Tally::operator+=(const Tally& other) {
   failed += other.failed;
   failed_checks += other.failed_checks;
   return *this;
+}
+
+Message to_message(const std::string& case_name, const Broken& broken) {
+  return {.kind = MessageKind::device_broken, .index = broken.device ? 1 : 0, .name = case_name,
+          .detail = broken.variant + "\n" + broken.error};
+}
+
+Broken to_broken(const Message& message) {
+  const auto newline = message.detail.find('\n');
+  if (newline == std::string::npos) return {.variant = {}, .error = message.detail, .device = message.index == 1};
+  return {.variant = message.detail.substr(0, newline), .error = message.detail.substr(newline + 1),
+          .device = message.index == 1};
 }
 
 std::string encode(const Message& message) {

@@ -25,8 +25,9 @@ struct Tally {
 };
 
 /// `begin` opens, `finished` closes and names the variants that the cases declared; `refused` means that the worker can't
-/// go on for a reason that isn't the experiment's: a variant that can't run here, a full disk.
-enum class MessageKind { begin, case_started, phase, case_finished, note, refused, finished };
+/// go on for a reason that isn't the experiment's: a variant that can't run here, a full disk. `device_broken` is a worker's
+/// last word too: no device call of this process can succeed any more (Broken).
+enum class MessageKind { begin, case_started, phase, case_finished, note, refused, finished, device_broken };
 
 /// Begins the text of `case_finished` for a case that was left out; any other text is an error.
 inline const std::string kLeftOut = "left out: ";
@@ -42,6 +43,15 @@ struct Message {
 
   bool operator==(const Message&) const = default;
 };
+
+/// What `device_broken` carries, packed into index and detail.
+struct Broken {
+  std::string variant;      ///< "kernel@gpu"; empty: the case itself
+  std::string error;
+  bool device = false;      ///< the device is gone for a fresh process too
+};
+Message to_message(const std::string& case_name, const Broken& broken);
+Broken to_broken(const Message& message);
 
 /// One line with its newline, at most 4,000 bytes, so that a pipe takes it in one piece (PIPE_BUF).
 std::string encode(const Message& message);

@@ -26,6 +26,19 @@ TEST_CASE("a message survives the line", "[cpu]") {
   CHECK(*back == kDone);
 }
 
+TEST_CASE("what broke a device survives the line: variant, error and how far it reaches", "[cpu]") {
+  const std::string line = encode(to_message("n=1", {.variant = "kernel@gpu", .error = "a\tb\nc", .device = true}));
+  const auto back = decode(std::string_view(line).substr(0, line.size() - 1));
+  REQUIRE(back.has_value());
+  CHECK(back->kind == MessageKind::device_broken);
+  CHECK(back->name == "n=1");
+  const Broken broken = to_broken(*back);
+  CHECK(broken.variant == "kernel@gpu");
+  CHECK(broken.error == "a\tb\nc");
+  CHECK(broken.device);
+  CHECK_FALSE(to_broken(to_message("n=1", {.variant = "", .error = "x"})).device);
+}
+
 TEST_CASE("a line that isn't a message is refused", "[cpu]") {
   const std::string line = encode(kDone);
   const std::string_view whole = std::string_view(line).substr(0, line.size() - 1);

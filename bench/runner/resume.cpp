@@ -9,9 +9,19 @@ namespace remeasure::bench::runner {
 
 bool is_finished(const reports::CaseResult& result) {
   if (!result.left_out.empty()) return true;
+  if (!result.not_reached.empty()) return false;
   return result.error.empty() && std::none_of(result.variants.begin(), result.variants.end(), [](const auto& variant) {
            return variant.status == reports::Status::failed || variant.status == reports::Status::timed_out;
          });
+}
+
+ResumeKey resume_key(const std::string& command, const reports::Build& build, const reports::System& system) {
+  return {.command = command,
+          .git_commit = build.git_commit,
+          .git_dirty = build.git_dirty,
+          .system_id = system.id,
+          .host = system.host,
+          .gpu = system.gpu};
 }
 
 ResumeDecision decide_resume(const reports::Record* earlier, const ResumeKey& key) {
@@ -25,13 +35,19 @@ ResumeDecision decide_resume(const reports::Record* earlier, const ResumeKey& ke
     decision.why_not = fmt::format("the earlier result is from a build {} uncommitted changes, this one from a build {}: "
                                    "measuring again", earlier->build.git_dirty ? "with" : "without",
                                    key.git_dirty ? "with" : "without");
+  } else if (earlier->system.id != key.system_id && earlier->system.host == key.host && !earlier->system.gpu.empty() &&
+             key.gpu.empty()) {
+    // A GPU that fell out is no other machine: measuring again would put "not run" in the place of its results.
+    decision.refused = fmt::format("the earlier result was measured with {}, which this machine doesn't have now: choose "
+                                   "another --out, or leave out --resume to measure again without it",
+                                   earlier->system.gpu);
   } else if (earlier->system.id != key.system_id) {
     decision.why_not = fmt::format("the earlier result is from another machine ({}): measuring again",
                                    earlier->system.host.empty() ? earlier->system.id : earlier->system.host);
   } else if (without_filter(earlier->command) != without_filter(key.command)) {
     decision.why_not = fmt::format("the earlier result is of `{}`: measuring again", without_filter(earlier->command));
   }
-  if (!decision.why_not.empty()) return decision;
+  if (!decision.why_not.empty() || !decision.refused.empty()) return decision;
   for (const auto& result : earlier->cases) {
     if (is_finished(result)) decision.finished.insert(result.name);
   }

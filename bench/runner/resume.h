@@ -17,12 +17,16 @@ struct ResumeKey {
   std::string git_commit;
   bool git_dirty = false;
   std::string system_id;
+  std::string host = {}, gpu = {};  ///< of this machine, now
 };
+
+ResumeKey resume_key(const std::string& command, const reports::Build& build, const reports::System& system);
 
 struct ResumeDecision {
   std::set<std::string> finished;   ///< names of the cases to take over
   std::string why_not;              ///< why none is: for the user; empty also where there is nothing to say
   std::string warning;              ///< taken over, but ...
+  std::string refused;              ///< going on would destroy results that can't be made again here
 };
 
 /// A case that needs no second run: it ended, and no variant of it crashed, threw or ran out of time. A wrong result

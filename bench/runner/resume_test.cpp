@@ -140,3 +140,28 @@ TEST_CASE("a tally counts an unverified variant as failed, not as absent", "[cpu
   CHECK(tally == Tally{.failed = 1, .failed_checks = 1});
   CHECK(tally_of(a_case("x", reports::Status::not_supported)) == Tally{.not_run = 1});
 }
+
+TEST_CASE("a case that a budget didn't reach isn't finished", "[cpu]") {
+  auto record = earlier();
+  reports::CaseResult waiting;
+  waiting.name = "waiting";
+  waiting.not_reached = "budget spent: run again with --resume";
+  record.cases.push_back(waiting);
+  CHECK_FALSE(decide_resume(&record, key()).finished.contains("waiting"));
+}
+
+TEST_CASE("results of a GPU that fell out of this machine aren't replaced by rows that say so", "[cpu]") {
+  auto record = earlier();
+  record.system.host = "here";
+  record.system.gpu = "NVIDIA H200";
+  record.system.id = "with the GPU";
+  auto now = key();
+  now.host = "here";
+  const auto decision = decide_resume(&record, now);
+  CHECK(decision.refused.find("measured with NVIDIA H200, which this machine doesn't have now: choose another --out") !=
+        std::string::npos);
+  CHECK(decision.finished.empty());
+  now.host = "elsewhere";
+  CHECK(decide_resume(&record, now).refused.empty());   // another machine measures for itself
+  CHECK_FALSE(decide_resume(&record, now).why_not.empty());
+}

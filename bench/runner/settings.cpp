@@ -57,6 +57,8 @@ std::string encode(const Assignment& assignment) {
       {"size", to_string(settings.size)},    {"seed", settings.seed},             {"variants", settings.variants},
       {"filter", settings.filter},           {"timeout", settings.timeout},       {"out", settings.out.string()},
       {"data", settings.data.string()},      {"resume", settings.resume},        {"crashed", assignment.crashed},
+      {"only", assignment.only},             {"caps", assignment.caps},           {"turn_seconds", assignment.turn_seconds},
+      {"broken", assignment.broken},         {"given_up", assignment.given_up},
   };
   if (settings.min_time) json["min_time"] = *settings.min_time;
   // A path may hold bytes that aren't UTF-8; better a wrong character in one than no run at all.
@@ -72,6 +74,12 @@ Assignment decode_assignment(const std::string& text) {
     json.at("run_id").get_to(assignment.run_id);
     json.at("parent").get_to(assignment.parent);
     json.at("crashed").get_to(assignment.crashed);
+    json.at("only").get_to(assignment.only);
+    json.at("caps").get_to(assignment.caps);
+    json.at("turn_seconds").get_to(assignment.turn_seconds);
+    json.at("broken").get_to(assignment.broken);
+    json.at("given_up").get_to(assignment.given_up);
+    if (assignment.caps.size() != assignment.only.size()) throw std::invalid_argument("a cap per case, or none");
     settings.size = json.at("size").get<std::string>() == to_string(Size::paper) ? Size::paper : Size::smoke;
     json.at("seed").get_to(settings.seed);
     json.at("variants").get_to(settings.variants);

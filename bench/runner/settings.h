@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,6 +24,8 @@ struct Settings {
   std::filesystem::path out = "results";
   std::filesystem::path data = "data";
   bool resume = false;
+  std::optional<double> budget = {};           ///< seconds for all experiments together; empty = no limit but timeout
+  std::filesystem::path recorded = {};         ///< reference records: what a case may take; empty = none
 };
 
 /// Seconds that an experiment gets if nothing else is said: a smoke run is meant to take 10 s on 2 cores, a paper
@@ -44,6 +47,14 @@ struct Assignment {
   std::string run_id;
   int parent = 0;                              ///< process id
   std::vector<std::string> crashed = {};       ///< cases that ended an earlier worker of this run: their rows stay
+  /// Under a budget: the cases of this turn in the order in which they run, seconds that each may take, and after how
+  /// many seconds no further one begins. Empty: every case.
+  std::vector<std::string> only = {};
+  std::vector<double> caps = {};
+  double turn_seconds = 0;
+  /// Case -> variant "kernel@gpu" -> error: broke the device in an earlier worker of this run.
+  std::map<std::string, std::map<std::string, std::string>> broken = {};
+  std::map<std::string, std::string> given_up = {};   ///< place "gpu" or "simt" -> why it isn't tried any more
   Settings settings;
 };
 std::string encode(const Assignment& assignment);

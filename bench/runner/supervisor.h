@@ -5,10 +5,12 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "bench/experiment.h"
+#include "bench/runner/budget.h"
 #include "bench/runner/progress.h"
 #include "bench/runner/settings.h"
 #include "reports/record.h"
@@ -25,6 +27,7 @@ struct Outcome {
   double seconds = 0;
   reports::Record record;
   std::vector<std::string> declared_variants;
+  int device_errors = 0;               ///< workers that an error ended which no later device call survives
   std::string refused;                 ///< why no experiment can run this way (a full disk); then no record was written
 };
 
@@ -44,8 +47,26 @@ struct RunContext {
   std::chrono::steady_clock::time_point start;
 };
 
-/// Runs one experiment in a worker and completes its record with what the worker couldn't write: that it crashed or was
-/// stopped, in which case, and how. `number` of `count` is for the eye.
-Outcome supervise(const Registered& registered, int number, int count, const RunContext& context);
+/// Runs one experiment in workers and completes its record with what a worker couldn't write: that it crashed or was
+/// stopped, in which case, and how. After a crash, and after an error that broke a device for its process, a fresh
+/// worker goes on. `number` of `count` is for the eye.
+class Supervisor {
+ public:
+  Supervisor(const Registered& registered, int number, int count, const RunContext& context);
+  ~Supervisor();
+
+  /// Every case that is selected.
+  void run_all();
+  /// The cases of a turn, until `budget_end`. Gives back which of them had their turn: those that ended, however, and
+  /// the one that was ended. All that wait, if the experiment can't run at all.
+  std::vector<std::string> run_turn(const Turn& turn, std::chrono::steady_clock::time_point budget_end);
+  /// After the last turn: rows for what had none.
+  void leave(const std::vector<Unreached>& unreached);
+  const Outcome& outcome() const;
+
+ private:
+  class Life;
+  std::unique_ptr<Life> life_;
+};
 
 }  // namespace remeasure::bench::runner

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstdio>
 #include <ctime>
 #include <optional>
 #include <regex>
@@ -57,6 +58,7 @@ class Reporter : public Progress {
   void variant_started(const std::string& variant, reports::Where where) override {
     say(fmt::format("{} ({})", variant, reports::to_string(where)));
   }
+  const std::string& case_name() const { return message_.name; }
   /// "eigen,kernel,method"
   std::string declared() const { return fmt::format("{}", fmt::join(declared_, ",")); }
 
@@ -87,6 +89,10 @@ struct Unwritable : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+bool contains(const std::vector<std::string>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
 class Worker {
  public:
   Worker(const Registered& registered, Assignment assignment, const OpenGpuProbes& gpu_probes, std::string_view ptxas_output)
@@ -104,15 +110,21 @@ class Worker {
       if (std::regex_search(assignment_.experiment + "/" + name, filter)) selected.push_back(&definition);
     }
     const auto reused = static_cast<std::int64_t>(record_.cases.size());
-    const auto total = reused + static_cast<std::int64_t>(selected.size());
+    const auto rerun = std::count_if(selected.begin(), selected.end(),
+                                     [&](const auto* definition) { return has_row(to_string(definition->name)); });
+    const auto total = reused + static_cast<std::int64_t>(selected.size()) - rerun;
+    const auto all = selected.size();
+    if (!assignment_.only.empty()) keep_turn(selected);
     channel_.send({.kind = MessageKind::begin, .index = reused, .total = total, .name = {}, .detail = {}});
     if (total == 0) return finish();  // nothing matches the filter: an earlier record stays as it is
 
     open_ceilings();
     save();
+    first_case_ = Clock::now();
     for (std::size_t i = 0; i < selected.size(); ++i) {
       const std::string name = to_string(selected[i]->name);
       const auto index = reused + static_cast<std::int64_t>(i) + 1;
+      if (i > 0 && !assignment_.only.empty() && seconds_since(first_case_) >= assignment_.turn_seconds) break;
       if (Clock::now() >= deadline()) {
         record_.state = reports::RunState::timed_out;
         record_.error = fmt::format("the time limit was reached before case {} ({} of {})", name, index, total);
@@ -120,9 +132,10 @@ class Worker {
       }
       reporter_.at(index, total, name);
       channel_.send({.kind = MessageKind::case_started, .index = index, .total = total, .name = name, .detail = {}});
-      run_one(*selected[i], name, index, total, selected.size());
+      run_one(*selected[i], name, index, total, all);
     }
-    if (record_.state == reports::RunState::partial) record_.state = reports::RunState::complete;
+    const bool every_case = static_cast<std::int64_t>(record_.cases.size()) == total;
+    if (record_.state == reports::RunState::partial && every_case) record_.state = reports::RunState::complete;
     save();
     for (const auto* ceilings : {&ceilings_, &gpu_ceilings_}) {
       if (*ceilings) store_ceilings(**ceilings, ceilings_folder(settings_.data));
@@ -130,17 +143,40 @@ class Worker {
     return finish();
   }
 
+  /// The case that is running has no result yet; the parent starts a process that can use the device.
+  void report_broken_device(const DeviceBroken& error) const {
+    channel_.send(to_message(reporter_.case_name(), {.variant = error.variant, .error = error.what(),
+                                                     .device = error.reach == ErrorReach::device}));
+  }
+
  private:
+  /// The cases of a budget's turn, in its order.
+  void keep_turn(std::vector<const CaseDefinition*>& selected) const {
+    std::vector<const CaseDefinition*> turn;
+    for (const auto& name : assignment_.only) {
+      const auto found = std::find_if(selected.begin(), selected.end(),
+                                      [&](const auto* definition) { return to_string(definition->name) == name; });
+      if (found != selected.end()) turn.push_back(*found);
+    }
+    selected = std::move(turn);
+  }
+
   void take_over_finished_cases() {
     const auto earlier = earlier_record(assignment_, channel_);
-    const auto decision = decide_resume(earlier ? &*earlier : nullptr,
-                                        {.command = record_.command,
-                                         .git_commit = record_.build.git_commit,
-                                         .git_dirty = record_.build.git_dirty,
-                                         .system_id = record_.system.id});
-    finished_ = decision.finished;
-    finished_.insert(assignment_.crashed.begin(), assignment_.crashed.end());
-    if (assignment_.crashed.empty()) {
+    if (earlier && earlier->run_id == assignment_.run_id) {
+      // An earlier worker of this very run: what it did is done, also what failed, and its machine is this one even if
+      // a GPU has fallen out meanwhile.
+      record_.started = earlier->started;
+      record_.system = earlier->system;
+      for (const auto& result : earlier->cases) {
+        if (result.not_reached.empty() && !contains(assignment_.only, result.name)) finished_.insert(result.name);
+      }
+      finished_.insert(assignment_.crashed.begin(), assignment_.crashed.end());
+    } else {
+      const auto decision = decide_resume(earlier ? &*earlier : nullptr, resume_key(record_.command, record_.build, record_.system));
+      if (!decision.refused.empty()) throw Unwritable(decision.refused);
+      finished_ = decision.finished;
+      if (earlier && decision.why_not.empty() && !assignment_.only.empty()) keep_unfinished_rows(*earlier);
       for (const auto& text : {decision.why_not, decision.warning}) {
         if (!text.empty()) channel_.send({.kind = MessageKind::note, .name = {}, .detail = text});
       }
@@ -152,6 +188,17 @@ class Worker {
       if (!finished_.contains(result.name)) continue;
       record_.cases.push_back(result);
       earlier_seconds_ += result.elapsed_seconds;
+    }
+  }
+
+  bool has_row(const std::string& name) const {
+    return std::any_of(record_.cases.begin(), record_.cases.end(), [&](const auto& result) { return result.name == name; });
+  }
+
+  /// Under a budget a case that failed earlier keeps its row until its turn comes.
+  void keep_unfinished_rows(const reports::Record& earlier) {
+    for (const auto& result : earlier.cases) {
+      if (result.not_reached.empty() && !finished_.contains(result.name)) record_.cases.push_back(result);
     }
   }
 
@@ -173,6 +220,14 @@ class Worker {
     return start_ + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(0.9 * settings_.timeout));
   }
 
+  /// The case's own end under a budget; a tenth is left for the round that is running.
+  Clock::time_point deadline_of(const std::string& name) const {
+    const auto found = std::find(assignment_.only.begin(), assignment_.only.end(), name);
+    if (found == assignment_.only.end()) return deadline();
+    const double cap = assignment_.caps[static_cast<std::size_t>(found - assignment_.only.begin())];
+    return std::min(deadline(), Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(0.9 * cap)));
+  }
+
   void run_one(const CaseDefinition& definition, const std::string& name, std::int64_t index, std::int64_t total,
                std::size_t cases) {
     const auto begin = Clock::now();
@@ -183,12 +238,16 @@ class Worker {
     options.variants = settings_.variants;
     options.min_time = settings_.min_time;
     options.cases = cases;
-    options.deadline = deadline();
+    options.deadline = deadline_of(name);
     options.ceilings = ceilings_ ? &*ceilings_ : nullptr;
     options.gpu_ceilings = gpu_ceilings_ ? &*gpu_ceilings_ : nullptr;
     options.progress = &reporter_;
+    if (const auto broken = assignment_.broken.find(name); broken != assignment_.broken.end()) options.broken = broken->second;
     options.launches = &launches_;
-    record_.cases.push_back(run_case(registered_, definition, options));
+    options.given_up = assignment_.given_up;
+    auto measured = run_case(registered_, definition, options);
+    std::erase_if(record_.cases, [&](const auto& result) { return result.name == name; });
+    record_.cases.push_back(std::move(measured));
     if (record_.cases.back().error == "std::bad_alloc") {
       record_.cases.back().error = "out of memory: an allocation was refused (std::bad_alloc)";
     }
@@ -256,7 +315,7 @@ class Worker {
   std::vector<KernelLaunch> earlier_launches_;
   std::optional<Ceilings> ceilings_, gpu_ceilings_;
   double earlier_seconds_ = 0;
-  Clock::time_point start_ = Clock::now();
+  Clock::time_point start_ = Clock::now(), first_case_ = start_;
 };
 
 }  // namespace
@@ -296,6 +355,7 @@ int run_worker(const std::string& text, std::span<const Registered> experiments,
   const Assignment assignment = decode_assignment(text);
   die_with_parent(assignment.parent);
   ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGXFSZ, SIG_IGN);   // a file-size limit (ulimit -f) is a full disk: a failed write, not a crash
   const auto found = std::find_if(experiments.begin(), experiments.end(), [&](const Registered& entry) {
     return entry.experiment->paper.id == assignment.experiment;
   });
@@ -305,8 +365,13 @@ int run_worker(const std::string& text, std::span<const Registered> experiments,
     channel.send({.kind = MessageKind::refused, .name = {}, .detail = error.what()});
     return 2;
   };
+  Worker worker(*found, assignment, gpu_probes, ptxas_output);
   try {
-    return Worker(*found, assignment, gpu_probes, ptxas_output).run();
+    return worker.run();
+  } catch (const DeviceBroken& error) {
+    worker.report_broken_device(error);
+    std::fflush(nullptr);
+    ::_exit(0);   // a driver whose context is broken may hang or crash while it is torn down
   } catch (const VariantUnavailable& error) {
     return refuse(error);
   } catch (const Unwritable& error) {

@@ -96,6 +96,46 @@ std::string ptxas_output() {
   return "source kernels/device/testing/saxpy.cu\n" + kernel("sm_80", "0") + kernel("sm_90", spill == nullptr ? "0" : spill);
 }
 
+/// y = 2x by a loop and by two variants on a device; each allocates twice and launches once per run.
+void on_device(Trial& trial) {
+  const auto inputs = trial.inputs([](std::uint64_t seed) {
+    std::vector<float> x(1000);
+    for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i + seed % 1000);
+    return x;
+  });
+  trial.oracle("y", 1, [&] {
+    OracleOutput oracle;
+    for (const float x : inputs[0]) oracle.values.push_back(2.0 * static_cast<double>(x));
+    return oracle;
+  });
+  VariantInfo info;
+  info.name = "eigen";
+  info.what = "a loop";
+  info.dtype = "f32";
+  info.accept = {{.output = "y", .metric = ErrorMetric::relative_l2, .limit = 1e-6, .reason = "exact in binary"}};
+  trial.host(info, [&inputs](HostBench& bench) -> std::function<void()> {
+    const auto x = bench.input(inputs[bench.set()]);
+    const auto y = bench.output<float>("y", x.size());
+    return [x, y] {
+      for (std::size_t i = 0; i < x.size(); ++i) y[i] = 2 * x[i];
+    };
+  });
+  for (const char* name : {"kernel", "other"}) {
+    info.name = name;
+    info.what = "saxpy";
+    trial.kernel(info, [&inputs](auto& bench) -> std::function<void()> {
+      const auto x = bench.input(inputs[bench.set()]);
+      const auto y = bench.template output<float>("y", x.size());
+      auto& stream = bench.stream();
+      return [x, y, &stream] {
+        stream.fill_bytes(y, 0);
+        kernels::saxpy(stream, 2.0f, x, y);
+      };
+    });
+  }
+  trial.measure();
+}
+
 [[noreturn]] void crash() {
   ::signal(SIGSEGV, SIG_DFL);
   std::fprintf(stderr, "about to crash\n");
@@ -144,6 +184,13 @@ const std::vector<Experiment>& fakes() {
       trial.check("the sky is green", false, "it is blue");
     });
     add("crash", "invalid memory access", [](Trial&) { crash(); });
+    list.push_back(experiment("device", "three cases with two variants on a device each",
+                              {fake_case("a", on_device), fake_case("b", on_device), fake_case("c", on_device)}));
+    for (const std::string id : {"many-a", "many-b"}) {
+      std::vector<CaseDefinition> cases;
+      for (int i = 1; i <= 8; ++i) cases.push_back(fake_case(std::to_string(i), good));
+      list.push_back(experiment(id, "eight good cases", cases));
+    }
     add("exit", "exit(3) in the middle", [](Trial&) { std::_Exit(3); });
     add("hang", "never comes back", [](Trial&) { sleep_long(); });
     add("ignore", "never comes back and ignores SIGTERM", [](Trial&) {
@@ -164,6 +211,12 @@ const std::vector<Experiment>& fakes() {
     });
     add("throw", "an exception", [](Trial&) { throw std::runtime_error("thrown on purpose"); });
     add("variant", "a variant that throws", [](Trial& trial) { doubles(trial, 2, true); });
+    Experiment stumble = experiment("stumble", "crashes before its first case if there is a file of that name", {});
+    stumble.cases = [](Size) -> std::vector<CaseDefinition> {
+      if (in_worker && ::access("stumble", F_OK) == 0) crash();
+      return {fake_case("a", good), fake_case("b", good)};
+    };
+    list.push_back(std::move(stumble));
     Experiment no_cases = experiment("no-cases", "its list of cases crashes", {});
     no_cases.cases = [](Size) -> std::vector<CaseDefinition> {
       if (in_worker) crash();

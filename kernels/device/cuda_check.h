@@ -7,6 +7,7 @@
 
 #include <string>
 
+#include "kernels/device/cuda_errors.h"
 #include "kernels/device/device.h"
 
 namespace remeasure::detail {
@@ -15,7 +16,8 @@ inline void check(cudaError_t status, const char* call, const char* file, int li
   if (status == cudaSuccess) return;
   (void)cudaGetLastError();  // an error that isn't sticky must not be found again by the next launch
   throw DeviceError(std::string(call) + ": " + cudaGetErrorName(status) + ": " + cudaGetErrorString(status) +
-                    " (" + file + ":" + std::to_string(line) + ")");
+                    " (" + file + ":" + std::to_string(line) + ")",
+                    reach_of(status));
 }
 
 }  // namespace remeasure::detail

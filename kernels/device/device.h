@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "kernels/device/device_error.h"
 #include "kernels/device/memory.h"
 
 namespace remeasure {
@@ -24,11 +25,6 @@ struct DeviceProperties {
   std::size_t l2_bytes = 0;
   std::size_t shared_bytes_per_block = 0;  ///< with opt-in
   std::string pci_bus_id;      ///< "00000000:65:00.0": what NVML calls the device; empty on Simt
-};
-
-/// Thrown by every failed call of the CUDA runtime: call text, error name, file and line.
-struct DeviceError : std::runtime_error {
-  using std::runtime_error::runtime_error;
 };
 
 /// One opened device: allocator, ledger and properties. Not copyable; buffers and streams refer to it.

@@ -9,6 +9,7 @@
 
 #include "kernels/device/cuda_check.h"
 #include "kernels/device/device.h"
+#include "kernels/device/faults.h"
 #include "kernels/device/graph.h"
 
 namespace remeasure {
@@ -77,14 +78,15 @@ struct Device<Cuda>::State {
 };
 
 int Device<Cuda>::count() {
-  return presence().count;
+  return faults::device_lost() ? 0 : presence().count;
 }
 std::string Device<Cuda>::why_not() {
-  return presence().why_not;
+  return faults::device_lost() ? "the device was lost" : presence().why_not;
 }
 
 Device<Cuda>::Device(int ordinal) : state_(std::make_unique<State>()) {
-  if (count() == 0) throw DeviceError("no CUDA device to open: " + why_not());
+  faults::at(faults::Call::open, "CUDA device");
+  if (count() == 0) throw DeviceError("no CUDA device to open: " + why_not(), ErrorReach::device);
   if (ordinal < 0 || ordinal >= count()) {
     throw std::invalid_argument("CUDA device " + std::to_string(ordinal) +
                                 " doesn't exist: this machine has devices 0 to " +
@@ -121,7 +123,8 @@ void* Device<Cuda>::allocate(std::size_t bytes, MemoryUse use, std::string_view 
   if (bytes == 0) return nullptr;
   const Current current(state_->ordinal);
   void* pointer = nullptr;
-  const cudaError_t status = cudaMalloc(&pointer, bytes);
+  const bool refused = faults::at(faults::Call::allocate, name);
+  const cudaError_t status = refused ? cudaErrorMemoryAllocation : cudaMalloc(&pointer, bytes);
   if (status == cudaErrorMemoryAllocation) {
     (void)cudaGetLastError();
     std::size_t free_bytes = 0;
@@ -153,6 +156,7 @@ std::optional<std::size_t> Device<Cuda>::bytes_in_use() {
 }
 
 void Device<Cuda>::synchronize() {
+  faults::at(faults::Call::synchronize, "device");
   const Current current(state_->ordinal);
   RM_CUDA_CHECK(cudaDeviceSynchronize());
 }
@@ -171,6 +175,7 @@ Stream<Cuda>::~Stream() {
 
 template <>
 void Stream<Cuda>::synchronize() {
+  faults::at(faults::Call::synchronize, "stream");
   RM_CUDA_CHECK(cudaStreamSynchronize(static_cast<cudaStream_t>(native_)));
 }
 
@@ -184,6 +189,7 @@ std::size_t Stream<Cuda>::check_sizes(std::size_t from, std::size_t to) {
 template <>
 void Stream<Cuda>::copy_bytes(void* to, const void* from, std::size_t bytes, Copy direction) {
   if (bytes == 0) return;
+  faults::at(faults::Call::copy, "bytes");
   const cudaMemcpyKind kind = direction == Copy::to_device ? cudaMemcpyHostToDevice
                               : direction == Copy::to_host ? cudaMemcpyDeviceToHost
                                                            : cudaMemcpyDeviceToDevice;
@@ -194,6 +200,7 @@ void Stream<Cuda>::copy_bytes(void* to, const void* from, std::size_t bytes, Cop
 template <>
 void Stream<Cuda>::set_bytes(void* to, std::uint8_t value, std::size_t bytes) {
   if (bytes == 0) return;
+  faults::at(faults::Call::copy, "a byte");
   RM_CUDA_CHECK(cudaMemsetAsync(to, value, bytes, static_cast<cudaStream_t>(native_)));
 }
 

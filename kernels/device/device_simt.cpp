@@ -7,6 +7,7 @@
 #include <new>
 
 #include "kernels/device/device.h"
+#include "kernels/device/faults.h"
 #include "kernels/device/graph.h"
 #include "kernels/simt/engine.h"
 
@@ -60,6 +61,7 @@ struct Device<Simt>::State {
 Device<Simt>::Device() : Device(simt::EngineOptions{}) {}
 
 Device<Simt>::Device(const simt::EngineOptions& options) : state_(std::make_unique<State>(options)) {
+  faults::at(faults::Call::open, "SIMT device");
   state_->properties = {.name = cpu_name(),
                         .driver = simt::Engine::checked() ? "checked" : "fast",
                         .compute_capability = 90,
@@ -81,13 +83,16 @@ MemoryLedger& Device<Simt>::ledger() {
 simt::Engine& Device<Simt>::engine() {
   return state_->engine;
 }
-void Device<Simt>::synchronize() {}
+void Device<Simt>::synchronize() {
+  faults::at(faults::Call::synchronize, "device");
+}
 
 void* Device<Simt>::allocate(std::size_t bytes, MemoryUse use, std::string_view name) {
   if (bytes == 0) return nullptr;
   const std::size_t limit = state_->properties.memory_bytes;
   void* block = nullptr;
-  if (bytes <= limit) block = ::operator new(bytes + 2 * kRedZone, kAlignment, std::nothrow);
+  const bool refused = faults::at(faults::Call::allocate, name);
+  if (bytes <= limit && !refused) block = ::operator new(bytes + 2 * kRedZone, kAlignment, std::nothrow);
   if (block == nullptr) {
     throw OutOfDeviceMemory("no room on the host for " + std::to_string(bytes) + " bytes" +
                             (name.empty() ? "" : " of " + std::string(name)) + ": this program holds " +
@@ -113,7 +118,9 @@ Stream<Simt>::Stream(Device<Simt>& device) : device_(&device) {}
 template <>
 Stream<Simt>::~Stream() {}
 template <>
-void Stream<Simt>::synchronize() {}
+void Stream<Simt>::synchronize() {
+  faults::at(faults::Call::synchronize, "stream");
+}
 
 template <>
 std::size_t Stream<Simt>::check_sizes(std::size_t from, std::size_t to) {
@@ -125,6 +132,7 @@ std::size_t Stream<Simt>::check_sizes(std::size_t from, std::size_t to) {
 template <>
 void Stream<Simt>::copy_bytes(void* to, const void* from, std::size_t bytes, Copy direction) {
   if (bytes == 0) return;
+  faults::at(faults::Call::copy, "bytes");
   // A buffer may be copied back before a kernel has written all of it (padding); only a kernel's read is an
   // error.
   std::memmove(to, from, bytes);
@@ -137,6 +145,7 @@ void Stream<Simt>::copy_bytes(void* to, const void* from, std::size_t bytes, Cop
 template <>
 void Stream<Simt>::set_bytes(void* to, std::uint8_t value, std::size_t bytes) {
   if (bytes == 0) return;
+  faults::at(faults::Call::copy, "a byte");
   std::memset(to, value, bytes);
   device_->engine().mark_initialised(to, bytes);
 }

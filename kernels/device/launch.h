@@ -12,9 +12,12 @@
 #include <type_traits>
 
 #include "kernels/device/device.h"
+#include "kernels/device/faults.h"
 
 #ifdef __CUDACC__
 #include <cuda_runtime.h>
+
+#include "kernels/device/cuda_errors.h"
 #else
 #include <tuple>
 
@@ -56,15 +59,15 @@ namespace detail {
 
 inline void check_launch(cudaError_t status, const Launch& what) {
   if (status == cudaSuccess) return;
-  (void)cudaGetLastError();  // a launch error isn't sticky: cleared, so that the next launch isn't blamed for
-                             // it
+  (void)cudaGetLastError();  // one that isn't sticky is cleared, so that the next launch isn't blamed for it
   const auto text = [](dim3 d) {
     return std::to_string(d.x) + "x" + std::to_string(d.y) + "x" + std::to_string(d.z);
   };
   throw DeviceError("launch of kernel " + std::string(what.name) + " (grid " + text(what.grid) + ", block " +
                     text(what.block) + ", " + std::to_string(what.shared_bytes) +
                     " bytes of dynamic shared memory): " + cudaGetErrorName(status) + ": " +
-                    cudaGetErrorString(status));
+                        cudaGetErrorString(status),
+                    reach_of(status));
 }
 
 }  // namespace detail
@@ -72,6 +75,7 @@ inline void check_launch(cudaError_t status, const Launch& what) {
 template <class... Parameters>
 void launch(const Launch& what, Stream<Cuda>& stream, void (*kernel)(Parameters...),
             std::type_identity_t<Parameters>... arguments) {
+  faults::at(faults::Call::launch, what.name);
   const void* function = reinterpret_cast<const void*>(kernel);
   constexpr std::size_t kSharedWithoutOptIn = 48 * 1024;
   if (what.shared_bytes > kSharedWithoutOptIn) {
@@ -92,6 +96,7 @@ void launch(const Launch& what, Stream<Cuda>& stream, void (*kernel)(Parameters.
 template <class... Parameters>
 void launch(const Launch& what, Stream<Simt>& stream, void (*kernel)(Parameters...),
             std::type_identity_t<Parameters>... arguments) {
+  faults::at(faults::Call::launch, what.name);
   const std::tuple<Parameters...> copies(arguments...);
   const auto body = [&copies, kernel] {
     std::apply(kernel, copies);
