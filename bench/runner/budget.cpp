@@ -50,7 +50,7 @@ BudgetPlan::BudgetPlan(std::vector<Candidate> candidates, double seconds)
 
 double BudgetPlan::cap_of(const Candidate& candidate, double left) const {
   const double shares = kSharesPerCase * left / static_cast<double>(waiting_.size());
-  return std::min(left, std::max({shares, 2 * candidate.expected.value_or(0), kLeastCap}));
+  return std::max({shares, 2 * candidate.expected.value_or(0), kLeastCap});
 }
 
 std::optional<Turn> BudgetPlan::next(double spent) {
@@ -74,7 +74,8 @@ std::optional<Turn> BudgetPlan::next(double spent) {
       ++counted;
     }
     turn.cases.push_back(candidate.name);
-    turn.caps.push_back(cap_of(candidate, left));
+    turn.caps.push_back(std::min(cap_of(candidate, left), left));
+    turn.clipped.push_back(cap_of(candidate, left) > left);
   }
   const double share = left / static_cast<double>(waiting_.size());
   turn.seconds = std::min(left, static_cast<double>(turn.cases.size()) * share);

@@ -40,6 +40,7 @@ struct Turn {
   std::string experiment;
   std::vector<std::string> cases;
   std::vector<double> caps;              ///< seconds each, same order
+  std::vector<bool> clipped;             ///< the cap is what was left, less than the case's due: cut there, it waits again
   double seconds = 0;                    ///< no further case begins after so long
 };
 

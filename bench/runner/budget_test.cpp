@@ -100,6 +100,19 @@ TEST_CASE("where every case overruns the budget still holds and the first of eac
   for (const auto& one : plan.unreached(log.end)) CHECK(one.why == "budget spent: run again with --resume");
 }
 
+TEST_CASE("a case that gets less than its due because the budget ends is marked, so that it isn't called a failure", "[cpu]") {
+  BudgetPlan plan(cases("a", 1), 10);
+  const auto all = plan.next(0);
+  REQUIRE(all);
+  CHECK(all->caps == std::vector<double>{10});
+  CHECK(all->clipped == std::vector<bool>{true});      // four shares of one case are more than there is
+  BudgetPlan many(cases("a", 8), 80);
+  const auto first = many.next(0);
+  REQUIRE(first);
+  CHECK(first->caps == std::vector<double>{40});
+  CHECK(first->clipped == std::vector<bool>{false});
+}
+
 TEST_CASE("starting a worker counts too", "[cpu]") {
   BudgetPlan plan(cases("a", 100), 10);
   CHECK(play(plan, [](const std::string&) { return 0.5; }, 1.0).end <= 10 + 1.5);

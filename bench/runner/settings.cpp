@@ -57,7 +57,8 @@ std::string encode(const Assignment& assignment) {
       {"size", to_string(settings.size)},    {"seed", settings.seed},             {"variants", settings.variants},
       {"filter", settings.filter},           {"timeout", settings.timeout},       {"out", settings.out.string()},
       {"data", settings.data.string()},      {"resume", settings.resume},        {"crashed", assignment.crashed},
-      {"only", assignment.only},             {"caps", assignment.caps},           {"turn_seconds", assignment.turn_seconds},
+      {"only", assignment.only},             {"caps", assignment.caps},           {"clipped", assignment.clipped},
+      {"turn_seconds", assignment.turn_seconds},
       {"broken", assignment.broken},         {"given_up", assignment.given_up},
   };
   if (settings.min_time) json["min_time"] = *settings.min_time;
@@ -76,10 +77,11 @@ Assignment decode_assignment(const std::string& text) {
     json.at("crashed").get_to(assignment.crashed);
     json.at("only").get_to(assignment.only);
     json.at("caps").get_to(assignment.caps);
+    json.at("clipped").get_to(assignment.clipped);
     json.at("turn_seconds").get_to(assignment.turn_seconds);
     json.at("broken").get_to(assignment.broken);
     json.at("given_up").get_to(assignment.given_up);
-    if (assignment.caps.size() != assignment.only.size()) throw std::invalid_argument("a cap per case, or none");
+    if (assignment.caps.size() != assignment.only.size() || assignment.clipped.size() != assignment.only.size()) throw std::invalid_argument("a cap per case, or none");
     settings.size = json.at("size").get<std::string>() == to_string(Size::paper) ? Size::paper : Size::smoke;
     json.at("seed").get_to(settings.seed);
     json.at("variants").get_to(settings.variants);

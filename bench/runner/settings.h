@@ -51,6 +51,7 @@ struct Assignment {
   /// many seconds no further one begins. Empty: every case.
   std::vector<std::string> only = {};
   std::vector<double> caps = {};
+  std::vector<bool> clipped = {};              ///< see Turn
   double turn_seconds = 0;
   /// Case -> variant "kernel@gpu" -> error: broke the device in an earlier worker of this run.
   std::map<std::string, std::map<std::string, std::string>> broken = {};

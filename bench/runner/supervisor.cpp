@@ -101,6 +101,7 @@ class Supervisor::Life {
     limit_ = budget_end;
     assignment_.only = turn.cases;
     assignment_.caps = turn.caps;
+    assignment_.clipped = turn.clipped;
     assignment_.turn_seconds = turn.seconds;
     ended_.clear();
     supervise();
@@ -110,7 +111,9 @@ class Supervisor::Life {
     if (broke) avoid_broken();
     else settle();
     const bool began_a_case = !running_.empty() || !ended_.empty();
-    if (!broke && stop_ != Stop::interrupted && !running_.empty()) {
+    // What the budget's end cut off waits for the next call.
+    const bool cut_off = stop_ == Stop::interrupted || stop_ == Stop::timed_out;
+    if (!broke && !cut_off && !running_.empty()) {
       ended_.push_back(running_);
       if (stop_ == Stop::none) report_crash();
       else view_.line(fmt::format("{} case {}/{} {}: {}", prefix(), state_.case_index, state_.cases, running_, cut_text()));
@@ -237,7 +240,6 @@ class Supervisor::Life {
 
   std::string cut_text() const {
     if (stop_ == Stop::cut_short) return fmt::format("no end within its share of the budget ({:.3g} s)", cap_of(running_));
-    if (settings_.budget) return "no end within what was left of the budget";
     return fmt::format("no end within the time limit of {:g} s", settings_.timeout);
   }
 
@@ -320,6 +322,7 @@ class Supervisor::Life {
       case MessageKind::device_broken: broken_ = to_broken(message); break;
       case MessageKind::finished: {
         finished_ = true;
+        running_.clear();
         outcome_.declared_variants.clear();
         std::istringstream names(message.detail);
         for (std::string name; std::getline(names, name, ',');) outcome_.declared_variants.push_back(name);
@@ -412,6 +415,8 @@ class Supervisor::Life {
         record.error = fmt::format("interrupted {}{}", where, phase);
         return;  // the case is to be done again: no row
       case Stop::timed_out:
+        if (settings_.budget) return;      // no failure: the next call goes on here
+        [[fallthrough]];
       case Stop::cut_short:
         record.state = reports::RunState::timed_out;
         what = cut_text();

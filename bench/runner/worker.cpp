@@ -132,7 +132,7 @@ class Worker {
       }
       reporter_.at(index, total, name);
       channel_.send({.kind = MessageKind::case_started, .index = index, .total = total, .name = name, .detail = {}});
-      run_one(*selected[i], name, index, total, all);
+      if (!run_one(*selected[i], name, index, total, all)) break;
     }
     const bool every_case = static_cast<std::int64_t>(record_.cases.size()) == total;
     if (record_.state == reports::RunState::partial && every_case) record_.state = reports::RunState::complete;
@@ -228,7 +228,17 @@ class Worker {
     return std::min(deadline(), Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(0.9 * cap)));
   }
 
-  void run_one(const CaseDefinition& definition, const std::string& name, std::int64_t index, std::int64_t total,
+  /// The budget's end came before the case had its due: it waits for the next call, which is no failure.
+  bool cut_by_budget(const reports::CaseResult& result) const {
+    const auto found = std::find(assignment_.only.begin(), assignment_.only.end(), result.name);
+    if (found == assignment_.only.end() || !assignment_.clipped[static_cast<std::size_t>(found - assignment_.only.begin())]) return false;
+    return std::any_of(result.variants.begin(), result.variants.end(), [](const auto& variant) {
+      return variant.status == reports::Status::timed_out;
+    });
+  }
+
+  /// False if the budget ended the case: then it has no result.
+  bool run_one(const CaseDefinition& definition, const std::string& name, std::int64_t index, std::int64_t total,
                std::size_t cases) {
     const auto begin = Clock::now();
     RunOptions options;
@@ -246,6 +256,7 @@ class Worker {
     options.launches = &launches_;
     options.given_up = assignment_.given_up;
     auto measured = run_case(registered_, definition, options);
+    if (cut_by_budget(measured)) return false;
     std::erase_if(record_.cases, [&](const auto& result) { return result.name == name; });
     record_.cases.push_back(std::move(measured));
     if (record_.cases.back().error == "std::bad_alloc") {
@@ -267,6 +278,7 @@ class Worker {
     const auto& result = record_.cases.back();
     channel_.send({.kind = MessageKind::case_finished, .index = index, .total = total, .name = name,
                    .detail = result.left_out.empty() ? result.error : kLeftOut + result.left_out, .tally = tally_of(result), .seconds = seconds_since(begin)});
+    return true;
   }
 
   /// What the cases have launched so far decides which kernels are this experiment's.

@@ -37,7 +37,6 @@ finished_lines() {
 
 count_cases() { awk -F, '$5 == "case"' "$1" | wc -l; }
 
-last=nothing parent=0 worker=0
 total=0 lost=0 rounds=0 parents=0 workers=0
 : >ledger   # lines of all cases that were ever seen finished in this folder
 : >seen     # of them those that were finished before some kill
@@ -58,9 +57,12 @@ check_folder() {  # what happened
   mv now ledger
 }
 
-finish_folder() {
+finish_folder() {  # whole | killed: how its last run ended
   total=$((total + $(count_cases seen)))
-  [ -z "$(find results -name '*.partial')" ] || die "temporary files are left in a complete folder after $last (program $parent, worker ${worker:-none}): $(ls -A results)"
+# A temporary file of the kill itself may be there: the next run removes it, and a run that wasn't killed leaves none.
+  if [ "$1" = whole ] && [ -n "$(find results -name '*.partial')" ]; then
+    die "temporary files are left by a run that ended by itself: $(ls -A results)"
+  fi
   rounds=$((rounds + 1))
   rm -rf results; : >ledger; : >seen
 }
@@ -81,7 +83,7 @@ for ((kill = 1; kill <= kills; ++kill)); do
   if [ $((RANDOM % 3)) -eq 0 ] && [ -n "$worker" ]; then target=$worker name=worker; fi
   if ! alive "$parent"; then
     # It had ended by itself: a complete folder is checked and a new one begun, and the kill doesn't count.
-    wait "$parent"; check_folder "a complete run"; finish_folder; kill=$((kill - 1)); continue
+    wait "$parent"; check_folder "a complete run"; finish_folder whole; kill=$((kill - 1)); continue
   fi
   mv seen.next seen
   for each in $signal; do builtin kill -s "$each" "$target" 2>/dev/null; done
@@ -102,19 +104,18 @@ for ((kill = 1; kill <= kills; ++kill)); do
     esac
   fi
   by_signal["$signal"]=$((${by_signal["$signal"]:-0} + 1))
-  last="SIG$signal to the $name"
-  check_folder "kill $kill, $last"
+  check_folder "kill $kill, SIG$signal to the $name"
   if [ "$(count_cases ledger)" -gt 0 ] && grep -q complete <(awk -F, '$5 == "run" { print $10 }' all.csv 2>/dev/null) &&
     ! awk -F, '$5 == "run" { print $10 }' all.csv | grep -qv '^complete$' &&
     [ "$(awk -F, '$5 == "run"' all.csv | wc -l)" -eq "$(wc -w <<<"$EXPERIMENTS")" ]; then
-    finish_folder
+    finish_folder killed
   fi
 done
 # What is left unfinished must still be resumable to its end, with what was finished before.
 # shellcheck disable=SC2086
 "$PROGRAM" run $EXPERIMENTS --data data --resume >out 2>err || die "the last --resume ended with $?: $(tail -n 3 err)"
 check_folder "the last --resume"
-finish_folder
+finish_folder whole
 for signal in "${!by_signal[@]}"; do echo "  ${by_signal[$signal]} x $signal"; done | sort -rn
 echo "  $parents to the program, $workers to its worker; $rounds folders run to their end"
 echo "$kills kills, $total results finished before a kill, $lost lost"
