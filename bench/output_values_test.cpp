@@ -3,6 +3,7 @@
 
 #include <testing/catch.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstdint>
