@@ -12,13 +12,12 @@
 #include "kernels/attention/attention_shape.h"
 #include "kernels/attention/nm_pattern.h"
 #include "kernels/attention/nm_sparse.h"
+#include "kernels/attention/swizzled_tile.h"
 #include "kernels/device/copy.h"
 #include "kernels/device/kernel.h"
 #include "kernels/device/mma.h"
 
 namespace remeasure::kernels {
-
-inline constexpr int kChunkBytes = 16;  ///< what cp.async and a row of ldmatrix move
 
 /// The instructions of an element type. A "chunk" is 16 bytes along K; both dense shapes take two chunks of K.
 template <class Element>
@@ -43,19 +42,6 @@ RM_DEVICE void round_operand(std::uint32_t (&fragment)[kRegisters]) {
     for (std::uint32_t& bits : fragment) bits = to_tf32(__uint_as_float(bits));
   }
 }
-
-/// A tile in shared memory: rows of kChunks 16-byte chunks, of which some bits are flipped by the row number, so that the
-/// eight rows that an ldmatrix reads at one chunk lie in eight different groups of four banks. Rows of 64 bytes: two of
-/// them fill all banks once, so the row's lowest bit is left out.
-template <int kChunks>
-struct SwizzledTile {
-  static_assert(kChunks >= 4 && kChunks % 4 == 0);
-  static constexpr int kRowBytes = kChunks * kChunkBytes;
-  RM_DEVICE static constexpr int offset(int row, int chunk) {
-    const int flip = kChunks == 4 ? row / 2 % 4 : row % 8;
-    return row * kRowBytes + (chunk ^ flip) * kChunkBytes;
-  }
-};
 
 /// Lane j of each four has words[b], its piece of block b; afterwards it has all four pieces of block j, in lane order.
 RM_DEVICE inline void transpose_in_four(std::uint32_t (&words)[4]) {
