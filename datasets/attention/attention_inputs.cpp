@@ -6,8 +6,7 @@
 #include <cmath>
 #include <filesystem>
 
-#include "datasets/import/hdf5_array.h"
-#include "datasets/import/npy.h"
+#include "datasets/import/dump.h"
 #include "datasets/random.h"
 
 namespace remeasure::datasets {
@@ -80,25 +79,10 @@ Extents extents(const Parameters& parameters) {
   return result;
 }
 
-/// One array of a dump, checked against the parameters' shape.
-std::vector<float> dumped(const std::filesystem::path& source, const std::string& name, const Shape& expected) {
-  const auto refuse = [&](const std::filesystem::path& file, const Shape& found) {
-    throw DatasetError(fmt::format("{}: '{}' is {}; batch, heads, tokens, dim of the parameters are {}", file.string(), name,
-                                   to_string(found), to_string(expected)));
-  };
-  if (std::filesystem::is_directory(source)) {
-    const NpyArray array = read_npy(source / (name + ".npy"));
-    if (array.shape != expected) refuse(array.file, array.shape);
-    return array.as_f32();
-  }
-  const ForeignHdf5 file(source);
-  if (file.shape("/" + name) != expected) refuse(source, file.shape("/" + name));
-  return file.f32("/" + name);
-}
-
 void import(const std::filesystem::path& source, const Parameters& parameters, Writer& writer) {
   const Shape shape = shape_of(parameters);
-  write(writer, parameters, dumped(source, "q", shape), dumped(source, "k", shape), dumped(source, "v", shape));
+  const auto dumped = [&](const char* name) { return read_dump(source, name, shape, "batch, heads, tokens, dim"); };
+  write(writer, parameters, dumped("q"), dumped("k"), dumped("v"));
 }
 
 ArraySchema array(const char* path, const char* description) {

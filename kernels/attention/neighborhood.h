@@ -82,7 +82,7 @@ double useful_pairs(const NeighborhoodShape& shape);
 // --- K1: fused.  dim 16, 32, 64 or 128; half or bfloat16 ---
 
 /// output = softmax(scale * query key^T over the window) value, without a tensor of weights. `log_sum_exp` may be empty.
-/// Bitwise deterministic. Throws std::invalid_argument for a shape or sizes that don't fit.
+/// `scale` is positive. Bitwise deterministic. Throws std::invalid_argument for a shape or sizes that don't fit.
 template <class Target, class Element>
 void fused_neighborhood_attention(Stream<Target>& stream, const NeighborhoodShape& shape, float scale,
                                   DeviceSpan<Target, const Element> query, DeviceSpan<Target, const Element> key,
@@ -115,5 +115,9 @@ void naive_neighborhood_scores(Stream<Target>& stream, const NeighborhoodShape& 
 template <class Target, class Element>
 void naive_neighborhood_output(Stream<Target>& stream, const NeighborhoodShape& shape, DeviceSpan<Target, const Element> weights,
                                DeviceSpan<Target, const Element> value, DeviceSpan<Target, Element> output);
+
+/// Of dense scores ([batch, heads, tokens, tokens]) everything but the neighbours becomes -inf, for attention under a mask.
+template <class Target>
+void mask_dense_scores(Stream<Target>& stream, const NeighborhoodShape& shape, DeviceSpan<Target, bfloat16> scores);
 
 }  // namespace remeasure::kernels

@@ -11,6 +11,9 @@
 // read two at a time, as the authors' naive kernels do (a scalar one would inflate the ratios). The softmax is one warp per
 // row: it isn't what is compared.
 // Launch: blocks of 256 threads. Per launch: 2 useful_pairs dim flops. Limits: dim even; weights < 2^31 per batch entry and head.
+#include <stdexcept>
+#include <string>
+
 #include "kernels/attention/neighborhood.h"
 #include "kernels/device/kernel.h"
 
@@ -138,6 +141,26 @@ __global__ void __launch_bounds__(256)
   }
 }
 
+/// A thread per key, the block's row of the grid a query.
+__global__ void __launch_bounds__(256) mask_kernel(NeighborhoodShape shape, bfloat16* __restrict__ scores) {
+  const long long tokens = static_cast<long long>(shape.tokens());
+  const long long other = static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x;
+  if (other >= tokens) return;
+  long long query = blockIdx.y, key = other;
+  bool seen = true;
+#pragma unroll
+  for (int axis = 2; axis >= 0; --axis) {
+    const NeighborhoodAxis& along = shape.axes[axis];
+    const int i = static_cast<int>(query % along.length), j = static_cast<int>(key % along.length);
+    query /= along.length;
+    key /= along.length;
+    const int group = i % along.dilation, p = i / along.dilation, in_group = along.group_length(group);
+    seen = seen && j % along.dilation == group && j / along.dilation >= along.first_key(p, in_group) &&
+           j / along.dilation < along.last_key(p, in_group);
+  }
+  if (!seen) scores[(static_cast<long long>(blockIdx.z) * tokens + blockIdx.y) * tokens + other] = bfloat16(-INFINITY);
+}
+
 void check_even(const char* what, const NeighborhoodShape& shape) {
   if (shape.dim % 2 != 0) refuse_dim(what, shape.dim, "even");
 }
@@ -178,6 +201,20 @@ void neighborhood_softmax(Stream<Target>& stream, const NeighborhoodShape& shape
   launch({.name = "neighborhood_softmax", .grid = blocks_for(shape.rows(), 8), .block = 256}, stream, softmax_kernel<Element>, shape,
          static_cast<int>(shape.window()), static_cast<long long>(shape.rows()), weights.data());
 }
+
+template <class Target>
+void mask_dense_scores(Stream<Target>& stream, const NeighborhoodShape& shape, DeviceSpan<Target, bfloat16> scores) {
+  check_neighborhood("mask_dense_scores", shape);
+  const std::size_t tokens = shape.tokens();
+  check_neighborhood_sizes("mask_dense_scores", shape, {}, scores.size(), shape.rows() * tokens);
+  if (tokens > 65'535) throw std::invalid_argument("mask_dense_scores: " + std::to_string(tokens) + " tokens; at most 65535");
+  launch({.name = "mask_dense_scores",
+          .grid = dim3(blocks_for(tokens, 256), static_cast<unsigned>(tokens), static_cast<unsigned>(shape.batch * shape.heads)),
+          .block = 256},
+         stream, mask_kernel, shape, scores.data());
+}
+
+template void mask_dense_scores(Stream<CompiledTarget>&, const NeighborhoodShape&, DeviceSpan<CompiledTarget, bfloat16>);
 
 #define RM_INSTANTIATE(Element)                                                                                                \
   template void naive_neighborhood_scores(Stream<CompiledTarget>&, const NeighborhoodShape&, float,                            \

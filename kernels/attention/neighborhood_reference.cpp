@@ -6,7 +6,7 @@
 #include <cmath>
 #include <limits>
 
-#include "kernels/attention/parallel_tasks.h"
+#include "kernels/parallel_tasks.h"
 
 namespace remeasure::kernels {
 namespace {

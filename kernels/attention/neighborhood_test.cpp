@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/attention/neighborhood.h"
 
+#include <algorithm>
 #include <testing/catch.h>
 
 #include "kernels/attention/neighborhood_reference.h"
@@ -177,6 +178,26 @@ TEST_CASE("the multiplications counted are those of the tiles' boxes", "[simt]")
     Problem<Simt, half> problem(device, inputs_of<half>(shape));
     problem.fused();
     CHECK(static_cast<double>(device.engine().last_launch()[simt::Counter::mma_flops]) == 4.0 * executed_pairs(shape) * shape.dim);
+  }
+}
+
+TEST_CASE("the mask leaves the neighbours, and only them", "[simt]") {
+  Device<Simt> device;
+  Stream<Simt> stream(device);
+  for (const NeighborhoodShape& shape : {along(2, 1, 1, axis(30, 7, 2)), along(1, 2, 1, axis(9, 5, 1, true), axis(10, 3, 3))}) {
+    const std::size_t n = shape.tokens();
+    std::vector<bfloat16> scores(shape.rows() * n, bfloat16(1.0f));
+    DeviceBuffer<Simt, bfloat16> buffer(device, scores.size());
+    stream.upload(std::span<const bfloat16>(scores), buffer.span());
+    mask_dense_scores<Simt>(stream, shape, buffer);
+    stream.download(std::as_const(buffer).span(), std::span<bfloat16>(scores));
+    for (std::size_t i = 0; i < shape.rows(); ++i) {
+      const std::vector<std::int64_t> seen = neighbours(shape, static_cast<std::int64_t>(i % n));
+      for (std::size_t j = 0; j < n; ++j) {
+        const bool neighbour = std::find(seen.begin(), seen.end(), static_cast<std::int64_t>(j)) != seen.end();
+        REQUIRE(static_cast<float>(scores[i * n + j]) == (neighbour ? 1.0f : -INFINITY));
+      }
+    }
   }
 }
 
