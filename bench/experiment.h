@@ -35,7 +35,7 @@ enum class Needs { cpu, gpu, elsewhere };
 enum class Better { higher, lower, neither };
 
 /// How the samples of all cases become the one value (or range) that is judged.
-enum class Over { range, median, smallest, largest };
+enum class Over { range, median, mean, smallest, largest };
 
 /// One row of the paper's reported results.
 struct Claim {

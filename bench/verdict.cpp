@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <set>
 #include <vector>
 
@@ -60,9 +61,11 @@ Interval over(Over how, const std::vector<double>& medians) {
     case Over::range: return {*low, *high};
     case Over::smallest: return {*low, *low};
     case Over::largest: return {*high, *high};
-    case Over::median: break;
+    case Over::median:
+    case Over::mean: break;
   }
-  const double value = middle(medians);
+  const double mean = std::accumulate(medians.begin(), medians.end(), 0.0) / static_cast<double>(medians.size());
+  const double value = how == Over::mean ? mean : middle(medians);
   return {value, value};
 }
 
@@ -70,6 +73,7 @@ const char* in_words(Over how) {
   switch (how) {
     case Over::range: return "every case";
     case Over::median: return "the median over the cases";
+    case Over::mean: return "the mean over the cases";
     case Over::smallest: return "the smallest case";
     case Over::largest: return "the largest case";
   }

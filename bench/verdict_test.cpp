@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/verdict.h"
 
+#include <cmath>
 #include <testing/catch.h>
 
 using namespace remeasure;
@@ -186,6 +187,8 @@ TEST_CASE("rule 11: the way samples become one value is the claim's", "[cpu]") {
   claim.over = Over::median;
   CHECK(paper(claim, samples).verdict == Verdict::reproduced);
   CHECK(paper(claim, samples).measured->low == 1.4);
+  claim.over = Over::mean;
+  CHECK(std::abs(paper(claim, samples).measured->low - 1.3) < 1e-12);
   claim.over = Over::smallest;
   CHECK(paper(claim, samples).verdict == Verdict::partly);
   claim.over = Over::largest;

@@ -80,8 +80,8 @@ __global__ void __launch_bounds__(kNeighborhoodThreads)
   while (tiles.more()) {
     const Position first = tiles.first;
     tiles.next();
-    copy_async_wait<1>();
-    __syncthreads();   // queries and keys have landed for all
+    copy_async_wait<1>();   // for queries and keys
+    __syncthreads();        // they have landed for all
     TileScores scores;
     multiply_tiles<Element, kDim>(scores, queries, keys);
     __syncthreads();   // all are done with these keys
@@ -105,8 +105,8 @@ __global__ void __launch_bounds__(kNeighborhoodThreads)
 #pragma unroll
       for (int r = 0; r < 4; ++r) tile[r] *= shrink[r / 2];
     }
-    copy_async_wait<1>();
-    __syncthreads();   // the values have landed for all
+    copy_async_wait<1>();   // for the values
+    __syncthreads();        // they have landed for all
     multiply_values<Element, kDim>(sums, scores, values);
     __syncthreads();   // all are done with these values
     if (tiles.more()) load_tile<Element, kDim>(values, value, shape, tiling, block, tiles.first, block.key_end);

@@ -42,8 +42,8 @@ __global__ void __launch_bounds__(kNeighborhoodThreads)
 
   for (KeyTiles tiles(block, tiling); tiles.more(); tiles.next()) {
     load_tile<Element, kDim>(keys, key, shape, tiling, block, tiles.first, block.key_end);
-    copy_async_wait_all();
-    __syncthreads();   // queries and keys have landed for all
+    copy_async_wait_all();   // for queries and keys
+    __syncthreads();         // they have landed for all
     TileScores scores;
     multiply_tiles<Element, kDim>(scores, queries, keys);
 #pragma unroll
@@ -96,7 +96,6 @@ template <class Element, int kDim>
 __global__ void __launch_bounds__(kNeighborhoodThreads)
     output_kernel(NeighborhoodShape shape, NeighborhoodTiling tiling, const Element* __restrict__ weights,
                   const Element* __restrict__ value, Element* __restrict__ output) {
-  using Tile = NeighborhoodTile<Element, kDim>;
   using Product = ValueProduct<Element, kDim>;
   RM_DYNAMIC_SHARED(unsigned char, values);
   const NeighborhoodBlock block = neighborhood_block(shape, tiling);
@@ -116,9 +115,8 @@ __global__ void __launch_bounds__(kNeighborhoodThreads)
   float sums[kDim / 8][4] = {};
   for (KeyTiles tiles(block, tiling); tiles.more(); tiles.next()) {
     load_tile<Element, kDim>(values, value, shape, tiling, block, tiles.first, block.key_end);
-    copy_async_commit();
-    copy_async_wait_all();
-    __syncthreads();   // the values have landed for all
+    copy_async_wait_all();   // for the values
+    __syncthreads();         // they have landed for all
 #pragma unroll 1
     for (int first = 0; first < kNeighborhoodTile; first += Product::kKeys) {
       std::uint32_t a[4];
@@ -154,7 +152,6 @@ __global__ void __launch_bounds__(kNeighborhoodThreads)
       to[column + 1] = second;
     }
   }
-  static_cast<void>(sizeof(Tile));
 }
 
 template <class Target, class Element, class... Parameters, class... Arguments>
