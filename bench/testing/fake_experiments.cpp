@@ -244,5 +244,7 @@ const std::vector<Registered>& fake_registry() {
 int main(int argc, char* argv[]) {
   remeasure::bench::in_worker = argc > 1 && std::string(argv[1]) == "worker";
   const std::string ptxas = remeasure::bench::ptxas_output();
-  return remeasure::bench::cli::run_program(argc, argv, {remeasure::bench::fake_registry(), {}, ptxas});
+  remeasure::bench::cli::Program program{remeasure::bench::fake_registry(), {}};
+  program.ptxas_output = ptxas;
+  return remeasure::bench::cli::run_program(argc, argv, program);
 }
