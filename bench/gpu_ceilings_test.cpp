@@ -26,7 +26,7 @@ struct Asked {
 GpuProbes fake(std::vector<Asked>* asked = nullptr) {
   GpuProbes probes;
   probes.device = {.name = "NVIDIA  H200 (fake)", .driver = "CUDA 13.0", .compute_capability = 90, .multiprocessors = 132,
-                   .memory_bytes = 140'000 * kMiB, .l2_bytes = 50 * kMiB, .shared_bytes_per_block = 0};
+                   .memory_bytes = 140'000 * kMiB, .l2_bytes = 50 * kMiB, .shared_bytes_per_block = 0, .pci_bus_id = {}};
   const std::size_t l2 = probes.device.l2_bytes;
   probes.traffic_seconds = [asked, l2](Traffic traffic, std::size_t bytes, int passes) {
     if (asked != nullptr) asked->push_back({traffic, bytes, passes});

@@ -49,7 +49,8 @@ BudgetPlan::BudgetPlan(std::vector<Candidate> candidates, double seconds)
     : waiting_(in_order(std::move(candidates))), seconds_(seconds) {}
 
 double BudgetPlan::cap_of(const Candidate& candidate, double left) const {
-  const double shares = kSharesPerCase * left / static_cast<double>(waiting_.size());
+  const double share = left / static_cast<double>(waiting_.size());
+  const double shares = std::min(kSharesPerCase * share, waiting_.size() > 1 ? left / 2 : left);
   return std::max({shares, 2 * candidate.expected.value_or(0), kLeastCap});
 }
 

@@ -10,8 +10,8 @@
 // four: log2(cases) starts, and every experiment has its first case before any has its second (of one priority).
 //
 // Bounds. With `left` seconds and n cases to go a fair share is left / n.
-//   - A case is ended at its cap: the largest of 4 shares, twice what it took earlier, and 2 s; never more than is left.
-//     While more than four cases wait, something is left for the next one, however long this one hangs.
+//   - A case is ended at its cap: the largest of 4 shares (but half of what is left as long as others wait), twice what it
+//     took earlier, and 2 s; never more than is left. However long it hangs, something is left for the next one.
 //   - A turn of k cases begins no further case after k shares.
 //   - A case that is known to take longer than what is left doesn't begin.
 // So the last case ends when the budget does; what comes on top is the time to kill and to write (kOverrun at most).

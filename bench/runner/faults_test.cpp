@@ -127,10 +127,11 @@ TEST_CASE("a lost device fails one row, the others that need it say so, and noth
   check_rows(device_record(folder), {});
 }
 
-TEST_CASE("a variable for faults that can't be read fails the rows with one line that says how it is written", "[cpu]") {
+TEST_CASE("a variable for faults that can't be read is refused with one line that says how it is written", "[cpu]") {
   const Folder folder;
-  CHECK(run(folder, {"run", "device"}, {.faults = "launch=sticky"}).code == 5);
-  CHECK(contains(row(device_record(folder), "case=a", "kernel").reason, "write call:number=fault"));
+  const Finished refused = run(folder, {"run", "device"}, {.faults = "launch=sticky"});
+  CHECK(refused.code == 2);
+  CHECK(contains(refused.err, "REMEASURE_FAULTS: 'launch=sticky': write call:number=fault"));
 }
 
 TEST_CASE("a full disk ends the run with one line and exit 2, and what was finished stays", "[cpu]") {
@@ -234,8 +235,8 @@ TEST_CASE("nohup keeps a run going when its terminal is closed", "[cpu]") {
 
 TEST_CASE("ten kills lose no finished result", "[cpu]") {
   const Folder folder;
-  const std::string command = "cd '" REMEASURE_SOURCE_DIR "' && PROGRAM='" REMEASURE_FAKE_PROGRAM "' cmake/scripts/kills.sh 10 >'" +
-                              (folder / "out").string() + "' 2>&1";
+  const std::string script = beside_program("kills.sh", REMEASURE_SOURCE_DIR "/cmake/scripts/kills.sh").string();
+  const std::string command = "PROGRAM='" + fake_program() + "' '" + script + "' 10 >'" + (folder / "out").string() + "' 2>&1";
   const int status = std::system(command.c_str());
   INFO(text_of(folder / "out"));
   CHECK((WIFEXITED(status) && WEXITSTATUS(status) == 0));

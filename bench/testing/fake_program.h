@@ -20,6 +20,8 @@
 #include <thread>
 #include <vector>
 
+#include <testing/beside_program.h>
+
 namespace remeasure::testing {
 
 namespace fs = std::filesystem;
@@ -49,6 +51,9 @@ class Folder {
   fs::path path_;
 };
 
+/// Where it is, in a build folder or a bundle.
+inline std::string fake_program() { return beside_program("remeasure_fake", REMEASURE_FAKE_PROGRAM).string(); }
+
 struct Finished {
   int code = -1;  // exit status, or 128 + signal
   std::string out, err;
@@ -65,7 +70,7 @@ struct Surroundings {
 class Program {
  public:
   Program(const Folder& folder, const std::vector<std::string>& arguments, const Surroundings& around = {}) : folder_(folder) {
-    std::vector<std::string> words = {REMEASURE_FAKE_PROGRAM};
+    std::vector<std::string> words = {fake_program()};
     words.insert(words.end(), arguments.begin(), arguments.end());
     std::vector<char*> pointers;
     for (auto& word : words) pointers.push_back(word.data());

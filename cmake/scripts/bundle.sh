@@ -25,6 +25,7 @@ objcopy --compress-debug-sections "$BUNDLE/bin/kernels_test"
 [ ! -d reports/recorded ] || cp -r reports/recorded "$BUNDLE/reports/recorded"
 # Tests look beside themselves first, so that they pass where the sources aren't.
 cp -r reports/testdata "$BUNDLE/bin/testdata"
+install -m 755 cmake/scripts/kills.sh "$BUNDLE/bin/kills.sh"
 install -m 755 cmake/scripts/gpu_day.sh "$BUNDLE/gpu-day"
 
 # Beyond glibc (the loader must match the machine's kernel and its libc) and CUDA (must match its driver).

@@ -113,7 +113,7 @@ inline void declare_host(Trial& t, const NeighborhoodCase& c) {
   const auto bytes = 16.0 * static_cast<double>(c.shape.elements());
   const auto declare = [&](const char* name, const char* what, double flops, auto run) {
     t.host({.name = name, .what = what, .dtype = "f32", .accept = accept("out", 1e-5, kSingleReason),
-            .work = {.flops = flops, .bytes = bytes, .rate = {}}},
+            .work = {.flops = flops, .bytes = bytes}},
            [c, run](HostBench& b) -> Run {
              const Inputs& in = c.in[b.set()];
              const auto q = b.input(in.query), k = b.input(in.key), v = b.input(in.value);
@@ -149,16 +149,37 @@ struct DeviceInputs {
   }
 };
 
+/// What the unfused kernels execute. Softmax: two exponentials, a difference each, a sum and a quotient per weight, and a warp's
+/// reduction per row. fp32 as three products splits each operand (a subtraction) before it multiplies.
+inline Work work_unfused(const NeighborhoodShape& shape, std::size_t element, bool tiled) {
+  const double pairs = kernels::useful_pairs(shape), executed = kernels::executed_pairs(shape), d = shape.dim;
+  const double softmax = 4 * pairs + 192 * static_cast<double>(shape.rows());
+  // Per lane and product of 16 x 8 x 8: four registers of A and two of B.
+  const double splits = element == 4 ? 2 * executed * d * (6 * 32) / (16 * 8 * 8) : 0;
+  const double products = tiled ? (element == 4 ? 3 : 1) * 4 * executed * d + splits + pairs : 4 * pairs * d + pairs;
+  const double weights = static_cast<double>(shape.weights()) * static_cast<double>(element);
+  // Weights: written; read and written by the softmax; read.
+  return {.flops = products + softmax,
+          .bytes = 4 * static_cast<double>(element) * static_cast<double>(shape.elements()) + 4 * weights,
+          .special = 2 * pairs};
+}
+
+/// What the fused kernel executes: the products, and per pair a scaled difference, a sum and an exponential; per tile of 64
+/// pairs of 64 the rescaling of the sums (64 d, and 3 and an exponential for each of two rows of 128 threads).
+inline Work work_fused(const NeighborhoodShape& shape) {
+  const double executed = kernels::executed_pairs(shape), d = shape.dim, tiles = executed / (64 * 64);
+  const double rows = static_cast<double>(shape.rows());
+  return {.flops = executed * (4 * d + 3) + tiles * (64 * d + 3 * 256) + rows * d,
+          .bytes = 8 * static_cast<double>(shape.elements()) + 4 * rows,
+          .special = executed + 256 * tiles + rows};
+}
+
 template <class Element>
 void declare_unfused(Trial& t, const NeighborhoodCase& c, const std::string& suffix, double limit, const char* reason) {
   const bool single = sizeof(Element) == 4;
-  const double pairs = kernels::useful_pairs(c.shape), executed = kernels::executed_pairs(c.shape), d = c.shape.dim;
-  const double element = sizeof(Element), weights = static_cast<double>(c.shape.weights()) * element;
-  // Weights: written; read and written by the softmax; read.
-  const double bytes = 4 * element * static_cast<double>(c.shape.elements()) + 4 * weights;
   const std::string dtype = single ? "f32" : "f16";
   t.kernel(on_device(c, "naive" + suffix, single ? "a thread per weight, no tensor cores" : "a thread per weight, half2, no tensor cores", dtype,
-                     accept("out", limit, reason), {.flops = 4 * pairs * d, .bytes = bytes, .rate = {}}),
+                     accept("out", limit, reason), work_unfused(c.shape, sizeof(Element), false)),
            [c]<class Target>(DeviceBench<Target>& b) -> Run {
              const DeviceInputs<Target, Element> in(b, c.in[b.set()]);
              const auto out = b.template output<Element>("out", c.shape.elements());
@@ -171,7 +192,7 @@ void declare_unfused(Trial& t, const NeighborhoodCase& c, const std::string& suf
              };
            });
   t.kernel(on_device(c, "gemm" + suffix, single ? "unfused tiles, fp32 as three TF32 products" : "unfused tiles on tensor cores", dtype,
-                     accept("out", limit, reason), {.flops = (single ? 3 : 1) * 4 * executed * d, .bytes = bytes, .rate = {}}),
+                     accept("out", limit, reason), work_unfused(c.shape, sizeof(Element), true)),
            [c]<class Target>(DeviceBench<Target>& b) -> Run {
              const DeviceInputs<Target, Element> in(b, c.in[b.set()]);
              const auto out = b.template output<Element>("out", c.shape.elements());
@@ -186,10 +207,7 @@ void declare_unfused(Trial& t, const NeighborhoodCase& c, const std::string& suf
 }
 
 inline void declare_fused(Trial& t, const NeighborhoodCase& c) {
-  const double elements = static_cast<double>(c.shape.elements());
-  t.kernel(on_device(c, "kernel", "fused, half, sums in fp32", "f16", accept("out", 4e-3, kHalfReason),
-                     {.flops = 4 * kernels::executed_pairs(c.shape) * c.shape.dim,
-                      .bytes = 8 * elements + 4 * static_cast<double>(c.shape.rows()), .rate = {}}),
+  t.kernel(on_device(c, "kernel", "fused, half, sums in fp32", "f16", accept("out", 4e-3, kHalfReason), work_fused(c.shape)),
            [c]<class Target>(DeviceBench<Target>& b) -> Run {
              const DeviceInputs<Target, half> in(b, c.in[b.set()]);
              const auto out = b.template output<half>("out", c.shape.elements());
@@ -205,7 +223,7 @@ inline void declare_fused(Trial& t, const NeighborhoodCase& c) {
 inline void declare_vendor(Trial& t, const NeighborhoodCase& c) {
   const double all = static_cast<double>(c.shape.rows()) * static_cast<double>(c.shape.tokens());
   VariantInfo masked = on_device(c, "vendor", "cuBLAS on all pairs, mask, softmax", "bf16", accept("dense", 4e-2, "bf16 weights and values"),
-                                 {.flops = 4 * all * c.shape.dim, .bytes = {}, .rate = {}});
+                                 {.flops = 4 * all * c.shape.dim, .bytes = {}});
   masked.explain_speedup = "the library computes all pairs: the gain is tokens over window";
   if (c.shape.tokens() % 8 != 0 || c.shape.tokens() > 16'384) masked.not_supported = "scores of all pairs: tokens must be a multiple of 8, at most 16384";
   const kernels::AttentionShape dense{c.shape.batch, c.shape.heads, static_cast<int>(c.shape.tokens()), c.shape.dim};
