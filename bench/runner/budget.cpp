@@ -49,8 +49,8 @@ BudgetPlan::BudgetPlan(std::vector<Candidate> candidates, double seconds)
     : waiting_(in_order(std::move(candidates))), seconds_(seconds) {}
 
 double BudgetPlan::cap_of(const Candidate& candidate, double left) const {
-  const double share = left / static_cast<double>(waiting_.size());
-  const double shares = std::min(kSharesPerCase * share, waiting_.size() > 1 ? left / 2 : left);
+  const double four = kSharesPerCase * left / static_cast<double>(waiting_.size());
+  const double shares = waiting_.size() > 1 ? std::min(four, left / 2) : four;
   return std::max({shares, 2 * candidate.expected.value_or(0), kLeastCap});
 }
 

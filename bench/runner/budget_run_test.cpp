@@ -41,10 +41,10 @@ TEST_CASE("a budget that suffices leaves the same records as none", "[cpu]") {
 
 TEST_CASE("what a budget doesn't reach is recorded as not run; the same command with --resume does exactly that", "[cpu]") {
   const Folder folder;
-  const auto first = run(folder, {"run", "slow", "many-a", "--budget", "3s"});
+  const auto first = run(folder, {"run", "slow", "many-a", "--budget", "1s"});
   INFO(first.err << first.out);
   REQUIRE(contains(first.out, "budget spent; "));
-  CHECK(contains(first.out, "Go on with: remeasure run slow many-a --budget 3s --resume\n"));
+  CHECK(contains(first.out, "Go on with: remeasure run slow many-a --budget 1s --resume\n"));
   CHECK(contains(first.out, "not run: budget spent: run again with --resume ("));
   CHECK(contains(first.err, "[budget] "));
   std::map<std::string, std::map<std::string, double>> before;

@@ -120,8 +120,8 @@ class Supervisor::Life {
     }
     if (stop_ != Stop::interrupted) stop_ = Stop::none;
     running_.clear();
-    // A worker that ends before its first case would do so again.
-    return began_a_case || broke ? ended_ : turn.cases;
+    // A worker that ends by itself before its first case would do so again.
+    return began_a_case || broke || cut_off ? ended_ : turn.cases;
   }
 
   void leave(const std::vector<Unreached>& unreached) {
