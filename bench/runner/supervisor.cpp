@@ -111,8 +111,9 @@ class Supervisor::Life {
     if (broke) avoid_broken();
     else settle();
     const bool began_a_case = !running_.empty() || !ended_.empty();
-    // What the budget's end cut off waits for the next call.
-    const bool cut_off = stop_ == Stop::interrupted || stop_ == Stop::timed_out;
+    // What the budget's end cut off waits for the next call, also if the worker saw it coming and ended by itself.
+    const bool cut_off = stop_ == Stop::interrupted || stop_ == Stop::timed_out ||
+                         std::find(turn.clipped.begin(), turn.clipped.end(), true) != turn.clipped.end();
     if (!broke && !cut_off && !running_.empty()) {
       ended_.push_back(running_);
       if (stop_ == Stop::none) report_crash();
@@ -145,8 +146,11 @@ class Supervisor::Life {
     outcome_.cases_total = std::max(outcome_.cases_total, static_cast<std::int64_t>(record.cases.size()));
     outcome_.state = record.state;
     outcome_.error = record.error;
-    if (unreached.empty() && rows == record.cases.size()) return;
-    if (record.state == reports::RunState::complete || record.state == reports::RunState::partial) {
+    // A worker that the budget ended after its last case had no time to say so.
+    const bool all_done = unreached.empty() && record.state == reports::RunState::partial && record.error.empty();
+    if (all_done) record.state = reports::RunState::complete;
+    else if (unreached.empty() && rows == record.cases.size()) return;
+    else if (record.state == reports::RunState::complete || record.state == reports::RunState::partial) {
       record.state = reports::RunState::partial;
       record.error = fmt::format("{} of {} cases were not reached within the budget", unreached.size(), record.cases.size());
     }
