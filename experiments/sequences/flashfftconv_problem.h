@@ -13,7 +13,7 @@
 #include "bench/trial.h"
 #include "datasets/random.h"
 #include "datasets/sequences/long_convolution.h"
-#include "kernels/sequences/monarch_conv.h"
+#include "kernels/sequences/monarch_outer.h"
 #include "kernels/sequences/monarch_reference.h"
 
 namespace remeasure::experiments::flashfftconv_problem {
@@ -36,6 +36,12 @@ inline bool has_factors(std::size_t points) {
     if (each == points) return true;
   }
   return false;
+}
+
+/// More points than a block's shared memory holds: an outer DFT around fused rows.
+inline bool is_outer(const ConvolutionShape& shape) { return shape.points() > 32'768; }
+inline MonarchFactors factors_of(const ConvolutionShape& shape) {
+  return is_outer(shape) ? kernels::monarch_outer_factors(shape.points()) : kernels::monarch_factors(shape.points());
 }
 
 /// As the kernel runs it: packed where half the transform has factors.
@@ -121,10 +127,14 @@ inline MemoryPeaks memory_peaks(int batch, int length, int transform, int channe
   {
     Stream<Simt> stream(device);
     const ConvolutionShape shape = shape_of(transform == length ? Mode::gated : Mode::causal, batch, 1, length);
-    const kernels::MonarchPlan<Simt, half> plan(stream, kernels::monarch_factors(shape.points()));
+    std::unique_ptr<kernels::MonarchPlan<Simt, half>> plan;
+    std::unique_ptr<kernels::MonarchOuterPlan<Simt, half>> outer;
+    if (is_outer(shape)) outer = std::make_unique<kernels::MonarchOuterPlan<Simt, half>>(stream, factors_of(shape));
+    else plan = std::make_unique<kernels::MonarchPlan<Simt, half>>(stream, factors_of(shape));
     const double tables = static_cast<double>(ledger.peak());
     const Halves u(device, b * l), pregate(device, b * l), postgate(device, b * l), y(device, b * l);
     const Halves filter(device, shape.points() * (shape.signal == Signal::packed ? 4 : 2));
+    const Halves planes(device, is_outer(shape) ? 2 * b * n : 0);
     peaks.kernel = static_cast<double>(ledger.peak()) - tables + tables / channels;
   }
   return peaks;

@@ -42,7 +42,7 @@ inline void declare_host(Trial& t, const ConvolutionCase& c) {
   const double values = static_cast<double>(c.shape.values());
   const auto spectra = std::make_shared<std::vector<std::vector<float>>>();
   const auto method_spectra = std::make_shared<std::vector<std::vector<std::complex<float>>>>();
-  const MonarchFactors factors = kernels::monarch_factors(c.shape.points());
+  const MonarchFactors factors = factors_of(c.shape);
   for (std::size_t set = 0; set < kInputSets; ++set) {
     spectra->push_back(baselines::fourier_filters_eigen(unpacked(c.shape), c.in[set].filter));
     method_spectra->push_back(kernels::monarch_filters<float>(c.shape, factors, c.in[set].filter));
@@ -87,6 +87,28 @@ void declare_kernel(Trial& t, const ConvolutionCase& c, const std::string& name,
              const auto y = b.template output<Element>("y", c.shape.values());
              return [=, &plan, &stream = b.stream()] {
                kernels::monarch_convolution<Target, Element>(stream, c.shape, plan, {}, u, pre, k, post, y);
+             };
+           });
+}
+
+/// Three launches: the outer DFT, the rows, the way back.
+template <class Element>
+void declare_outer_kernel(Trial& t, const ConvolutionCase& c, const std::string& name, const char* dtype, std::vector<Accept> accept) {
+  const MonarchFactors factors = factors_of(c.shape);
+  const kernels::MonarchOuterCost cost = kernels::monarch_outer_cost<Element>(c.shape, factors, c.gated);
+  t.kernel({.name = name, .what = fmt::format("outer DFT of {} around fused rows of {}", factors.factor(0), factors.inner(0)), .dtype = dtype,
+            .accept = std::move(accept), .work = {.flops = cost.flops, .bytes = cost.bytes, .special = cost.special, .rate = {}}, .simt = c.simt,
+            .simt_left_out = "longer than the SIMT engine checks in seconds; 128K is checked at smoke size",
+            .explain_speedup = "the chain reads and writes complex f32 at least six times, the kernel f16 three times"},
+           [c, factors]<class Target>(DeviceBench<Target>& b) -> Run {
+             const Inputs& in = c.in[b.set()];
+             auto& plan = b.template own<kernels::MonarchOuterPlan<Target, Element>>(b.stream(), factors);
+             const auto k = b.input(kernels::monarch_device_filters<Element>(c.shape, factors, in.filter));
+             const auto u = b.input(rounded<Element>(in.u)), pre = b.input(rounded<Element>(in.pregate)), post = b.input(rounded<Element>(in.postgate));
+             const auto planes = b.template workspace<Element>(2 * static_cast<std::size_t>(c.shape.batch * c.shape.channels) * c.shape.points());
+             const auto y = b.template output<Element>("y", c.shape.values());
+             return [=, &plan, &stream = b.stream()] {
+               kernels::monarch_outer_convolution<Target, Element>(stream, c.shape, plan, u, pre, k, post, planes, y);
              };
            });
 }

@@ -76,6 +76,20 @@ MonarchFactors monarch_factors(std::size_t size) {
   }
 }
 
+MonarchFactors monarch_outer_factors(std::size_t size) {
+  for (const std::size_t outer : {16, 32, 64, 128}) {
+    for (const std::size_t inner : {4096, 8192, 16'384, 32'768}) {
+      if (outer * inner != size || size <= 32'768 || (outer > 16 && inner < 32'768)) continue;
+      std::vector<int> factors = {static_cast<int>(outer)};
+      const MonarchFactors rest = monarch_factors(inner);
+      for (int i = 0; i < rest.order(); ++i) factors.push_back(rest.factor(i));
+      return MonarchFactors(factors);
+    }
+  }
+  throw std::invalid_argument("monarch_outer_factors: no factors for a complex transform of " + std::to_string(size) +
+                              "; there are the powers of two from 65536 to 4194304");
+}
+
 double sparsity(const MonarchFactors& factors, const MonarchKept& kept) {
   double share = 1;
   for (std::size_t i = 0; i < kept.size(); ++i) share *= static_cast<double>(kept[i]) / factors.factor(static_cast<int>(i));

@@ -47,6 +47,9 @@ class MonarchFactors {
 /// Throws std::invalid_argument for other lengths.
 MonarchFactors monarch_factors(std::size_t size);
 
+/// Factors of a longer one, 64K to 4M points: 16, 32, 64 or 128 before those of 4096 to 32768 points. Same error.
+MonarchFactors monarch_outer_factors(std::size_t size);
+
 /// How a signal becomes complex numbers of a transform.
 enum class Signal {
   real,      ///< imaginary parts are zero: half of the work is wasted

@@ -164,14 +164,6 @@ RM_DEVICE void multiply_packed(const Convolution<Element>& c, const MonarchPlane
   }
 }
 
-/// Calls body with the factor as a compile-time constant.
-template <int kLargest, class Body>
-RM_DEVICE void with_factor(int factor_log2, Body body) {
-  if (factor_log2 == 4) body.template operator()<16>();
-  else if (factor_log2 == 5) body.template operator()<32>();
-  else if constexpr (kLargest >= 64) body.template operator()<64>();
-}
-
 /// The stages but the last, all forward or all back.
 template <class Element, int kLargest>
 RM_DEVICE void outer_stage(const Convolution<Element>& c, const MonarchPlanes<Element>& x, int count, int i, bool inverse) {

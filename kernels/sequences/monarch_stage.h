@@ -321,4 +321,17 @@ RM_DEVICE void last_stage(const MonarchPlanes<Element>& x, const MonarchWalk& wa
   }
 }
 
+/// Calls body with the factor as a compile-time constant.
+template <int kLargest, class Body>
+RM_DEVICE void with_factor(int factor_log2, Body body) {
+  if (factor_log2 == 4) body.template operator()<16>();
+  else if (factor_log2 == 5) body.template operator()<32>();
+  else if constexpr (kLargest >= 128) {
+    if (factor_log2 == 6) body.template operator()<64>();
+    else body.template operator()<128>();
+  } else if constexpr (kLargest >= 64) {
+    body.template operator()<64>();
+  }
+}
+
 }  // namespace remeasure::kernels
