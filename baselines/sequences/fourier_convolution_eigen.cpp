@@ -7,7 +7,7 @@
 #include <unsupported/Eigen/FFT>
 
 #include "baselines/sequences/fourier_convolution.h"
-#include "kernels/attention/parallel_tasks.h"
+#include "kernels/parallel_tasks.h"
 
 namespace remeasure::baselines {
 namespace {

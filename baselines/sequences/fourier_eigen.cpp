@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "baselines/sequences/fourier.h"
-#include "kernels/attention/parallel_tasks.h"
+#include "kernels/parallel_tasks.h"
 
 namespace remeasure::baselines {
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <unsupported/Eigen/FFT>
 
-#include "kernels/attention/parallel_tasks.h"
+#include "kernels/parallel_tasks.h"
 
 namespace remeasure::kernels {
 namespace {
