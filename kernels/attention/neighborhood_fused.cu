@@ -51,7 +51,7 @@ RM_DEVICE void multiply_values(float (&sums)[kDim / 8][4], const TileScores& wei
 }
 
 template <class Element, int kDim>
-__global__ void __launch_bounds__(kNeighborhoodThreads)
+__global__ void __launch_bounds__(kNeighborhoodThreads, neighborhood_blocks(kDim))
     fused_kernel(NeighborhoodShape shape, NeighborhoodTiling tiling, float scale, const Element* __restrict__ query,
                  const Element* __restrict__ key, const Element* __restrict__ value, Element* __restrict__ output,
                  float* __restrict__ log_sum_exp) {

@@ -25,7 +25,7 @@ RM_DEVICE long long weight_row(const NeighborhoodShape& shape, const Neighborhoo
 }
 
 template <class Element, int kDim>
-__global__ void __launch_bounds__(kNeighborhoodThreads)
+__global__ void __launch_bounds__(kNeighborhoodThreads, neighborhood_blocks(kDim))
     scores_kernel(NeighborhoodShape shape, NeighborhoodTiling tiling, float scale, const Element* __restrict__ query,
                   const Element* __restrict__ key, Element* __restrict__ weights) {
   using Tile = NeighborhoodTile<Element, kDim>;
@@ -93,7 +93,7 @@ struct ValueProduct {
 };
 
 template <class Element, int kDim>
-__global__ void __launch_bounds__(kNeighborhoodThreads)
+__global__ void __launch_bounds__(kNeighborhoodThreads, neighborhood_blocks(kDim))
     output_kernel(NeighborhoodShape shape, NeighborhoodTiling tiling, const Element* __restrict__ weights,
                   const Element* __restrict__ value, Element* __restrict__ output) {
   using Product = ValueProduct<Element, kDim>;

@@ -17,6 +17,8 @@
 namespace remeasure::kernels {
 
 inline constexpr int kNeighborhoodThreads = 128;
+/// Blocks per multiprocessor that registers are divided among; without it the compiler aims at more, and spills.
+constexpr int neighborhood_blocks(int dim) { return dim <= 32 ? 4 : dim <= 64 ? 3 : 2; }
 
 /// Operands of one mma of this element type, from 16-byte chunks as ldmatrix gives them; 32 bytes along the inner dimension.
 template <class Element>

@@ -29,7 +29,7 @@ __device__ std::size_t first_group(std::size_t chunk, std::size_t chunks, int pa
 __global__ void __launch_bounds__(kThreads)
     read_kernel(const uint4* __restrict__ groups, std::size_t count, std::size_t chunks, int passes, unsigned int* sum) {
   unsigned int mine = 0;
-  for (int pass = 0; pass < passes; ++pass) {
+  for (int pass = 0; pass < passes; ++pass) {   // each begins a chunk further on
     for (std::size_t chunk = blockIdx.x; chunk < chunks; chunk += gridDim.x) {
       const std::size_t first = first_group(chunk, chunks, pass);
       uint4 loaded[kUnroll];
