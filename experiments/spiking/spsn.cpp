@@ -146,7 +146,7 @@ std::vector<CaseDefinition> cases(Size size) {
   }
   list.push_back({.name = {{"scaling", "T"}}, .run = [](Trial& t) { measure_scaling(t, {256, 1024, 4096, 16'384, 65'536}); }});
   list.push_back({.name = {{"train", "tracks"}},
-                  .run = [](Trial& t) { measure_training(t, {256, 128, 70, 100, 128, 3, 20, 2}); }});
+                  .run = [](Trial& t) { measure_training(t, {256, 128, 70, 100, 128, 1, 30, 2}); }});
   return list;
 }
 
@@ -190,8 +190,9 @@ const Experiment spsn = {
         "steps gives, not what dropping the reset gives. Transforms are slower than both at every length.",
         "SPSN isn't an approximation of LIF: without reset and threshold its rate at a membrane of 0 is 1/2.",
         "The gradient of a drawn spike is p dz (the authors multiply it by its input), then sigmoid'. GS is straight through.",
-        "Accuracies come from generated tracks and a smaller budget: they rank neurons, they don't reproduce SHD's numbers. SHD: "
-        "remeasure data import spike_tracks."},
+        "Accuracies come from generated tracks, one hidden layer and a smaller budget: they rank neurons, they don't reproduce SHD's "
+        "numbers. Three layers as in the paper need more than that: after 20 epochs on 256 samples LIF was at 80 %, the non-spiking "
+        "network at 48 %, SPSN-SB and SPSN-GS at 5 %, which is chance. SHD: remeasure data import spike_tracks."},
 };
 
 }  // namespace remeasure::experiments
