@@ -87,7 +87,7 @@ TEST_CASE("traffic kernels refuse what they can't cover", "[simt]") {
 template <class T, class Target>
 std::vector<T> chains(TestBench<Target>& bench, int blocks, int steps) {
   auto out = bench.template output<T>(static_cast<std::size_t>(blocks) * kFmaThreads);
-  fma_chains<Target, T>(bench.stream(), blocks, steps, T(0.75), T(1.5), out.span());
+  fma_chains<Target, T>(bench.stream(), blocks, steps, T(0.7), T(1.3), out.span());
   return bench.download(out);
 }
 
@@ -99,7 +99,7 @@ void check_chains(int blocks, int steps) {
     T sum = 0;
     for (int c = 0; c < kFmaChains; ++c) {
       T x = static_cast<T>(thread) + static_cast<T>(c) / kFmaChains;
-      for (int step = 0; step < steps; ++step) x = std::fma(x, T(0.75), T(1.5));
+      for (int step = 0; step < steps; ++step) x = std::fma(x, T(0.7), T(1.3));
       sum += x;
     }
     INFO("thread " << thread << ", " << steps << " steps");
