@@ -25,6 +25,7 @@ objcopy --compress-debug-sections "$BUNDLE/bin/kernels_test"
 [ ! -d reports/recorded ] || cp -r reports/recorded "$BUNDLE/reports/recorded"
 # Tests look beside themselves first, so that they pass where the sources aren't.
 cp -r reports/testdata "$BUNDLE/bin/testdata"
+install -m 755 "$BUILD/kernels/simt/libfake_nvml.so" "$BUNDLE/bin/libfake_nvml.so"
 install -m 755 cmake/scripts/kills.sh "$BUNDLE/bin/kills.sh"
 install -m 755 cmake/scripts/gpu_day.sh "$BUNDLE/gpu-day"
 
@@ -32,6 +33,7 @@ install -m 755 cmake/scripts/gpu_day.sh "$BUNDLE/gpu-day"
 skip='^(ld-linux|libc\.so|libm\.so|libdl|libpthread|librt|libresolv|linux-vdso|libcuda|libcublas|libcusolver|libcusparse|libcudnn|libnv|libcufft)'
 for program in "$BUNDLE"/bin/*; do
   [ -f "$program" ] || continue
+  case "$program" in *.sh | *.so) continue ;; esac
   ldd "$program" | awk '$3 ~ /^\// {print $1, $3}'
 done | sort -u | while read -r name path; do
   grep -qE "$skip" <<<"$name" || cp -L "$path" "$BUNDLE/lib/$name"
@@ -44,6 +46,7 @@ cat > "$BUNDLE/run" <<'RUN'
 #   ./run gpu-day                     all that needs a GPU, in half an hour; again to go on
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
+[ ! -f "$here/programs.tar.gz" ] || { tar -xzf "$here/programs.tar.gz" -C "$here" && rm "$here/programs.tar.gz"; } || exit 2
 path="$here/lib"
 for folder in /usr/local/cuda/lib64 /usr/local/cuda-*/lib64 /usr/lib/x86_64-linux-gnu /usr/local/nvidia/lib64 \
     $(python3 -c 'import glob,site,sys
@@ -66,6 +69,9 @@ fi
 exec "$here/bin/$program" "$@"
 RUN
 chmod +x "$BUNDLE/run"
+# Programs and libraries travel packed; the first call of run unpacks them.
+tar -czf "$BUNDLE/programs.tar.gz" -C "$BUNDLE" bin lib
+rm -r "$BUNDLE/bin" "$BUNDLE/lib"
 size=$(du -sm "$BUNDLE" | cut -f1)
 echo "bundle: $BUNDLE/ is $size MiB ($limit_mib at most); try it: $BUNDLE/run remeasure doctor"
 [ "$size" -le "$limit_mib" ] || { echo "bundle: too large" >&2; exit 1; }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/device/nvml.h"
 
+#include <testing/beside_program.h>
 #include <testing/catch.h>
 
 #include "kernels/device/device.h"
@@ -8,8 +9,13 @@
 using remeasure::Nvml;
 using Catch::Matchers::ContainsSubstring;
 
+namespace {
+/// In the build folder, or beside the tests in a bundle.
+std::string fake_library() { return remeasure::testing::beside_program("libfake_nvml.so", REMEASURE_FAKE_NVML).string(); }
+}  // namespace
+
 TEST_CASE("NVML: clocks, heat, power and settings come from the library that is there", "[cpu]") {
-  const Nvml nvml("0000:65:00.0", REMEASURE_FAKE_NVML);
+  const Nvml nvml("0000:65:00.0", fake_library().c_str());
   REQUIRE(nvml.missing() == "");
   CHECK(nvml.sm_mhz() == 1755.0);
   CHECK(nvml.memory_mhz() == 3201.0);
@@ -32,7 +38,7 @@ TEST_CASE("NVML: a missing library or device is a reason, and nothing has a valu
   CHECK_FALSE(no_library.sm_mhz().has_value());
   CHECK(no_library.limited_by() == "");
   CHECK(no_library.settings().empty());
-  const Nvml no_device("0000:66:00.0", REMEASURE_FAKE_NVML);
+  const Nvml no_device("0000:66:00.0", fake_library().c_str());
   CHECK_THAT(no_device.missing(), ContainsSubstring("0000:66:00.0"));
   CHECK_FALSE(no_device.watts().has_value());
   const Nvml other_library("0000:65:00.0", "libc.so.6");
