@@ -37,8 +37,10 @@ void measure(Trial& t, const NeighborhoodShape& shape, bool on_cpu, bool h100_se
   if (on_cpu) declare_host(t, c);
   declare_fused(t, c);
   if (!h100_setting) {
-    declare_unfused<half>(t, c, "", 6e-3, "scores and weights rounded to 11 bits");
-    declare_unfused<float>(t, c, "/f32", 1e-5, kSingleReason);
+    for (const bool tiled : {false, true}) {
+      declare_unfused<half>(t, c, tiled, 6e-3, "scores and weights rounded to 11 bits");
+      declare_unfused<float>(t, c, tiled, 1e-5, kSingleReason);
+    }
   }
   declare_vendor(t, c);
   t.measure();

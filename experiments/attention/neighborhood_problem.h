@@ -175,34 +175,25 @@ inline Work work_fused(const NeighborhoodShape& shape) {
           .special = executed + 256 * tiles + rows};
 }
 
+/// scores, softmax and output by the naive kernels, or by tiles on tensor cores.
 template <class Element>
-void declare_unfused(Trial& t, const NeighborhoodCase& c, const std::string& suffix, double limit, const char* reason) {
+void declare_unfused(Trial& t, const NeighborhoodCase& c, bool tiled, double limit, const char* reason) {
   const bool single = sizeof(Element) == 4;
-  const std::string dtype = single ? "f32" : "f16";
-  t.kernel(on_device(c, "naive" + suffix, single ? "a thread per weight, no tensor cores" : "a thread per weight, half2, no tensor cores", dtype,
-                     accept("out", limit, reason), work_unfused(c.shape, sizeof(Element), false)),
-           [c]<class Target>(DeviceBench<Target>& b) -> Run {
+  const char* const what = tiled ? (single ? "unfused tiles, fp32 as three TF32 products" : "unfused tiles on tensor cores")
+                                 : (single ? "a thread per weight, no tensor cores" : "a thread per weight, half2, no tensor cores");
+  t.kernel(on_device(c, std::string(tiled ? "gemm" : "naive") + (single ? "/f32" : ""), what, single ? "f32" : "f16",
+                     accept("out", limit, reason), work_unfused(c.shape, sizeof(Element), tiled)),
+           [c, tiled]<class Target>(DeviceBench<Target>& b) -> Run {
              const DeviceInputs<Target, Element> in(b, c.in[b.set()]);
              const auto out = b.template output<Element>("out", c.shape.elements());
              const auto a = b.template workspace<Element>(c.shape.weights());
+             const auto scores = tiled ? kernels::neighborhood_scores<Target, Element> : kernels::naive_neighborhood_scores<Target, Element>;
+             const auto output = tiled ? kernels::neighborhood_output<Target, Element> : kernels::naive_neighborhood_output<Target, Element>;
              auto& stream = b.stream();
              return [=, &stream] {
-               kernels::naive_neighborhood_scores<Target, Element>(stream, c.shape, scale_of(c.shape), in.query, in.key, a);
+               scores(stream, c.shape, scale_of(c.shape), in.query, in.key, a);
                kernels::neighborhood_softmax<Target, Element>(stream, c.shape, a);
-               kernels::naive_neighborhood_output<Target, Element>(stream, c.shape, a, in.value, out);
-             };
-           });
-  t.kernel(on_device(c, "gemm" + suffix, single ? "unfused tiles, fp32 as three TF32 products" : "unfused tiles on tensor cores", dtype,
-                     accept("out", limit, reason), work_unfused(c.shape, sizeof(Element), true)),
-           [c]<class Target>(DeviceBench<Target>& b) -> Run {
-             const DeviceInputs<Target, Element> in(b, c.in[b.set()]);
-             const auto out = b.template output<Element>("out", c.shape.elements());
-             const auto a = b.template workspace<Element>(c.shape.weights());
-             auto& stream = b.stream();
-             return [=, &stream] {
-               kernels::neighborhood_scores<Target, Element>(stream, c.shape, scale_of(c.shape), in.query, in.key, a);
-               kernels::neighborhood_softmax<Target, Element>(stream, c.shape, a);
-               kernels::neighborhood_output<Target, Element>(stream, c.shape, a, in.value, out);
+               output(stream, c.shape, a, in.value, out);
              };
            });
 }

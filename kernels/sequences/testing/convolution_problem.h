@@ -5,6 +5,7 @@
 #include <functional>
 #include <vector>
 
+#include "kernels/device/testing/relative_error.h"
 #include "kernels/device/philox.h"
 #include "kernels/sequences/monarch_reference.h"
 
@@ -54,16 +55,6 @@ inline std::vector<double> oracle(const ConvolutionShape& shape, const Problem& 
     result.insert(result.end(), y.begin(), y.end());
   }
   return result;
-}
-
-template <class T>
-double relative_error(const std::vector<T>& out, const std::vector<double>& reference) {
-  double difference = 0, scale = 0;
-  for (std::size_t i = 0; i < reference.size(); ++i) {
-    difference += std::pow(static_cast<double>(out[i]) - reference[i], 2);
-    scale += reference[i] * reference[i];
-  }
-  return std::sqrt(difference / scale);
 }
 
 }  // namespace remeasure::kernels::testing

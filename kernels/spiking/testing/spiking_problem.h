@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "kernels/device/testing/relative_error.h"
 #include "kernels/device/philox.h"
 
 namespace remeasure::kernels::testing {
@@ -17,16 +18,6 @@ inline std::vector<float> noise(std::size_t size, std::uint64_t seed, float scal
     values[i] = scale * normal_float(random.word[0], random.word[1]).first;
   }
   return values;
-}
-
-template <class T>
-double relative_error(const std::vector<T>& out, const std::vector<double>& reference) {
-  double difference = 0, scale = 0;
-  for (std::size_t i = 0; i < reference.size(); ++i) {
-    difference += std::pow(static_cast<double>(out[i]) - reference[i], 2);
-    scale += reference[i] * reference[i];
-  }
-  return std::sqrt(difference / scale);
 }
 
 }  // namespace remeasure::kernels::testing
