@@ -88,16 +88,39 @@ AccessChecks::Array* AccessChecks::find_shared(std::uintptr_t address) {
 
 // ---- launches -----------------------------------------------------------------------------------------------
 
-void AccessChecks::begin_launch(BlockRunner& runner) {
+void AccessChecks::begin_launch(BlockRunner& runner, bool cooperative) {
   ++launch_;
   runner_ = &runner;
   shared_.clear();
+  aside_.clear();
+  cooperative_ = cooperative;
   busy_ = false;
-  order_.begin_launch();
+  order_.begin_launch(cooperative);
 }
 
-void AccessChecks::begin_block() {
-  ++block_serial_;
+void AccessChecks::put_aside() {
+  Aside& kept = aside_[runner_];
+  kept.serial = block_serial_;
+  std::swap(kept.shared, shared_);
+}
+
+void AccessChecks::continue_block(BlockRunner& runner) {
+  if (runner_ == &runner) return;
+  put_aside();
+  Aside& kept = aside_.at(&runner);
+  runner_ = &runner;
+  block_serial_ = kept.serial;
+  std::swap(kept.shared, shared_);
+  order_.continue_block(static_cast<std::uint32_t>(runner.block_number()));
+}
+
+void AccessChecks::begin_block(BlockRunner& runner) {
+  if (cooperative_) {
+    put_aside();
+    shared_.clear();
+    runner_ = &runner;
+  }
+  block_serial_ = ++latest_serial_;
   busy_ = false;
   stack_bytes_ = runner_->options().stack_bytes;
   order_.begin_block(static_cast<std::uint32_t>(runner_->block_number()));
@@ -217,7 +240,7 @@ bool AccessChecks::find_unordered_reader(const ShadowCell& cell, unsigned me, st
     thread = first;
     return !order_.other_block_ordered(block, cell.read_time);
   }
-  if ((cell.flags & ShadowCell::kOtherBlock) != 0 && !order_.other_block_ordered(cell.read_other_block, 0)) {
+  if ((cell.flags & ShadowCell::kOtherBlock) != 0 && !order_.other_block_ordered(cell.read_other_block, cell.read_other_time)) {
     block = cell.read_other_block;
     thread = 0;
     return true;
@@ -240,6 +263,7 @@ void AccessChecks::remember_reader(ShadowCell& cell, const Request& request) {
   bool alone = cell.read_warp == ShadowCell::kNobody;
   if (!alone && cell.read_block != order_.block()) {
     cell.read_other_block = cell.read_block;
+    cell.read_other_time = cell.read_time;
     cell.flags |= ShadowCell::kOtherBlock;
     alone = true;
   }

@@ -32,9 +32,14 @@ class AccessChecks {
   void mark_initialised(const void* address, std::size_t bytes);
   bool is_initialised(const void* address, std::size_t bytes);
 
-  void begin_launch(BlockRunner& runner);
-  void end_launch() { runner_ = nullptr; }
-  void begin_block();
+  void begin_launch(BlockRunner& runner, bool cooperative);
+  void end_launch() {
+    runner_ = nullptr;
+    aside_.clear();
+  }
+  void begin_block(BlockRunner& runner);
+  /// Cooperative launches: this runner's block has its turn again.
+  void continue_block(BlockRunner& runner);
   HappensBefore& order() { return order_; }
 
   /// The current thread does this. `place` is the return address of the hook. Does not return on an error.
@@ -71,6 +76,13 @@ class AccessChecks {
     std::uint32_t code;  ///< place, compressed; 0 for a site
   };
 
+  /// What a block of a cooperative launch keeps while another has its turn.
+  struct Aside {
+    std::uint32_t serial = 0;
+    std::vector<Array> shared;
+  };
+  void put_aside();
+
   static std::uintptr_t stack_of_current();
   Array* find(std::uintptr_t address);
   Array* find_shared(std::uintptr_t address);
@@ -99,6 +111,9 @@ class AccessChecks {
   HappensBefore order_;
   std::uint32_t launch_ = 0;
   std::uint32_t block_serial_ = 0;
+  std::uint32_t latest_serial_ = 0;
+  bool cooperative_ = false;
+  std::map<const BlockRunner*, Aside> aside_;
   std::size_t stack_bytes_ = 0;
   bool busy_ = false;
 };

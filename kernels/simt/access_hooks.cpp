@@ -29,15 +29,17 @@ void mark_initialised(const void* address, std::size_t bytes) {
 bool is_initialised(const void* address, std::size_t bytes) {
   return AccessChecks::instance().is_initialised(address, bytes);
 }
-void begin_launch(BlockRunner& runner) {
-  AccessChecks::instance().begin_launch(runner);
+void begin_launch(BlockRunner& runner, bool cooperative) {
+  AccessChecks::instance().begin_launch(runner, cooperative);
   begin_operations();
 }
 void end_launch(BlockRunner& runner) {
   end_operations(runner.counters());
   AccessChecks::instance().end_launch();
 }
-void begin_block(BlockRunner&) { AccessChecks::instance().begin_block(); }
+void begin_block(BlockRunner& runner) { AccessChecks::instance().begin_block(runner); }
+void continue_block(BlockRunner& runner) { AccessChecks::instance().continue_block(runner); }
+void grid_barrier_opened() { AccessChecks::instance().order().grid_barrier_opened(); }
 void barrier_opened(BlockRunner&) { AccessChecks::instance().order().barrier_opened(); }
 void warp_met(unsigned warp, std::uint32_t mask) { AccessChecks::instance().order().warp_met(warp, mask); }
 void fence() { AccessChecks::instance().order().fence(this_thread().linear_thread); }

@@ -56,7 +56,9 @@ void AccessChecks::report_race(const Array& array, const Request& request, const
   const bool other_block = block != order_.block();
   const std::string who = fmt::format("thread {}{}", describe(index_of(thread, info.block)),
                                       other_block ? fmt::format(" of block {}", describe(index_of(block, info.grid))) : "");
-  const char* remedy = other_block ? "blocks have no order in a launch" : "no barrier is between them";
+  const char* remedy = !other_block                   ? "no barrier is between them"
+                       : runner_->launch().cooperative ? "no grid barrier is between them"
+                                                       : "blocks have no order in a launch";
   report(ErrorKind::race, array, request, fmt::format("nothing orders it after {} by {} ({})", earlier, who, remedy), code);
 }
 

@@ -99,6 +99,7 @@ void BlockRunner::barrier_complete() {
   barrier_result_ = std::exchange(barrier_sum_, 0);
   ++counters_[static_cast<std::size_t>(Counter::barriers)];
   check::barrier_opened(*this);
+  if (launch_->cooperative && schedule_.gives_turn_away()) give_turn_away(TurnEnd::not_done);
 }
 
 void BlockRunner::open_barrier() {
@@ -114,7 +115,14 @@ Carrier* BlockRunner::resolve_standstill() {
   const bool permitted =
       options_.exited_threads_count_as_arrived || launch_->info->exited_threads_count_as_arrived;
   if (meeting_open || barrier_mixed_ || (waiting_.size() != threads_ && !permitted)) fail(diagnose());
-  open_barrier();
+  if (at_grid_) {
+    give_turn_away(TurnEnd::at_grid_barrier);
+    at_grid_ = false;
+    ++counters_[static_cast<std::size_t>(Counter::barriers)];
+    std::swap(ready_, waiting_);
+  } else {
+    open_barrier();
+  }
   return pick();
 }
 

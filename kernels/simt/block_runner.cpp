@@ -81,14 +81,18 @@ std::optional<Finding> BlockRunner::run_blocks(LaunchState& launch) {
   return std::exchange(finding_, std::nullopt);
 }
 
-void BlockRunner::run_block(std::uint64_t block) {
+Carrier* BlockRunner::begin_block(std::uint64_t block) {
   block_ = block;
   block_index_ = index_of(block, launch_->info->grid);
   cursor_.restart(launch_->info->block, schedule_.thread_order(block));
   shared_.begin_block(++block_serial_);
   plain_phases_ = 0;
   check::begin_block(*this);
-  Carrier* first = fresh_carrier();
+  return fresh_carrier();
+}
+
+void BlockRunner::run_block(std::uint64_t block) {
+  Carrier* first = begin_block(block);
   detail::current_thread = &first->thread;
   Fiber::change(home_, first->thread.fiber);
   detail::current_thread = nullptr;
@@ -101,6 +105,7 @@ void BlockRunner::abandon_block() {
   ready_.clear();
   waiting_.clear();
   barrier_mixed_ = false;
+  at_grid_ = false;
   barrier_sum_ = 0;
   std::fill(std::begin(open_), std::end(open_), nullptr);
   free_meetings_ = nullptr;

@@ -49,10 +49,14 @@ struct LaunchState {
   std::uint64_t blocks = 0;
   std::uint64_t chunk = 1;
   bool one_worker = true;
+  bool cooperative = false;        ///< a runner for each block, which take turns (cooperative.cpp)
   std::string* output = nullptr;   ///< of device printf; null: stdout
   std::atomic<std::uint64_t> next_block{0};
   std::atomic<bool> stopped{false};
 };
+
+/// Why a block of a cooperative launch gave its turn away.
+enum class TurnEnd : std::uint8_t { not_done, at_grid_barrier, returned, failed };
 
 class BlockRunner {
  public:
@@ -63,12 +67,20 @@ class BlockRunner {
 
   /// Runs blocks until there are no more or somebody stops. What was wrong, if anything was.
   std::optional<Finding> run_blocks(LaunchState& launch);
+  // One block of a cooperative launch: begun, then given turns until it has returned or failed; forgotten after an error.
+  void begin_turns(LaunchState& launch, std::uint64_t block);
+  TurnEnd take_turn();
+  std::optional<Finding> end_turns();
+  const Site& barrier_site() const { return barrier_site_; }
+  Dim3 block_index() const { return block_index_; }
+
   std::array<std::uint64_t, kCounters>& counters() { return counters_; }
   void set_options(const EngineOptions& options);
 
   // What threads ask for (thread.h).
   detail::Next arrive(const Site& site);
   detail::Next arrive(int value, const Site& site);
+  detail::Next arrive_at_grid(const Site& site);
   int barrier_result() const { return barrier_result_; }
   detail::Met meet(std::uint32_t mask, const void* contribution, std::size_t bytes, const Site& site,
                    const char* what);
@@ -105,7 +117,9 @@ class BlockRunner {
   [[gnu::noinline]] detail::Met meet_first_or_last(std::uint32_t mask, const void* contribution, std::size_t bytes,
                                                    const Site& site, const char* what);
   void begin_launch(LaunchState& launch);
+  Carrier* begin_block(std::uint64_t block);
   void run_block(std::uint64_t block);
+  void give_turn_away(TurnEnd why);
   static void carry(Fiber& fiber);
   Carrier* fresh_carrier();
   Carrier* make_carrier();
@@ -151,6 +165,7 @@ class BlockRunner {
   ReadyQueue waiting_;               ///< at the block barrier
   Site barrier_site_;                ///< where the first of them waits
   bool barrier_mixed_ = false;       ///< waiting_ holds different sites
+  bool at_grid_ = false;             ///< the barrier of barrier_site_ is the grid's
   bool random_ = false;
   unsigned threads_ = 0;             ///< of a block
   int barrier_sum_ = 0;
@@ -180,6 +195,9 @@ class BlockRunner {
   sigjmp_buf after_fault_;
   const void* fault_address_ = nullptr;
   long fault_guard_ = -1;
+  ThreadState* next_turn_ = nullptr; ///< where a cooperative block goes on
+  detail::Sweep kept_sweep_{};       ///< meanwhile
+  TurnEnd turn_end_ = TurnEnd::not_done;
   Progress seen_;                    ///< at the watchdog's latest tick
   int ticks_ = 0;                    ///< since then without progress
 };

@@ -28,9 +28,12 @@ void register_memory(const void* owner, const void* address, std::size_t bytes, 
 void unregister_memory(const void* address);
 void mark_initialised(const void* address, std::size_t bytes);
 bool is_initialised(const void* address, std::size_t bytes);
-void begin_launch(BlockRunner& runner);
+void begin_launch(BlockRunner& runner, bool cooperative);
 void end_launch(BlockRunner& runner);
 void begin_block(BlockRunner& runner);
+/// Of a cooperative launch: a block that was begun goes on, and all of them stood at a grid barrier.
+void continue_block(BlockRunner& runner);
+void grid_barrier_opened();
 void barrier_opened(BlockRunner& runner);
 void warp_met(unsigned warp, std::uint32_t mask);
 void fence();
@@ -42,9 +45,11 @@ inline void register_memory(const void*, const void*, std::size_t, std::string_v
 inline void unregister_memory(const void*) {}
 inline void mark_initialised(const void*, std::size_t) {}
 inline bool is_initialised(const void*, std::size_t) { return true; }
-inline void begin_launch(BlockRunner&) {}
+inline void begin_launch(BlockRunner&, bool) {}
 inline void end_launch(BlockRunner&) {}
 inline void begin_block(BlockRunner&) {}
+inline void continue_block(BlockRunner&) {}
+inline void grid_barrier_opened() {}
 inline void barrier_opened(BlockRunner&) {}
 inline void warp_met(unsigned, std::uint32_t) {}
 inline void fence() {}

@@ -13,6 +13,8 @@
 
 #include "kernels/simt/block_runner.h"
 #include "kernels/simt/checked.h"
+#include "kernels/simt/cooperative.h"
+#include "kernels/simt/cooperative_grid.h"
 #include "kernels/simt/worker_pool.h"
 
 namespace remeasure::simt {
@@ -31,7 +33,7 @@ int worker_count(const EngineOptions& options) {
 }
 
 // The limits of compute capability 9.0 (CUDA C++ Programming Guide, technical specifications).
-std::string refuse(const LaunchInfo& info, const EngineOptions& options) {
+std::string refuse(const LaunchInfo& info, const EngineOptions& options, bool cooperative) {
   const Dim3 g = info.grid;
   const Dim3 b = info.block;
   if (g.count() == 0) return fmt::format("the grid {} has no blocks", describe(g));
@@ -45,6 +47,11 @@ std::string refuse(const LaunchInfo& info, const EngineOptions& options) {
   if (info.shared_bytes > options.shared_limit_bytes) {
     return fmt::format("{} bytes of dynamic shared memory exceed the limit of {} bytes a block", info.shared_bytes,
                        options.shared_limit_bytes);
+  }
+  if (const std::uint64_t limit = cooperative ? resident_blocks(b, info.shared_bytes) : g.count(); g.count() > limit) {
+    return fmt::format("the {} blocks of the grid {} can't all be resident at once, which a cooperative launch needs: with "
+                       "{} threads and {} bytes of dynamic shared memory each, {} can; use fewer or smaller blocks",
+                       g.count(), describe(g), b.count(), info.shared_bytes, limit);
   }
   return {};
 }
@@ -68,6 +75,7 @@ struct Engine::State {
   EngineOptions options;
   WorkerPool pool;
   std::vector<std::unique_ptr<BlockRunner>> runners;   ///< made by the worker that needs it
+  CooperativeGrid resident;
   std::map<std::string, LaunchCounts, std::less<>> counts;
   LaunchCounts last;
   std::string last_kernel;
@@ -82,6 +90,9 @@ struct Engine::State {
   std::optional<Finding> finding;
 
   void work(int worker);
+  void work_cooperatively();
+  template <class Run>
+  void keep_finding(const Run& run);
   void write_gathered() const;
 };
 
@@ -98,11 +109,22 @@ void Engine::State::write_gathered() const {
 }
 
 void Engine::State::work(int worker) {
-  std::optional<Finding> found;
-  try {
+  keep_finding([&] {
     std::unique_ptr<BlockRunner>& runner = runners[static_cast<std::size_t>(worker)];
     if (!runner) runner = std::make_unique<BlockRunner>(options, options.schedule_seed);
-    found = runner->run_blocks(*launch);
+    return runner->run_blocks(*launch);
+  });
+}
+
+void Engine::State::work_cooperatively() {
+  keep_finding([&] { return resident.run(*launch, options); });
+}
+
+template <class Run>
+void Engine::State::keep_finding(const Run& run) {
+  std::optional<Finding> found;
+  try {
+    found = run();
   } catch (const std::exception& error) {  // no room for stacks or shared memory
     launch->stopped.store(true);
     found.emplace();
@@ -123,8 +145,9 @@ Engine::~Engine() {
 
 void Engine::run(const LaunchInfo& info, const Program& program) {
   State& state = *state_;
+  const bool cooperative = std::exchange(detail::next_launch_cooperative, false);
   if (inside_kernel()) fail(ErrorKind::launch_configuration, "a kernel can't launch a kernel");
-  if (const std::string why = refuse(info, state.options); !why.empty()) {
+  if (const std::string why = refuse(info, state.options, cooperative); !why.empty()) {
     Finding finding;
     finding.kind = ErrorKind::launch_configuration;
     finding.kernel = std::string(info.name);
@@ -138,18 +161,22 @@ void Engine::run(const LaunchInfo& info, const Program& program) {
   launch.info = &info;
   launch.program = program;
   launch.blocks = info.grid.count();
+  launch.cooperative = cooperative;
   state.launch = &launch;
   state.finding.reset();
   for (const auto& runner : state.runners) {
     if (runner) runner->counters().fill(0);
   }
+  state.resident.reset_counters();
   const std::uint64_t threads = launch.blocks * info.block.count();
   const auto workers = static_cast<std::uint64_t>(state.options.schedule_seed != 0 ? 1 : state.pool.size());
   launch.chunk = std::clamp<std::uint64_t>(launch.blocks / (workers * 16), 1, 64);
-  launch.one_worker = workers == 1 || launch.blocks == 1 || threads <= kInlineThreads;
+  launch.one_worker = cooperative || workers == 1 || launch.blocks == 1 || threads <= kInlineThreads;
   launch.output = state.output;
-  check::begin_launch(*state.runners.front());
-  if (launch.one_worker) {
+  check::begin_launch(*state.runners.front(), cooperative);
+  if (cooperative) {
+    state.work_cooperatively();
+  } else if (launch.one_worker) {
     state.work(0);
   } else {
     state.pool.run([](void* context, int worker) { static_cast<State*>(context)->work(worker); }, &state);
@@ -165,6 +192,7 @@ void Engine::run(const LaunchInfo& info, const Program& program) {
     if (!runner) continue;
     for (std::size_t i = 0; i < kCounters; ++i) state.last.values[i] += runner->counters()[i];
   }
+  state.resident.add_counters(state.last);
   state.last_kernel = std::string(info.name);
   if (info.order_dependent) ++state.order_dependent_launches;
   if (state.finding) throw EngineError(std::move(*state.finding));

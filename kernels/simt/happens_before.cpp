@@ -3,20 +3,52 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 namespace remeasure::simt {
 
-void HappensBefore::begin_launch() {
+void HappensBefore::begin_launch(bool cooperative) {
   any_fence_ = false;
   releases_.clear();
+  cooperative_ = cooperative;
+  block_begun_ = false;
+  last_grid_barrier_ = 0;
+  aside_.clear();
+}
+
+void HappensBefore::put_aside() {
+  OfBlock& kept = aside_[block_];
+  kept.last_barrier = last_barrier_;
+  kept.serial = block_serial_;
+  std::swap(kept.warps, warps_);
+  kept.fenced = fenced_;
+  std::swap(kept.acquired, acquired_);
+}
+
+void HappensBefore::continue_block(std::uint32_t block) {
+  if (block == block_) return;
+  put_aside();
+  OfBlock& kept = aside_.at(block);
+  block_ = block;
+  last_barrier_ = std::max(kept.last_barrier, last_grid_barrier_);
+  block_serial_ = kept.serial;
+  std::swap(kept.warps, warps_);
+  fenced_ = kept.fenced;
+  std::swap(kept.acquired, acquired_);
 }
 
 void HappensBefore::begin_block(std::uint32_t block) {
-  now_ = 1;
+  if (cooperative_ && block_begun_) {
+    put_aside();
+    ++now_;
+  } else {
+    now_ = 1;
+  }
+  block_begun_ = true;
   last_barrier_ = 0;
   block_ = block;
-  ++block_serial_;
-  if (!any_fence_) return;
+  block_serial_ = ++latest_serial_;
+  if (!any_fence_ && !cooperative_) return;
   std::fill(fenced_.begin(), fenced_.end(), false);
   acquired_.clear();
 }
@@ -40,6 +72,7 @@ void HappensBefore::warp_met(unsigned warp, std::uint32_t mask) {
 void HappensBefore::fence(unsigned thread) {
   if (!any_fence_) {
     any_fence_ = true;
+    for (auto& [block, kept] : aside_) kept.fenced.assign(kept.fenced.size(), false);
     std::fill(fenced_.begin(), fenced_.end(), false);
     acquired_.clear();
   }
@@ -64,6 +97,7 @@ void HappensBefore::atomic_at(std::uintptr_t address, unsigned thread) {
 }
 
 bool HappensBefore::other_block_ordered(std::uint32_t block, std::uint32_t time) const {
+  if (time <= last_grid_barrier_) return true;
   if (!any_fence_) return false;
   const auto entry = acquired_.find(block);
   return entry != acquired_.end() && time <= entry->second;

@@ -73,6 +73,16 @@ const std::uint16_t* Schedule::thread_order(std::uint64_t block) {
   return order_.data();
 }
 
+unsigned Schedule::next_turn(unsigned blocks) {
+  if (ascending()) return 0;
+  return style_ == Style::descending ? blocks - 1 : choose(blocks);
+}
+
+bool Schedule::gives_turn_away() {
+  if (ascending() || style_ == Style::descending || style_ == Style::warps) return false;
+  return choose(2) == 0;
+}
+
 unsigned Schedule::choose(unsigned bound) { return static_cast<unsigned>(next(state_) % bound); }
 
 }  // namespace remeasure::simt

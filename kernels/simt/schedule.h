@@ -23,11 +23,15 @@ class Schedule {
   const std::uint16_t* thread_order(std::uint64_t block);
   /// A number below `bound` for the next choice inside the block begun by thread_order().
   unsigned choose(unsigned bound);
+  /// Which of several blocks of a cooperative launch has the next turn, in their order; and whether one that opens a
+  /// block barrier gives its turn away there.
+  unsigned next_turn(unsigned blocks);
+  bool gives_turn_away();
   /// Whether waiting threads go on in a random order rather than the one they came in.
   bool shuffles_ready_threads() const { return style_ == Style::random; }
 
  private:
-  // Four ways to be unkind. Descending order and whole warps in random order find what a uniform shuffle rarely
+  // Four ways to be unkind; to the blocks of a cooperative launch as well. Descending order and whole warps in random order find what a uniform shuffle rarely
   // produces: a consumer that always runs before its producer.
   enum class Style { descending, warps, lanes, random };
 

@@ -26,6 +26,7 @@ struct ShadowCell {
   std::uint32_t read_lanes;       ///< one warp: the lanes; several warps: two thread numbers of 16 bits
   std::uint32_t read_place;
   std::uint32_t read_other_block; ///< one more block that has read, if kOtherBlock
+  std::uint32_t read_other_time;
   std::uint16_t write_thread;
   std::uint8_t read_warp;         ///< or kNobody, kSeveralWarps
   std::uint8_t flags;
@@ -42,7 +43,7 @@ struct ShadowCell {
     kCountedWrite = 64,
   };
 };
-static_assert(sizeof(ShadowCell) == 40);
+static_assert(sizeof(ShadowCell) == 44);
 
 /// The cells of one array. Starts with granules of 8 bytes and goes down to what the kernels' accesses need, so that
 /// a float array has a cell per element and only byte arrays pay for bytes.
