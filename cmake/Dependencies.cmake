@@ -19,6 +19,7 @@ remeasure_require(HDF5 COMPONENTS C)
 add_library(remeasure_hdf5 INTERFACE)
 target_include_directories(remeasure_hdf5 SYSTEM INTERFACE ${HDF5_C_INCLUDE_DIRS})
 target_link_libraries(remeasure_hdf5 INTERFACE ${HDF5_C_LIBRARIES})
+remeasure_require(ZLIB)  # NumPy's .npz; HDF5 needs it too
 if(REMEASURE_TESTS)
   remeasure_require(Catch2)
   include(Catch)

@@ -6,7 +6,7 @@ set -euo pipefail
 
 packages=(
   g++ cmake ninja-build make ccache git pkg-config ca-certificates
-  libeigen3-dev libhdf5-dev libfmt-dev libcli11-dev catch2 libbenchmark-dev nlohmann-json3-dev
+  libeigen3-dev libhdf5-dev zlib1g-dev libfmt-dev libcli11-dev catch2 libbenchmark-dev nlohmann-json3-dev
   libboost-dev libboost-context-dev
   libgsl-dev      # a baseline of log-bessel
   gnuplot-nox     # plots of the HTML page

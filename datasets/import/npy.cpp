@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -196,32 +197,11 @@ std::vector<T> values_as(const NpyArray& array) {
   refuse(array.file, "an element type that doesn't exist");
 }
 
-}  // namespace
-
-std::vector<float> NpyArray::as_f32() const {
-  return values_as<float>(*this);
-}
-std::vector<double> NpyArray::as_f64() const {
-  return values_as<double>(*this);
-}
-std::vector<std::int32_t> NpyArray::as_i32() const {
-  return values_as<std::int32_t>(*this);
-}
-std::vector<std::int64_t> NpyArray::as_i64() const {
-  return values_as<std::int64_t>(*this);
-}
-
-NpyArray read_npy(const fs::path& file) {
-  std::error_code error;
-  if (!fs::is_regular_file(file, error))
-    refuse(file, "no such file, or no regular file; expected a .npy file");
-  const std::uint64_t size = fs::file_size(file);
-  std::ifstream in(file, std::ios::binary);
-  if (!in) refuse(file, "can't be opened for reading");
+/// The whole of a .npy file; `take(to, count)` gives the next bytes and says how many there were.
+template <class Take>
+NpyArray parse(const fs::path& file, std::uint64_t size, Take take) {
   const auto read = [&](void* to, std::size_t count, const char* what) {
-    in.read(static_cast<char*>(to), static_cast<std::streamsize>(count));
-    if (static_cast<std::size_t>(in.gcount()) != count)
-      refuse(file, fmt::format("truncated within its {}", what));
+    if (take(to, count) != count) refuse(file, fmt::format("truncated within its {}", what));
   };
 
   std::array<unsigned char, 8> start{};
@@ -258,6 +238,44 @@ NpyArray read_npy(const fs::path& file) {
   array.data.resize(static_cast<std::size_t>(bytes));
   if (bytes > 0) read(array.data.data(), array.data.size(), "data");
   return array;
+}
+
+}  // namespace
+
+std::vector<float> NpyArray::as_f32() const {
+  return values_as<float>(*this);
+}
+std::vector<double> NpyArray::as_f64() const {
+  return values_as<double>(*this);
+}
+std::vector<std::int32_t> NpyArray::as_i32() const {
+  return values_as<std::int32_t>(*this);
+}
+std::vector<std::int64_t> NpyArray::as_i64() const {
+  return values_as<std::int64_t>(*this);
+}
+
+NpyArray read_npy(const fs::path& file) {
+  std::error_code error;
+  if (!fs::is_regular_file(file, error))
+    refuse(file, "no such file, or no regular file; expected a .npy file");
+  const std::uint64_t size = fs::file_size(file);
+  std::ifstream in(file, std::ios::binary);
+  if (!in) refuse(file, "can't be opened for reading");
+  return parse(file, size, [&](void* to, std::size_t count) {
+    in.read(static_cast<char*>(to), static_cast<std::streamsize>(count));
+    return static_cast<std::size_t>(in.gcount());
+  });
+}
+
+NpyArray npy_of_bytes(std::string_view bytes, const fs::path& name) {
+  std::string_view rest = bytes;
+  return parse(name, bytes.size(), [&](void* to, std::size_t count) {
+    const std::size_t taken = std::min(count, rest.size());
+    if (taken > 0) std::memcpy(to, rest.data(), taken);
+    rest.remove_prefix(taken);
+    return taken;
+  });
 }
 
 }  // namespace remeasure::datasets

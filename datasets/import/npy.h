@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "datasets/dataset.h"
@@ -33,5 +34,8 @@ struct NpyArray {
 /// Reads and checks the whole file: magic, version, header, and that shape and length agree. Throws
 /// DatasetError. Nothing is allocated for a size that the file doesn't have. At most 32 axes.
 NpyArray read_npy(const std::filesystem::path& file);
+
+/// The same from memory; `name` is what errors call it.
+NpyArray npy_of_bytes(std::string_view bytes, const std::filesystem::path& name);
 
 }  // namespace remeasure::datasets
