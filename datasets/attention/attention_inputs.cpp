@@ -3,15 +3,18 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <cmath>
 #include <filesystem>
 
 #include "datasets/import/dump.h"
 #include "datasets/random.h"
+#include "datasets/schema.h"
 
 namespace remeasure::datasets {
 namespace {
 
+constexpr std::array<const char*, 4> kAxes = {"batch", "heads", "tokens", "dim"};
 constexpr std::uint64_t kCentres = 32;
 constexpr double kBeta = 1;
 
@@ -38,13 +41,9 @@ std::vector<float> clustered(std::uint64_t seed, std::uint64_t noise_stream, std
   return values;
 }
 
-Shape shape_of(const Parameters& parameters) {
-  return {parameters.extent("batch"), parameters.extent("heads"), parameters.extent("tokens"), parameters.extent("dim")};
-}
-
 void write(Writer& writer, const Parameters& parameters, const std::vector<float>& query, const std::vector<float>& key,
            const std::vector<float>& value) {
-  const Shape shape = shape_of(parameters);
+  const Shape shape = shape_of(parameters, kAxes);
   writer.array("/q", query, shape);
   writer.array("/k", key, shape);
   writer.array("/v", value, shape);
@@ -73,20 +72,14 @@ void generate(const Parameters& parameters, Writer& writer) {
   }
 }
 
-Extents extents(const Parameters& parameters) {
-  Extents result;
-  for (const char* axis : {"batch", "heads", "tokens", "dim"}) result[axis] = parameters.extent(axis);
-  return result;
-}
-
 void import(const std::filesystem::path& source, const Parameters& parameters, Writer& writer) {
-  const Shape shape = shape_of(parameters);
+  const Shape shape = shape_of(parameters, kAxes);
   const auto dumped = [&](const char* name) { return read_dump(source, name, shape, "batch, heads, tokens, dim"); };
   write(writer, parameters, dumped("q"), dumped("k"), dumped("v"));
 }
 
 ArraySchema array(const char* path, const char* description) {
-  return {.path = path, .type = ElementType::f32, .axes = {"batch", "heads", "tokens", "dim"}, .units = "1",
+  return {.path = path, .type = ElementType::f32, .axes = {kAxes.begin(), kAxes.end()}, .units = "1",
           .description = description};
 }
 
@@ -103,7 +96,7 @@ const Definition attention_inputs_definition = {
                   "after training",
     .source = "https://github.com/apuaaChen/DFSS (benchmark.py); BERT-large on SQuAD v1.1 for real data",
     .arrays = {array("/q", "queries"), array("/k", "keys"), array("/v", "values")},
-    .extents = extents,
+    .extents = [](const Parameters& p) { return extents_of(p, kAxes); },
     .generate = generate,
     .import = import,
     .import_help = "dumps of one layer's q, k and v, each [batch, heads, tokens, dim] (BERT-large on SQuAD: [b, 16, 384, 64]): an "
@@ -113,12 +106,7 @@ const Definition attention_inputs_definition = {
 };
 
 Parameters attention_inputs(int batch, int heads, int tokens, int dim, const std::string& generator, std::uint64_t seed) {
-  return {.values = {{"batch", std::to_string(batch)},
-                     {"dim", std::to_string(dim)},
-                     {"generator", generator},
-                     {"heads", std::to_string(heads)},
-                     {"tokens", std::to_string(tokens)}},
-          .seed = seed};
+  return parameters({{"batch", batch}, {"dim", dim}, {"generator", generator}, {"heads", heads}, {"tokens", tokens}}, seed);
 }
 
 AttentionInputs read_attention_inputs(Reader& reader) {

@@ -5,26 +5,15 @@
 
 #include "datasets/import/dump.h"
 #include "datasets/random.h"
+#include "datasets/schema.h"
 
 namespace remeasure::datasets {
 namespace {
 
 constexpr std::array<const char*, 6> kAxes = {"batch", "x", "y", "z", "heads", "dim"};
 
-Shape shape_of(const Parameters& parameters) {
-  Shape shape;
-  for (const char* axis : kAxes) shape.push_back(parameters.extent(axis));
-  return shape;
-}
-
-Extents extents(const Parameters& parameters) {
-  Extents result;
-  for (const char* axis : kAxes) result[axis] = parameters.extent(axis);
-  return result;
-}
-
 void generate(const Parameters& parameters, Writer& writer) {
-  const Shape shape = shape_of(parameters);
+  const Shape shape = shape_of(parameters, kAxes);
   const auto size = static_cast<std::size_t>(std::accumulate(shape.begin(), shape.end(), std::uint64_t{1}, std::multiplies<>()));
   std::uint64_t stream = 0;
   for (const char* path : {"/q", "/k", "/v"}) {
@@ -36,7 +25,7 @@ void generate(const Parameters& parameters, Writer& writer) {
 }
 
 void import(const std::filesystem::path& source, const Parameters& parameters, Writer& writer) {
-  const Shape shape = shape_of(parameters);
+  const Shape shape = shape_of(parameters, kAxes);
   for (const char* name : {"q", "k", "v"}) {
     const std::vector<float> values = read_dump(source, name, shape, "batch, x, y, z, heads, dim");
     writer.array(std::string("/") + name, std::span<const float>(values), shape);
@@ -58,7 +47,7 @@ const Definition feature_maps_definition = {
     .stands_for = "feature maps of NAT and DiNAT (56 x 56 with 2 heads to 7 x 7 with 16, dim 32, window 7). N(0, 1) at random",
     .source = "https://github.com/SHI-Labs/Neighborhood-Attention-Transformer",
     .arrays = {array("/q", "queries"), array("/k", "keys"), array("/v", "values")},
-    .extents = extents,
+    .extents = [](const Parameters& p) { return extents_of(p, kAxes); },
     .generate = generate,
     .import = import,
     .import_help = "dumps of one layer's q, k and v, each [batch, x, y, z, heads, dim] (y, z of length 1 where there is no such axis): an "
@@ -67,13 +56,7 @@ const Definition feature_maps_definition = {
 };
 
 Parameters feature_maps(int batch, const std::array<int, 3>& extents, int heads, int dim, std::uint64_t seed) {
-  return {.values = {{"batch", std::to_string(batch)},
-                     {"dim", std::to_string(dim)},
-                     {"heads", std::to_string(heads)},
-                     {"x", std::to_string(extents[0])},
-                     {"y", std::to_string(extents[1])},
-                     {"z", std::to_string(extents[2])}},
-          .seed = seed};
+  return parameters({{"batch", batch}, {"dim", dim}, {"heads", heads}, {"x", extents[0]}, {"y", extents[1]}, {"z", extents[2]}}, seed);
 }
 
 FeatureMaps read_feature_maps(Reader& reader) { return {reader.f32("/q"), reader.f32("/k"), reader.f32("/v")}; }

@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "datasets/random.h"
+#include "datasets/schema.h"
 
 namespace remeasure::datasets {
 namespace {
@@ -162,14 +163,14 @@ const Definition linear_regression_definition = {
 };
 
 Parameters linear_regression(const RegressionChoice& choice, std::uint64_t seed) {
-  return {.values = {{"samples", std::to_string(choice.samples)},
-                     {"features", std::to_string(choice.features)},
-                     {"trials", std::to_string(choice.trials)},
-                     {"noise", fmt::format("{}", choice.noise)},
+  return parameters({{"samples", choice.samples},
+                     {"features", choice.features},
+                     {"trials", choice.trials},
+                     {"noise", choice.noise},
                      {"spectrum", choice.spectrum},
                      {"signal", choice.signal},
                      {"order", choice.order}},
-          .seed = seed};
+                    seed);
 }
 
 LinearRegression read_linear_regression(Reader& reader) {

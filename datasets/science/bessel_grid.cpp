@@ -7,6 +7,7 @@
 #include <numbers>
 
 #include "datasets/random.h"
+#include "datasets/schema.h"
 
 namespace remeasure::datasets {
 namespace {
@@ -93,7 +94,7 @@ const Definition bessel_grid_definition = {
 };
 
 Parameters bessel_grid(std::size_t points, std::uint64_t seed) {
-  return {.values = {{"points", std::to_string(points)}}, .seed = seed};
+  return parameters({{"points", points}}, seed);
 }
 
 BesselPoints read_bessel_grid(Reader& reader, const std::string& region) {

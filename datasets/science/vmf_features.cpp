@@ -9,6 +9,7 @@
 
 #include "datasets/import/npy.h"
 #include "datasets/random.h"
+#include "datasets/schema.h"
 
 namespace remeasure::datasets {
 namespace {
@@ -192,7 +193,7 @@ const Definition vmf_features_definition = {
 };
 
 Parameters vmf_features(std::size_t d, std::size_t rows, std::uint64_t seed) {
-  return {.values = {{"d", std::to_string(d)}, {"rows", std::to_string(rows)}}, .seed = seed};
+  return parameters({{"d", d}, {"rows", rows}}, seed);
 }
 
 VmfFeatures read_vmf_features(Reader& reader) {

@@ -9,6 +9,7 @@
 
 #include "datasets/import/npy.h"
 #include "datasets/random.h"
+#include "datasets/schema.h"
 
 namespace remeasure::datasets {
 namespace {
@@ -151,7 +152,7 @@ const Definition long_convolution_definition = {
 };
 
 Parameters long_convolution(std::size_t batch, std::size_t channels, std::size_t length, std::uint64_t seed) {
-  return {.values = {{"batch", std::to_string(batch)}, {"channels", std::to_string(channels)}, {"length", std::to_string(length)}}, .seed = seed};
+  return parameters({{"batch", batch}, {"channels", channels}, {"length", length}}, seed);
 }
 
 LongConvolution read_long_convolution(Reader& reader) {

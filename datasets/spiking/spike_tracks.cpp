@@ -10,6 +10,7 @@
 
 #include "datasets/import/hdf5_array.h"
 #include "datasets/random.h"
+#include "datasets/schema.h"
 
 namespace remeasure::datasets {
 namespace {
@@ -221,11 +222,7 @@ const Definition spike_tracks_definition = {
 };
 
 Parameters spike_tracks(std::size_t train, std::size_t test, std::size_t units, std::size_t steps, std::uint64_t seed) {
-  return {.values = {{"steps", std::to_string(steps)},
-                     {"test", std::to_string(test)},
-                     {"train", std::to_string(train)},
-                     {"units", std::to_string(units)}},
-          .seed = seed};
+  return parameters({{"steps", steps}, {"test", test}, {"train", train}, {"units", units}}, seed);
 }
 
 SpikeTrains read_spike_tracks(Reader& reader) {

@@ -4,7 +4,7 @@
 // ones did a pair at a time; fused, the weights never reach memory.
 #include <algorithm>
 
-#include "bench/statistics.h"
+#include "bench/scaling.h"
 #include "experiments/attention/neighborhood_problem.h"
 
 namespace remeasure::experiments {
@@ -116,24 +116,8 @@ void measure_scaling(Trial& t, const std::vector<int>& lengths) {
     }
   }
   t.measure();
-  reports::Plot plot{.name = "scaling", .title = "Time against the number of tokens, window 63", .x_label = "tokens", .y_label = "seconds",
-                     .log_x = true, .log_y = true, .curves = {}};
-  for (const Way& way : ways) {
-    reports::Curve curve{.label = way.name};
-    for (const int length : lengths) {
-      const Measured time = t.time(fmt::format("{}/n={}", way.name, length));
-      if (!time.value) continue;
-      curve.x.push_back(length);
-      curve.y.push_back(time.value->median);
-      curve.error.push_back((time.value->high - time.value->low) / 4);
-    }
-    if (curve.x.size() == lengths.size()) {
-      const PowerLaw law = fit_power_law(curve.x, curve.y);
-      t.metric({.name = fmt::format("exponent of the tokens, {}", way.name), .value = law.exponent, .unit = "", .error = law.error});
-    }
-    plot.curves.push_back(std::move(curve));
-  }
-  t.plot(std::move(plot));
+  report_scaling(t, {.title = "Time against the number of tokens, window 63", .symbol = "n", .sizes = lengths,
+                     .methods = {{"dense"}, {"gathered"}, {"tiled"}}, .axis = "tokens", .exponent_of = "the tokens"});
 }
 
 CaseName name_of(const NeighborhoodShape& shape) {

@@ -3,7 +3,7 @@
 // How the time of a convolution grows with its length on a CPU, where the methods cross, and which order of factorisation is best.
 #pragma once
 
-#include "bench/statistics.h"
+#include "bench/scaling.h"
 #include "experiments/sequences/flashfftconv_variants.h"
 
 namespace remeasure::experiments::flashfftconv_problem {
@@ -65,29 +65,8 @@ inline void measure_scaling(Trial& t, const std::vector<int>& sizes) {
     declare_method(t, at, kernels::monarch_factors(static_cast<std::size_t>(at.shape.length)), fmt::format("monarch/N={}", at.shape.length));
   }
   t.measure();
-  reports::Plot plot{.name = "scaling", .title = "Time of a convolution against its length", .x_label = "N", .y_label = "seconds",
-                     .log_x = true, .log_y = true, .curves = {}};
-  for (const char* const name : {"direct", "fft", "monarch"}) {
-    reports::Curve curve{.label = name};
-    double crossover = 0;
-    for (const int each : sizes) {
-      const Measured time = t.time(fmt::format("{}/N={}", name, each)), direct = t.time(fmt::format("direct/N={}", each));
-      if (!time.value || !direct.value) continue;
-      curve.x.push_back(each);
-      curve.y.push_back(time.value->median);
-      curve.error.push_back((time.value->high - time.value->low) / 4);
-      if (crossover == 0 && time.value->median < direct.value->median) crossover = each;
-    }
-    if (curve.x.size() == sizes.size()) {
-      const PowerLaw law = fit_power_law(curve.x, curve.y);
-      t.metric({.name = fmt::format("exponent of N, {}", name), .value = law.exponent, .unit = "", .error = law.error});
-      if (std::string(name) != "direct" && crossover > 0) {
-        t.metric({.name = fmt::format("shortest of these N at which {} beats direct", name), .value = crossover, .unit = "samples"});
-      }
-    }
-    plot.curves.push_back(std::move(curve));
-  }
-  t.plot(std::move(plot));
+  report_scaling(t, {.title = "Time of a convolution against its length", .symbol = "N", .sizes = sizes,
+                     .methods = {{"direct"}, {"fft"}, {"monarch"}}, .beats = "direct", .unit = "samples"});
 }
 
 /// The order of factorisation that is fastest here, beside the one that the cost model chooses for an H100.

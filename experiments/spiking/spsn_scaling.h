@@ -3,19 +3,19 @@
 // How the time of a layer grows with the number of steps, on a CPU: the loop with reset, the recurrence without, the transforms.
 #pragma once
 
-#include "bench/statistics.h"
+#include "bench/scaling.h"
 #include "experiments/spiking/spsn_variants.h"
 
 namespace remeasure::experiments::spsn_layer {
 
-struct ScalingMethod {
+struct TimedMethod {
   const char* name;
   const char* what;
   std::function<void(const SpikingShape&, std::span<const float>, std::span<float>)> run;
 };
 
-inline const std::vector<ScalingMethod>& scaling_methods() {
-  static const std::vector<ScalingMethod> methods = {
+inline const std::vector<TimedMethod>& scaling_methods() {
+  static const std::vector<TimedMethod> methods = {
       {"loop", "LIF", [](const SpikingShape& shape, std::span<const float> x, std::span<float> m) {
          kernels::lif_reference<float>(shape, kDecay, static_cast<double>(kThreshold), x, m, 1);
        }},
@@ -36,6 +36,8 @@ inline void measure_scaling(Trial& t, const std::vector<int>& steps) {
     std::unique_ptr<InputSets<LayerInputs>> in;
     LayerOracles exact;
   };
+  bench::Scaling scaling{.title = "Time of a layer against the number of steps", .symbol = "T", .sizes = steps, .methods = {}};
+  for (const TimedMethod& method : scaling_methods()) scaling.methods.push_back({method.name, method.what});
   std::vector<Length> lengths;
   for (const int each : steps) {
     const SpikingShape shape{1, each, 32};
@@ -47,11 +49,11 @@ inline void measure_scaling(Trial& t, const std::vector<int>& steps) {
     const std::string suffix = fmt::format(" {}", length.shape.steps);
     t.oracle("membrane" + suffix, 1, [&length] { return Columns(length.shape).oracle(length.exact.membrane); });
     t.oracle("lif" + suffix, 1, [&length] { return Columns(length.shape).oracle(length.exact.lif); });
-    for (const ScalingMethod& method : scaling_methods()) {
+    for (const TimedMethod& method : scaling_methods()) {
       const bool resets = std::string(method.name) == "loop";
       std::vector<Accept> accept = resets ? accept_lif(firm_steps(length.shape, Columns(length.shape), length.exact.lif)) : accept_membrane();
       accept[0].output += suffix;
-      t.host({.name = fmt::format("{}/T={}", method.name, length.shape.steps), .what = fmt::format("{}, one thread", method.what),
+      t.host({.name = bench::scaling_variant(scaling, method.name, length.shape.steps), .what = fmt::format("{}, one thread", method.what),
               .dtype = "f32", .accept = accept, .threads = 1},
              [&length, &method, output = accept[0].output](HostBench& b) -> Run {
                const auto x = b.input((*length.in)[b.set()].current);
@@ -62,24 +64,7 @@ inline void measure_scaling(Trial& t, const std::vector<int>& steps) {
   }
   t.measure();
 
-  reports::Plot plot{.name = "scaling", .title = "Time of a layer against the number of steps", .x_label = "T",
-                     .y_label = "seconds", .log_x = true, .log_y = true, .curves = {}};
-  for (const ScalingMethod& method : scaling_methods()) {
-    reports::Curve curve{.label = method.what};
-    for (const int each : steps) {
-      const bench::Measured time = t.time(fmt::format("{}/T={}", method.name, each));
-      if (!time.value) continue;
-      curve.x.push_back(each);
-      curve.y.push_back(time.value->median);
-      curve.error.push_back((time.value->high - time.value->low) / 4);
-    }
-    if (curve.x.size() == steps.size()) {
-      const bench::PowerLaw law = bench::fit_power_law(curve.x, curve.y);
-      t.metric({.name = fmt::format("exponent of T, {}", method.what), .value = law.exponent, .unit = "", .error = law.error});
-    }
-    plot.curves.push_back(std::move(curve));
-  }
-  t.plot(std::move(plot));
+  bench::report_scaling(t, scaling);
 }
 
 }  // namespace remeasure::experiments::spsn_layer
