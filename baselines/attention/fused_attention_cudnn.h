@@ -14,8 +14,12 @@ namespace remeasure::baselines {
 /// user would call today. bf16 in and out; scores never reach memory. Only where the CUDA toolkit is.
 class FusedAttentionCudnn {
  public:
-  /// Why it can't be used in this build or with the cuDNN found at run time; empty if it can.
-  static std::string why_not();
+  /// Why it can't be used in this build or with the cuDNN found at run time; empty if it can. Also empty in a build
+  /// without CUDA, where no GPU variant runs and the frame says why.
+  static std::string why_not() {
+    if constexpr (kBuiltWithCuda) return without_cudnn();
+    else return {};
+  }
 
   /// Makes a plan of every engine that cuDNN's heuristics propose (modes A and B); throws DeviceError if none takes the
   /// shape. The first run() tries them all and keeps the fastest: to be made before anything is timed.
@@ -30,6 +34,7 @@ class FusedAttentionCudnn {
   std::string setting() const;
 
  private:
+  static std::string without_cudnn();
   struct State;
   std::unique_ptr<State> state_;
 };

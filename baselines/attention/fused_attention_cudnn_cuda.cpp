@@ -222,7 +222,7 @@ struct FusedAttentionCudnn::State {
   DeviceBuffer<Cuda, std::uint8_t> workspace;
 };
 
-std::string FusedAttentionCudnn::why_not() {
+std::string FusedAttentionCudnn::without_cudnn() {
   if (cudnnGetVersion() >= kFirstVersion) return {};
   return fmt::format("cuDNN {} has no attention operation; 9.13.1 or newer is needed", cudnnGetVersion());
 }
@@ -244,7 +244,7 @@ std::string FusedAttentionCudnn::setting() const { return state_->chosen ? state
 
 struct FusedAttentionCudnn::State {};
 
-std::string FusedAttentionCudnn::why_not() {
+std::string FusedAttentionCudnn::without_cudnn() {
 #ifdef REMEASURE_HAS_CUDNN
   return fmt::format("built with cuDNN {}; its attention operation came with 9.13.1", CUDNN_VERSION);
 #else

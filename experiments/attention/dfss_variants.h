@@ -77,11 +77,9 @@ void declare_vendor(Trial& t, const AttentionShape& shape, const InputSets<Input
              return run;
            });
   if constexpr (Format<Element>::kBf16) {
-    std::string why_not;
-    if constexpr (kBuiltWithCuda) why_not = FusedAttentionCudnn::why_not();
     t.vendor({.name = "sdpa", .what = "cuDNN scaled dot-product attention (flash), its fastest plan", .dtype = "bf16",
               .accept = {accept_on_gpu<Element>("full")}, .work = fused_work(shape, sizeof(Element)),
-              .not_supported = why_not},
+              .not_supported = FusedAttentionCudnn::why_not()},
              [&, shape]<class Target>(DeviceBench<Target>& bench) -> Run {
                const DeviceInputs<Target, Element> set(bench, in[bench.set()], shape.batch);
                auto& fused = bench.template own<FusedAttentionCudnn>(bench.stream(), shape, kScale);
