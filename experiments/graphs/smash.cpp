@@ -113,8 +113,8 @@ std::vector<CaseDefinition> cases(Size size) {
   const bool smoke = size == Size::smoke;
   for (const char* kind : {"rmat40", "rmat45", "uniform", "blocks"}) {
     const std::string name = kind;
-    if (smoke) product({.pair = {name, 2048, 16'384}, .all_versions_on_simt = name == "rmat40", .inner_stride = 8});
-    else product({.pair = {name, 16'384, 254'211}, .inner_stride = 1024});
+    if (smoke) product({.pair = {name, 2048, 16'384}, .all_versions_on_simt = name == "rmat40", .inner_stride = 7});
+    else product({.pair = {name, 16'384, 254'211}, .inner_stride = 1021});
   }
   if (smoke) product({.pair = {"ragged", 384, 1536}, .analysis = false});
   list.push_back({.name = {{"matrix", "ragged"}, {"load", "4"}}, .run = [crowded](Trial& t) { measure_overflow(t, crowded); }});

@@ -2,6 +2,7 @@
 #include "kernels/graphs/hash_spgemm_reference.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <mutex>
 #include <numeric>
@@ -81,20 +82,29 @@ class Table {
     return 0;
   }
 
-  /// Used slots by ascending tag.
-  const std::vector<Slot>& sorted() {
+  /// Used slots by ascending tag, which is below 2^tag_bits: a radix sort of 11 bits at a time.
+  const std::vector<Slot>& sorted(int tag_bits) {
+    constexpr int kBits = 11;
     sorted_.clear();
     for (const Slot& slot : slots_) {
       if (slot.tag != kNoTag) sorted_.push_back(slot);
     }
-    std::sort(sorted_.begin(), sorted_.end(), [](const Slot& x, const Slot& y) { return x.tag < y.tag; });
+    scratch_.resize(sorted_.size());
+    for (int shift = 0; shift < tag_bits; shift += kBits) {
+      std::array<std::uint32_t, 1u << kBits> next{};
+      const auto digit = [&](const Slot& slot) { return slot.tag >> shift & ((1u << kBits) - 1); };
+      for (const Slot& slot : sorted_) ++next[digit(slot)];
+      std::exclusive_scan(next.begin(), next.end(), next.begin(), 0u);
+      for (const Slot& slot : sorted_) scratch_[next[digit(slot)]++] = slot;
+      sorted_.swap(scratch_);
+    }
     return sorted_;
   }
   std::size_t used() const { return used_; }
 
  private:
   int slots_log2_;
-  std::vector<Slot> slots_, sorted_;
+  std::vector<Slot> slots_, sorted_, scratch_;
   std::size_t used_ = 0;
 };
 
@@ -144,7 +154,7 @@ void hash_fragments(const CsrRows& a, const CsrRows& b, const WindowPlan& plan, 
       std::size_t emitted = 0;
       fill_window<Scalar, kHash>(a, b, plan, window, table, [&](const Piece& piece, Table<Scalar, kHash>& filled) {
         const int key_bits = bits_below(piece.width);
-        const auto& entries = filled.sorted();
+        const auto& entries = filled.sorted(key_bits + bits_below(piece.rows));
         int row = piece.column == 0 ? 0 : piece.rows;   // the next whose start isn't known
         const auto start_rows = [&](int end) {
           for (; row < end; ++row) row_start[at(piece.row + row)] = static_cast<std::int32_t>(emitted);
