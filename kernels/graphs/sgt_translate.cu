@@ -9,18 +9,22 @@
 //   tile_pointers = prefix sums of tiles;
 //   for (window w) for (i-th key) {
 //     c = distinct columns before it;   column_map[8 tile_pointers[w] + c] = column;
-//     condensed[e] = c;   places[i] = 8 row of e + c % 8;   edge_order[i] = e;   edge_pointers[...] where c
-//     reaches 8, 16, ...
+//     condensed[e] = c;   places[i] = 8 row of e + c % 8;   edge_order[i] = e;   edge_pointers[...] = i
+//     where c % 8 is 0;
 //   }
 //
 // Optimisation: the edges of a CSR come by rows, so one sort by (column, edge) brings them into tile order
-// too, with the rows of a column ascending; ranks are then counts of first occurrences by ballot. Bitonic, in
+// too, with the rows of a column ascending; ranks are then counts of first occurrences. Bitonic, in
 // shared memory for windows of up to 4,096 edges, else in place in device memory; all comparisons ascend (the
-// first step of a merge is a flip), so that lengths that are no power of two need no padding. Launch: a block
+// first step of a merge is a flip), so that lengths that are no power of two need no padding.
+// Launch: a block
 // of 256 per window, one block of 1024 for the prefix sums, a block of 256 per window. Integer work alone.
+//
 // Bytes: reads 4 (N + E) twice over and 8 E of keys, writes 8 E keys, 9 E of edges, 4 (9 T + 2 N / 16).
+//
 // Limits: a hub's window is sorted by one block.
 #include "kernels/device/kernel.h"
+#include "kernels/graphs/block_scan.h"
 #include "kernels/graphs/sgt_translate.h"
 
 namespace remeasure::kernels {
@@ -97,45 +101,16 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-/// Number of set predicates before this thread's in the block; `total` of all. By whole warps; ends with a
-/// barrier.
-template <int kBlock>
-RM_DEVICE int count_before(bool predicate, int& total) {
-  RM_SHARED(int, of_warp, [kBlock / 32]);
-  const unsigned votes = __ballot_sync(kFullWarp, predicate ? 1 : 0);
-  if (lane_id() == 0) of_warp[warp_id()] = __popc(votes);
-  __syncthreads();
-  int before = __popc(votes & ((1u << lane_id()) - 1u));
-  total = 0;
-  for (int w = 0; w < kBlock / 32; ++w) {
-    if (w < warp_id()) before += of_warp[w];
-    total += of_warp[w];
-  }
-  __syncthreads();
-  return before;
-}
-
 /// values[i] = values[0] + ... + values[i], by one block.
 __global__ void __launch_bounds__(kScanThreads) prefix_sum_kernel(long long count, int* values) {
-  RM_SHARED(int, of_warp, [kScanThreads / 32]);
   int carried = 0;
   for (long long base = 0; base < count; base += kScanThreads) {
     const long long i = base + threadIdx.x;
-    int sum = i < count ? values[i] : 0;
-    for (int distance = 1; distance < 32; distance *= 2) {
-      const int below = __shfl_up_sync(kFullWarp, sum, static_cast<unsigned>(distance));
-      if (lane_id() >= distance) sum += below;
-    }
-    if (lane_id() == 31) of_warp[warp_id()] = sum;
-    __syncthreads();
-    int total = 0;
-    for (int w = 0; w < kScanThreads / 32; ++w) {
-      if (w < warp_id()) sum += of_warp[w];
-      total += of_warp[w];
-    }
+    const int value = i < count ? values[i] : 0;
+    int total;
+    const int sum = value + block_exclusive_sum(value, total);
     if (i < count) values[i] = carried + sum;
     carried += total;
-    __syncthreads();  // before the next round writes of_warp
   }
 }
 
@@ -157,7 +132,7 @@ __global__ void __launch_bounds__(kThreads)
     const int i = base + thread;
     const bool exists = i < count, opens = exists && is_first(sorted + first, i);
     int total;
-    const int before = count_before<kThreads>(opens, total);
+    const int before = block_exclusive_sum(opens ? 1 : 0, total);
     if (exists) {
       const std::uint64_t key = sorted[first + i];
       const int rank = distinct + before - (opens ? 0 : 1);

@@ -12,8 +12,11 @@
 // pairs and share nothing else. A sum doesn't mind the order of its terms, so a lane takes four neighbours of
 // a row as one 16-byte load, and uses them as the two places along K of two products: rows of B go from
 // memory to registers in whole sectors, without shared memory. The 16 x 16 result passes through shared
-// memory, from which edges pick theirs. Launch: a block of 128 per window. FLOP: 2 * 16 * 16 * dim per pair
-// (dim rounded up to 16), useful 2 E dim. Bytes: 4 N dim twice (rows that occur), E + 36 T, 8 E. Limits: dim
+// memory, from which edges pick theirs.
+// Launch: a block of 128 per window. FLOP: 2 * 16 * 16 * dim per pair
+// (dim rounded up to 16), useful 2 E dim.
+// Bytes: 4 N dim twice (rows that occur), E + 36 T, 8 E.
+// Limits: dim
 // a multiple of 4, up to 512; a hub's window is walked by one block.
 #include "kernels/device/kernel.h"
 #include "kernels/device/mma.h"

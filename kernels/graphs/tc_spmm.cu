@@ -13,9 +13,12 @@
 // of X by cp.async while it multiplies the previous 8 (two buffers, column numbers one tile further ahead),
 // scatters its block's edges into 16 x 8 shared floats, and holds its sums in registers. For narrow X, where
 // 16 columns are all there is, the four warps take turns at the tiles instead and add up at the end. Strides
-// of 8 mod 32 and 12 keep fragment loads free of bank conflicts. Launch: (windows, dim / 128) blocks of 128.
-// FLOP: 2 * 16 * 8 * dim * T (dim rounded up to the block's columns), useful 2 E dim. Bytes: 32 T dim
-// gathered before the caches (4 dim per column that occurs at least), 4 N dim, E + 36 T; weights 8 E. Limits:
+// of 8 mod 32 and 12 keep fragment loads free of bank conflicts.
+// Launch: (windows, dim / 128) blocks of 128.
+// FLOP: 2 * 16 * 8 * dim * T (dim rounded up to the block's columns), useful 2 E dim.
+// Bytes: 32 T dim
+// gathered before the caches (4 dim per column that occurs at least), 4 N dim, E + 36 T; weights 8 E.
+// Limits:
 // a hub's window is walked by one block; dim a multiple of 4.
 #include "kernels/device/copy.h"
 #include "kernels/device/mma.h"

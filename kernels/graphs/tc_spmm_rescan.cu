@@ -11,8 +11,11 @@
 //
 // No optimisation beyond tensor cores: every tile looks through all edges of its window, E_w * tiles_w loads
 // of 4 B where tc_spmm has E_w of 1 B, and block and rows are loaded between barriers. Weights are 1, as
-// there. Launch: (windows, dim / 128) blocks of 128. FLOP as tc_spmm. Bytes: the same distinct ones but for 8
-// E instead of E. Limits: dim a multiple of 4.
+// there.
+// Launch: (windows, dim / 128) blocks of 128. FLOP as tc_spmm.
+// Bytes: the same distinct ones but for 8
+// E instead of E.
+// Limits: dim a multiple of 4.
 #include "kernels/device/kernel.h"
 #include "kernels/device/mma.h"
 #include "kernels/graphs/tc_spmm.h"
