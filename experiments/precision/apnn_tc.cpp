@@ -32,7 +32,7 @@ constexpr ReportedRate kReportedRates[] = {{true, 128, 0.45, 0.35},
                                            {false, 1024, 190.3, 65.0}};
 
 /// Microseconds and logical TOPS (2 M N K, whatever p q) beside what is reported.
-void report_rates(Trial& t, const LowBitShape& shape) {
+void report_rates(Trial& t, const LowBitShape& shape, const std::vector<std::string>& variants) {
   reports::Table table{.name = "rates",
                        .title = fmt::format("{}: time and logical rate, 2 MNK / time", bits_name(shape)),
                        .columns = {"variant", "us", "TOPS", "reported TOPS"},
@@ -43,10 +43,9 @@ void report_rates(Trial& t, const LowBitShape& shape) {
                       shape.weight_bits == 1 && shape.activation_bits == 2;
     if (same) reported = &row;
   }
-  for (const char* variant :
-       {"kernel", "kernel/and", "kernel/fused", "vendor", "vendor/f16", "eigen", "method"}) {
+  for (const std::string& variant : variants) {
     const Measured time = t.time(variant);
-    const bool is_kernel = std::string(variant) == "kernel";
+    const bool is_kernel = variant == "kernel";
     if (!time.value && !is_kernel) continue;
     const std::string text = reported != nullptr && is_kernel ? fmt::format("{}", reported->w1a2) : "";
     if (time.value) {
@@ -94,7 +93,11 @@ void measure_layer(Trial& t, const LowBitShape& shape, const Plan& plan) {
   t.speedup("kernel", "vendor");
   t.speedup("kernel", "vendor/f16");
   if (plan.host) t.speedup("method", "eigen");
-  report_rates(t, shape);
+  std::vector<std::string> variants = {"kernel", "vendor", "vendor/f16"};
+  if (shape.encoding == Encoding::signs) variants.push_back("kernel/and");
+  if (with_planes) variants.push_back("kernel/fused");
+  if (plan.host) variants.insert(variants.end(), {"eigen", "method"});
+  report_rates(t, shape, variants);
   const bool kernel = t.passed("kernel"), method = !plan.host || t.passed("method"),
              planes = !with_planes || t.passed("kernel/fused");
   t.claim("exact-emulation", kernel && method && planes,

@@ -167,59 +167,68 @@ void low_bit_popcount(const LowBitShape& shape, std::span<const std::uint32_t> a
   const auto difference = [](std::uint64_t x, std::uint64_t y) { return x ^ y; };
   const int words = shape.taps() * shape.channel_words();
   const std::size_t weight_plane = size(shape.outputs) * size(words);
-  const auto code_sum = [&](const std::uint32_t* row, std::size_t plane, int bits) {  // of unsigned codes
+  const auto code_sum = [&](const std::uint32_t* row, int bits) {  // of unsigned codes
     std::int32_t sum = 0;
-    for (int bit = 0; bit < bits; ++bit)
-      sum += popcount_of(row + size(bit) * plane, row + size(bit) * plane, words, conjunction) << bit;
+    for (int bit = 0; bit < bits; ++bit) {
+      const std::uint32_t* plane = row + size(bit) * size(words);
+      sum += popcount_of(plane, plane, words, conjunction) << bit;
+    }
     return sum;
   };
-  constexpr int kOutputsAtOnce = 64;  // their planes stay in the first-level cache over a block of rows
-  constexpr int kRowsOfBlock = 16;
-  for_each_row_block(
-      1, (shape.rows() + kRowsOfBlock - 1) / kRowsOfBlock, threads,
-      [&](int, int first_block, int block_count) {
-        const std::size_t patch_words = size(shape.activation_bits) * size(words);
-        std::vector<std::uint32_t> patches(size(kRowsOfBlock) * patch_words);
-        for (int block = first_block; block < first_block + block_count; ++block) {
-          const int first_row = block * kRowsOfBlock,
-                    row_count = std::min(kRowsOfBlock, shape.rows() - first_row);
-          for (int i = 0; i < row_count; ++i)
-            gather_planes(shape, activations, size(first_row + i), patches.data() + size(i) * patch_words);
-          for (int first = 0; first < shape.outputs; first += kOutputsAtOnce) {
-            const int last = std::min(first + kOutputsAtOnce, shape.outputs);
-            for (int i = 0; i < row_count; ++i) {
-              const std::uint32_t* row = patches.data() + size(i) * patch_words;
-              std::int32_t correction = 0;
-              if (shape.encoding == Encoding::signed_weights)
-                correction = code_sum(row, size(words), shape.activation_bits);
-              if (shape.encoding == Encoding::signs_by_and) correction = code_sum(row, size(words), 1);
-              for (int output = first; output < last; ++output) {
-                const std::uint32_t* of_output = weights.data() + size(output) * size(words);
-                std::int32_t sum = 0;
-                if (shape.encoding == Encoding::signs) {
-                  sum = popcount_of(row, of_output, words, difference);
-                } else {
-                  for (int s = 0; s < shape.weight_bits; ++s) {
-                    for (int t = 0; t < shape.activation_bits; ++t) {
-                      const std::int32_t both =
-                          popcount_of(row + size(t) * size(words), of_output + size(s) * weight_plane, words,
-                                      conjunction);
-                      sum += both << (planes == PlaneWeights::weights_only ? s : s + t);
-                    }
-                  }
-                }
-                if (shape.encoding == Encoding::signs) sum = shape.inner() - 2 * sum;
-                if (shape.encoding == Encoding::signs_by_and) {
-                  sum = shape.inner() - 2 * (correction + code_sum(of_output, weight_plane, 1) - 2 * sum);
-                }
-                if (shape.encoding == Encoding::signed_weights)
-                  sum = 2 * sum - (planes == PlaneWeights::no_correction ? 0 : correction);
-                sums[size(first_row + i) * size(shape.outputs) + size(output)] = sum;
-              }
-            }
-          }
+  std::vector<std::int32_t> weight_bits(size(shape.outputs), 0);
+  if (shape.encoding == Encoding::signs_by_and) {
+    for (std::size_t i = 0; i < weight_bits.size(); ++i)
+      weight_bits[i] = code_sum(weights.data() + i * size(words), 1);
+  }
+  // A pair of planes at a time: its popcounts are added to the sums of a row and a block of outputs, whose
+  // planes stay in the first-level cache over a block of rows.
+  const auto add_pairs = [&](const std::uint32_t* row, int first, int last, std::int32_t* out) {
+    std::fill(out + first, out + last, 0);
+    for (int s = 0; s < shape.weight_bits; ++s) {
+      for (int t = 0; t < shape.activation_bits; ++t) {
+        const int shift = planes == PlaneWeights::weights_only ? s : s + t;
+        const std::uint32_t* activation = row + size(t) * size(words);
+        const std::uint32_t* weight = weights.data() + size(s) * weight_plane + size(first) * size(words);
+        for (int output = first; output < last; ++output, weight += words) {
+          const std::int32_t both = shape.encoding == Encoding::signs
+                                        ? popcount_of(activation, weight, words, difference)
+                                        : popcount_of(activation, weight, words, conjunction);
+          out[output] += both << shift;
         }
-      });
+      }
+    }
+  };
+  const auto finish = [&](const std::uint32_t* row, std::int32_t* out) {
+    if (shape.encoding == Encoding::unsigned_codes) return;
+    const std::int32_t codes = shape.encoding == Encoding::signs ? 0 : code_sum(row, shape.activation_bits);
+    for (std::size_t i = 0; i < weight_bits.size(); ++i) {
+      if (shape.encoding == Encoding::signs) out[i] = shape.inner() - 2 * out[i];
+      if (shape.encoding == Encoding::signs_by_and)
+        out[i] = shape.inner() - 2 * (codes + weight_bits[i] - 2 * out[i]);
+      if (shape.encoding == Encoding::signed_weights) {
+        out[i] = 2 * out[i] - (planes == PlaneWeights::no_correction ? 0 : codes);
+      }
+    }
+  };
+  constexpr int kOutputsAtOnce = 64, kRowsOfBlock = 16;
+  const int blocks = (shape.rows() + kRowsOfBlock - 1) / kRowsOfBlock;
+  for_each_row_block(1, blocks, threads, [&](int, int first_block, int block_count) {
+    const std::size_t patch_words = size(shape.activation_bits) * size(words);
+    std::vector<std::uint32_t> patches(size(kRowsOfBlock) * patch_words);
+    for (int block = first_block; block < first_block + block_count; ++block) {
+      const int first_row = block * kRowsOfBlock,
+                row_count = std::min(kRowsOfBlock, shape.rows() - first_row);
+      const auto patch = [&](int i) { return patches.data() + size(i) * patch_words; };
+      const auto out = [&](int i) { return sums.data() + size(first_row + i) * size(shape.outputs); };
+      for (int i = 0; i < row_count; ++i) gather_planes(shape, activations, size(first_row + i), patch(i));
+      for (int first = 0; first < shape.outputs; first += kOutputsAtOnce) {
+        for (int i = 0; i < row_count; ++i) {
+          add_pairs(patch(i), first, std::min(first + kOutputsAtOnce, shape.outputs), out(i));
+        }
+      }
+      for (int i = 0; i < row_count; ++i) finish(patch(i), out(i));
+    }
+  });
 }
 
 template <class Scalar>
