@@ -56,6 +56,7 @@ void report_rates(Trial& t, const LowBitShape& shape, const std::vector<std::str
       table.rows.push_back({variant, "not measured", "", text});
     }
   }
+  if (reported == nullptr && table.rows.size() == 1) return;  // the kernel alone, and not on a GPU
   table.rows.push_back({"CUTLASS int4", "no int4 tensor cores from sm_90 on, and no vendor's product", "",
                         reported != nullptr ? fmt::format("{}", reported->int4) : ""});
   t.table(std::move(table));
