@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <Eigen/Core>
+
+#include "baselines/precision/naive_scores.h"
+
+namespace remeasure::baselines {
+
+using namespace kernels;
+
+std::vector<float> naive_scores_eigen(const LayerProduct& layer, Operand varied,
+                                      std::span<const float> fixed_values,
+                                      std::span<const TwinQuantizer<float>> candidates, int first,
+                                      int count) {
+  using Matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+  using Rows = Eigen::Map<const Matrix>;
+  using Part = Eigen::Map<const Matrix, 0, Eigen::OuterStride<>>;
+  if (count == 0) count = layer.columns;
+  const Eigen::Index rows = layer.rows, inner = layer.inner, columns = layer.columns;
+  std::vector<float> scores;
+  Matrix y;
+  for (const TwinQuantizer<float>& candidate : candidates) {
+    double score = 0;
+    const std::vector<float> values =
+        quantized(varied == Operand::a ? layer.a : layer.b, std::span(&candidate, 1));
+    const float* a = varied == Operand::a ? values.data() : fixed_values.data();
+    const float* b = varied == Operand::a ? fixed_values.data() : values.data();
+    for (Eigen::Index m = 0; m < layer.matrices; ++m) {
+      y.noalias() = Rows(a + m * rows * inner, rows, inner) *
+                    Rows(b + (m * columns + first) * inner, count, inner).transpose();
+      const Part exact(layer.y.data() + m * rows * columns + first, rows, count,
+                       Eigen::OuterStride<>(columns));
+      const Part gradient(layer.gradient.data() + m * rows * columns + first, rows, count,
+                          Eigen::OuterStride<>(columns));
+      score += static_cast<double>(((y - exact).array() * gradient.array()).square().sum());
+    }
+    scores.push_back(static_cast<float>(score));
+  }
+  return scores;
+}
+
+}  // namespace remeasure::baselines
