@@ -22,15 +22,14 @@ namespace remeasure::baselines {
 using kernels::LowBitNetwork;
 using kernels::LowBitShape;
 
-/// Eigen: MatrixXf of the values; patches of a convolution are gathered a block at a time. All cores (or
-/// `threads`). activations: [images, height, width, channels] values, weights: [outputs, inner] values, sums:
-/// [rows, outputs].
+/// Eigen: MatrixXf of the values; patches of a convolution are gathered a block at a time. Eigen's own threads.
+/// activations: [images, height, width, channels] values, weights: [outputs, inner] values, sums: [rows, outputs].
 void low_bit_layer_eigen(const LowBitShape& shape, std::span<const float> activations,
-                         std::span<const float> weights, std::span<float> sums, int threads = 0);
+                         std::span<const float> weights, std::span<float> sums);
 /// The network: pictures in, sums of the last layer out. `weights`: values of each layer.
 void low_bit_network_eigen(const LowBitNetwork& network, std::span<const std::vector<float>> weights,
                            std::span<const kernels::LowBitLayerData> layers, std::span<const float> picture,
-                           std::span<float> sums, int threads = 0);
+                           std::span<float> sums);
 
 /// Weight values as the matrix that the products take, [outputs][patch_row], the padding 0. Element:
 /// std::int8_t, half, float.

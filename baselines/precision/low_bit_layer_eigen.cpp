@@ -13,7 +13,7 @@ using Matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMa
 using Map = Eigen::Map<Matrix>;
 using ConstMap = Eigen::Map<const Matrix>;
 
-constexpr int kRowsAtOnce = 128;
+constexpr int kRowsAtOnce = 1024;  // patches in memory at a time
 
 std::size_t size(int n) {
   return static_cast<std::size_t>(n);
@@ -38,43 +38,41 @@ void gather(const LowBitShape& shape, std::span<const float> activations, int ro
 }  // namespace
 
 void low_bit_layer_eigen(const LowBitShape& shape, std::span<const float> activations,
-                         std::span<const float> weights, std::span<float> sums, int threads) {
+                         std::span<const float> weights, std::span<float> sums) {
   kernels::check_low_bit_shape("low_bit_layer_eigen", shape);
   kernels::check_low_bit_sizes("low_bit_layer_eigen",
                                {{"activations", activations.size(), shape.activation_codes()},
                                 {"weights", weights.size(), shape.weight_codes()},
                                 {"sums", sums.size(), shape.sums()}});
   const ConstMap w(weights.data(), shape.outputs, shape.inner());
-  const bool is_product = shape.kernel == 1 && shape.stride == 1;
-  kernels::for_each_row_block(1, shape.rows(), threads, [&](int, int first_row, int row_count) {
-    Matrix patches(is_product ? 0 : kRowsAtOnce, shape.inner());
-    for (int first = first_row; first < first_row + row_count; first += kRowsAtOnce) {
-      const int count = std::min(kRowsAtOnce, first_row + row_count - first);
-      Map out(sums.data() + size(first) * size(shape.outputs), count, shape.outputs);
-      if (is_product) {
-        out.noalias() =
-            ConstMap(activations.data() + size(first) * size(shape.channels), count, shape.channels) *
-            w.transpose();
-      } else {
-        for (int i = 0; i < count; ++i) gather(shape, activations, first + i, &patches(i, 0));
-        out.noalias() = patches.topRows(count) * w.transpose();
-      }
-    }
-  });
+  if (shape.kernel == 1 && shape.stride == 1) {
+    Map(sums.data(), shape.rows(), shape.outputs).noalias() =
+        ConstMap(activations.data(), shape.rows(), shape.channels) * w.transpose();
+    return;
+  }
+  Matrix patches(std::min(kRowsAtOnce, shape.rows()), shape.inner());
+  for (int first = 0; first < shape.rows(); first += kRowsAtOnce) {
+    const int count = std::min(kRowsAtOnce, shape.rows() - first);
+    kernels::for_each_row_block(1, count, 0, [&](int, int begin, int rows) {
+      for (int i = begin; i < begin + rows; ++i) gather(shape, activations, first + i, &patches(i, 0));
+    });
+    Map(sums.data() + size(first) * size(shape.outputs), count, shape.outputs).noalias() =
+        patches.topRows(count) * w.transpose();
+  }
 }
 
 void low_bit_network_eigen(const LowBitNetwork& network, std::span<const std::vector<float>> weights,
                            std::span<const kernels::LowBitLayerData> layers, std::span<const float> picture,
-                           std::span<float> sums, int threads) {
+                           std::span<float> sums) {
   kernels::check_low_bit_network("low_bit_network_eigen", network);
   std::vector<std::uint8_t> codes = kernels::picture_codes<float>(
       picture, network.range.low, network.range.high, network.layers[0].activation_bits);
   for (std::size_t i = 0; i < network.layers.size(); ++i) {
     const LowBitShape& shape = network.layers[i];
     const std::vector<float> values(codes.begin(), codes.end());
-    if (i + 1 == network.layers.size()) return low_bit_layer_eigen(shape, values, weights[i], sums, threads);
+    if (i + 1 == network.layers.size()) return low_bit_layer_eigen(shape, values, weights[i], sums);
     std::vector<float> between(shape.sums());
-    low_bit_layer_eigen(shape, values, weights[i], between, threads);
+    low_bit_layer_eigen(shape, values, weights[i], between);
     const std::vector<std::int32_t> whole(between.begin(), between.end());
     codes =
         kernels::requantised_codes<float>(shape, network.between[i], whole, layers[i].alpha, layers[i].beta);
