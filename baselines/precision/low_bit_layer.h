@@ -22,8 +22,9 @@ namespace remeasure::baselines {
 using kernels::LowBitNetwork;
 using kernels::LowBitShape;
 
-/// Eigen: MatrixXf of the values; patches of a convolution are gathered a block at a time. Eigen's own threads.
-/// activations: [images, height, width, channels] values, weights: [outputs, inner] values, sums: [rows, outputs].
+/// Eigen: MatrixXf of the values; patches of a convolution are gathered a block at a time. Eigen's own
+/// threads. activations: [images, height, width, channels] values, weights: [outputs, inner] values, sums:
+/// [rows, outputs].
 void low_bit_layer_eigen(const LowBitShape& shape, std::span<const float> activations,
                          std::span<const float> weights, std::span<float> sums);
 /// The network: pictures in, sums of the last layer out. `weights`: values of each layer.

@@ -2,6 +2,7 @@
 #include <Eigen/Core>
 #include <algorithm>
 
+#include "baselines/precision/low_bit_convolution_cudnn.h"
 #include "baselines/precision/low_bit_layer.h"
 #include "kernels/parallel_tasks.h"
 #include "kernels/precision/low_bit_reference.h"
@@ -106,6 +107,18 @@ std::vector<Element> padded_activations(const LowBitShape& shape, std::span<cons
   });
 }
 
+template <class Element>
+std::vector<Element> activation_elements(const LowBitShape& shape, std::span<const std::uint8_t> codes) {
+  return padded<Element>(shape.pixels(), shape.channels, size(shape.channels), [&](std::size_t i) {
+    return kernels::activation_value<int>(shape.encoding, codes[i]);
+  });
+}
+template <class Element>
+std::vector<Element> weight_elements(const LowBitShape& shape, std::span<const std::uint8_t> codes) {
+  return padded<Element>(shape.outputs, shape.inner(), size(shape.inner()),
+                         [&](std::size_t i) { return kernels::weight_value<int>(shape.encoding, codes[i]); });
+}
+
 std::string why_no_int8_product(const LowBitShape& shape) {
   return shape.outputs % 4 == 0 ? "" : "int8 products of cuBLAS need a multiple of 4 outputs";
 }
@@ -116,6 +129,12 @@ std::string why_no_int8_product(const LowBitShape& shape) {
 RM_INSTANTIATE(std::int8_t);
 RM_INSTANTIATE(half);
 RM_INSTANTIATE(float);
+#undef RM_INSTANTIATE
+#define RM_INSTANTIATE(Element)                                                                         \
+  template std::vector<Element> activation_elements(const LowBitShape&, std::span<const std::uint8_t>); \
+  template std::vector<Element> weight_elements(const LowBitShape&, std::span<const std::uint8_t>)
+RM_INSTANTIATE(std::int8_t);
+RM_INSTANTIATE(half);
 #undef RM_INSTANTIATE
 
 }  // namespace remeasure::baselines

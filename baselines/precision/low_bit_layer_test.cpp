@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "baselines/precision/low_bit_layer.h"
 
+#include "baselines/precision/low_bit_convolution_cudnn.h"
+
 #include <testing/catch.h>
 
 #include "kernels/precision/low_bit_reference.h"
@@ -54,6 +56,24 @@ TEST_CASE("padded matrices have the values, and zeros behind them", "[cpu]") {
       if (i < 2) CHECK(weights[32 * i + k] == (k < 20 ? 2 * problem.weights[20 * i + k] - 1 : 0));
     }
   }
+}
+
+TEST_CASE("On a GPU cuDNN's low-bit convolutions are the oracle's integers", "[gpu]") {
+  if (Device<Cuda>::count() == 0) SKIP_TEST(Device<Cuda>::why_not());
+  remeasure::testing::on_gpu([]<class Bench>(Bench& bench) {
+    const LowBitShape shape = low_bit_convolution(2, 9, 32, 16, 3, 1, 1, 2, Encoding::signed_weights);
+    using Cudnn = baselines::LowBitConvolutionCudnn<std::int8_t>;
+    if (!Cudnn::why_not(shape).empty()) SKIP_TEST(Cudnn::why_not(shape));
+    const LowBitProblem problem(shape);
+    Cudnn cudnn(bench.stream(), shape);
+    const auto weights = bench.upload(baselines::weight_elements<std::int8_t>(shape, problem.weights));
+    const auto activations =
+        bench.upload(baselines::activation_elements<std::int8_t>(shape, problem.activations));
+    auto sums = bench.template output<float>(shape.sums());
+    cudnn(activations, weights, sums);
+    const std::vector<float> found = bench.download(sums);
+    CHECK(std::vector<std::int32_t>(found.begin(), found.end()) == problem.oracle());
+  });
 }
 
 TEST_CASE("On a GPU cuBLAS's low-bit layers are the oracle's integers", "[gpu]") {

@@ -93,10 +93,15 @@ void measure_layer(Trial& t, const LowBitShape& shape, const Plan& plan) {
 
   t.speedup("kernel", "vendor");
   t.speedup("kernel", "vendor/f16");
+  if (!c.is_product()) {
+    t.speedup("kernel", "cudnn");
+    t.speedup("kernel", "cudnn/f16");
+  }
   if (plan.host) t.speedup("method", "eigen");
   std::vector<std::string> variants = {"kernel", "vendor", "vendor/f16"};
   if (shape.encoding == Encoding::signs) variants.push_back("kernel/and");
   if (with_planes) variants.push_back("kernel/fused");
+  if (!c.is_product()) variants.insert(variants.end(), {"cudnn", "cudnn/f16"});
   if (plan.host) variants.insert(variants.end(), {"eigen", "method"});
   report_rates(t, shape, variants);
   const bool kernel = t.passed("kernel"), method = !plan.host || t.passed("method"),

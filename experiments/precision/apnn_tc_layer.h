@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "baselines/precision/low_bit_convolution_cudnn.h"
 #include "baselines/precision/low_bit_layer.h"
 #include "bench/trial.h"
 #include "datasets/precision/low_bit_codes.h"
@@ -291,6 +292,25 @@ void declare_cublas(Trial& t, const LayerCase& c, VariantInfo info, int offset) 
   });
 }
 
+template <class Element>
+void declare_cudnn(Trial& t, const LayerCase& c, VariantInfo info) {
+  if (info.not_supported.empty())
+    info.not_supported = baselines::LowBitConvolutionCudnn<Element>::why_not(c.shape);
+  t.vendor(std::move(info), [c]<class Target>(DeviceBench<Target>& b) -> Run {
+    const LayerInputs& in = c.in[b.set()];
+    const auto activations = b.input(baselines::activation_elements<Element>(c.shape, in.data.activations));
+    const auto weights = b.input(baselines::weight_elements<Element>(c.shape, in.data.weights));
+    const auto sums =
+        b.template output<typename baselines::CudnnSumOf<Element>::Type>("sums", c.shape.sums());
+    auto& cudnn = b.template own<baselines::LowBitConvolutionCudnn<Element>>(b.stream(), c.shape);
+    auto& bench = b;
+    return [=, &cudnn, &bench] {
+      cudnn(activations, weights, sums);
+      if (bench.setting().empty()) bench.setting(cudnn.setting());
+    };
+  });
+}
+
 inline void declare_vendor(Trial& t, const LayerCase& c) {
   const char* const how = c.is_product() ? "cublasLt, fastest algorithm" : "patches to memory, then cublasLt";
   const int offset = c.shape.activation_bits == 8 ? 128 : 0;
@@ -302,6 +322,7 @@ inline void declare_vendor(Trial& t, const LayerCase& c) {
   int8.not_supported = baselines::why_no_int8_product(c.shape);
   if (offset != 0 && !c.is_product())
     int8.not_supported = "8-bit codes as int8 need an offset, which padding doesn't have";
+  VariantInfo cudnn8 = int8, cudnn16;
   declare_cublas<std::int8_t>(t, c, std::move(int8), offset);
   const double largest = typical_sum(c.shape);
   VariantInfo f16 = on_device(c, "vendor/f16", fmt::format("half, sums in fp32: {}", how), "f16",
@@ -313,7 +334,15 @@ inline void declare_vendor(Trial& t, const LayerCase& c) {
                    .reason = "sums beyond 2048 are rounded to half"}};
   }
   if (largest > 60'000) f16.not_supported = "sums are beyond the range of half";
+  cudnn16 = f16;
   declare_cublas<half>(t, c, std::move(f16), 0);
+  if (c.is_product()) return;
+  cudnn8.name = "cudnn";
+  cudnn8.what = "int8 convolution, the fastest algorithm; values as int8 in memory";
+  declare_cudnn<std::int8_t>(t, c, std::move(cudnn8));
+  cudnn16.name = "cudnn/f16";
+  cudnn16.what = "half convolution, sums in fp32, the fastest algorithm";
+  declare_cudnn<half>(t, c, std::move(cudnn16));
 }
 
 }  // namespace remeasure::experiments::apnn
