@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#define EIGEN_DONT_PARALLELIZE  // the threads are for_each_row_block's: Eigen's own spin where cores are
+                                // shared
 #include <Eigen/Core>
 #include <algorithm>
 
@@ -14,7 +16,7 @@ using Matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMa
 using Map = Eigen::Map<Matrix>;
 using ConstMap = Eigen::Map<const Matrix>;
 
-constexpr int kRowsAtOnce = 1024;  // patches in memory at a time
+constexpr int kRowsAtOnce = 512;  // patches in memory at a time
 
 std::size_t size(int n) {
   return static_cast<std::size_t>(n);
@@ -46,20 +48,21 @@ void low_bit_layer_eigen(const LowBitShape& shape, std::span<const float> activa
                                 {"weights", weights.size(), shape.weight_codes()},
                                 {"sums", sums.size(), shape.sums()}});
   const ConstMap w(weights.data(), shape.outputs, shape.inner());
-  if (shape.kernel == 1 && shape.stride == 1) {
-    Map(sums.data(), shape.rows(), shape.outputs).noalias() =
-        ConstMap(activations.data(), shape.rows(), shape.channels) * w.transpose();
-    return;
-  }
-  Matrix patches(std::min(kRowsAtOnce, shape.rows()), shape.inner());
-  for (int first = 0; first < shape.rows(); first += kRowsAtOnce) {
-    const int count = std::min(kRowsAtOnce, shape.rows() - first);
-    kernels::for_each_row_block(1, count, 0, [&](int, int begin, int rows) {
-      for (int i = begin; i < begin + rows; ++i) gather(shape, activations, first + i, &patches(i, 0));
-    });
-    Map(sums.data() + size(first) * size(shape.outputs), count, shape.outputs).noalias() =
-        patches.topRows(count) * w.transpose();
-  }
+  const bool is_product = shape.kernel == 1 && shape.stride == 1;
+  kernels::for_each_row_block(1, shape.rows(), 0, [&](int, int first_row, int row_count) {
+    Matrix patches(is_product ? 0 : kRowsAtOnce, shape.inner());
+    for (int first = first_row; first < first_row + row_count; first += kRowsAtOnce) {
+      const int count = std::min(kRowsAtOnce, first_row + row_count - first);
+      Map out(sums.data() + size(first) * size(shape.outputs), count, shape.outputs);
+      if (is_product) {
+        const float* rows = activations.data() + size(first) * size(shape.channels);
+        out.noalias() = ConstMap(rows, count, shape.channels) * w.transpose();
+      } else {
+        for (int i = 0; i < count; ++i) gather(shape, activations, first + i, &patches(i, 0));
+        out.noalias() = patches.topRows(count) * w.transpose();
+      }
+    }
+  });
 }
 
 void low_bit_network_eigen(const LowBitNetwork& network, std::span<const std::vector<float>> weights,
