@@ -82,6 +82,22 @@ inline void report_accelerator(Trial& t, const smash_accelerator::Cycles& cycles
   t.metric(exact_metric("modelled V1 over V3", cycles.v1 / cycles.v3, "x", Interval{kReportedV1 / kReportedV3, kReportedV1 / kReportedV3}));
 }
 
+/// The assumption that the model's verdict rests on most: how much the copy engine moves.
+inline void plot_engine(Trial& t, const smash_accelerator::Counts& counts) {
+  reports::Curve modelled{.label = "model"}, reported{.label = "reported", .reference = true};
+  for (const double bytes : {4.0, 8.0, 16.0, 32.0, 64.0, 128.0}) {
+    smash_accelerator::Accelerator block;
+    block.engine_bytes = bytes;
+    const smash_accelerator::Cycles cycles = cycles_of(block, counts);
+    modelled.x.push_back(bytes);
+    modelled.y.push_back(cycles.v1 / cycles.v3);
+    reported.x.push_back(bytes);
+    reported.y.push_back(kReportedV1 / kReportedV3);
+  }
+  t.plot({.name = "engine", .title = "Modelled V1 over V3 against the copy engine", .x_label = "bytes a cycle", .y_label = "V1 over V3",
+          .log_x = true, .log_y = true, .curves = {modelled, reported}});
+}
+
 /// What a product's intermediate results take. `blocks`: as many as a GPU of 132 multiprocessors holds.
 inline void report_memory(Trial& t, const Problem& p) {
   constexpr int kBlocks = 6 * 132;

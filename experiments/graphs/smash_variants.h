@@ -30,7 +30,7 @@ inline double kernel_bytes(const Problem& p, const SmashVersion& version) {
   }
   const double b = 8 * entries_of_b + 4 * static_cast<double>(std::count(pointer.begin(), pointer.end(), true));
   const double a = 8 * static_cast<double>(p.pair.a.edges()) + 4 * (rows + 1);
-  const double hash = a + b + 12 * (windows + 1) + 8 * entries + 4 * rows + 4 * windows + 8;
+  const double hash = a + b + 12 * (windows + 1) + 8 * entries + 4 * rows + 4 * windows + 8 + 3 * 4;   // each launch asks for their number
   double fragments = 0;
   if (version.sums == SumPlace::fragments) {
     // Zeroed as far as the products of a filling reach, updated and read where entries are.
@@ -43,6 +43,17 @@ inline double kernel_bytes(const Problem& p, const SmashVersion& version) {
   const double offsets = 4 * windows + 4 * (windows + 1);
   const double gather = 16 * entries + 8 * rows + 4 + 16 * windows + 8;
   return hash + fragments + offsets + gather;
+}
+
+/// The same of planning: pointers and columns of A, pointers of B, then sums of rows, windows of parts, windows.
+inline double planning_bytes(const Problem& p) {
+  const double rows = static_cast<double>(p.rows()), windows = p.plan.windows();
+  const double parts = static_cast<double>(kernels::plan_parts(static_cast<int>(p.rows())));
+  std::vector<bool> pointer(p.pair.b.row_pointers.size(), false);
+  for (const std::int32_t k : p.pair.a.column_indices) pointer[static_cast<std::size_t>(k)] = pointer[static_cast<std::size_t>(k) + 1] = true;
+  const double b = 4 * static_cast<double>(std::count(pointer.begin(), pointer.end(), true));
+  const double products = 4 * (rows + 1) + 4 * static_cast<double>(p.pair.a.edges()) + b + 8 * rows;
+  return products + (8 * rows + 12 * windows + 12 * parts) + (24 * parts + 16) + (16 * parts + 24 * windows);
 }
 
 inline VariantInfo variant(std::string name, std::string what) {
@@ -101,9 +112,9 @@ OnDevice<Target> on_device(DeviceBench<Target>& bench, const Problem& p) {
            bench.template output<std::int32_t>("columns", p.entries()), bench.template output<float>("values", p.entries())}};
 }
 
-inline double scratch_bytes(const Problem& p, const SmashVersion& version) {
+inline double scratch_bytes(const Problem& p, const SmashVersion& version, double most_windows) {
   const double per_product = version.sums == SumPlace::fragments ? 12 : 8;
-  return per_product * p.pair.products + 8.0 * p.plan.windows() + 4 + 4 * static_cast<double>(p.rows()) + 8;
+  return per_product * p.pair.products + 8 * most_windows + 4 + 4 * static_cast<double>(p.rows()) + 8;
 }
 
 /// Why this size isn't checked on Simt, or nothing.
@@ -112,34 +123,74 @@ inline std::string too_large_for_simt(const Problem& p) {
   return p.pair.products <= kMostProducts ? "" : "too many products for the SIMT engine; checked at smoke size";
 }
 
-inline void declare_kernel(Trial& t, const Problems& in, const std::string& name, const std::string& what,
-                           const SmashVersion& version, bool simt) {
-  VariantInfo info = variant(name, what);
-  info.work = work_of(in[0], kernel_bytes(in[0], version));
-  if (in[0].plan.table.load > 1) {
+/// How a kernel comes by its windows.
+enum class Planning { on_host, on_device };
+
+/// The windows of a set on a device: planned on the host and uploaded, or scratch for planning them there.
+template <class Target>
+struct Windows {
+  kernels::DeviceWindows<Target> planned;
+  kernels::WindowScratch<Target> scratch;
+};
+
+template <class Target>
+Windows<Target> windows_of(DeviceBench<Target>& bench, const Problem& p, Planning planning) {
+  if (planning == Planning::on_host) {
+    const std::vector<std::int32_t> count{p.plan.windows()};
+    return {{p.plan.table, bench.input(count), bench.input(p.plan.first_row), bench.input(p.plan.first_product), p.plan.products()}, {}};
+  }
+  const std::size_t rows = p.rows(), parts = kernels::plan_parts(static_cast<int>(rows));
+  return {{}, {bench.template workspace<std::int32_t>(1), bench.template workspace<std::int32_t>(rows + 1),
+               bench.template workspace<std::int64_t>(rows + 1), bench.template workspace<std::int64_t>(rows),
+               bench.template workspace<std::int32_t>(rows), bench.template workspace<std::int64_t>(rows),
+               bench.template workspace<std::int32_t>(2 * parts), bench.template workspace<std::int64_t>(2 * parts)}};
+}
+
+struct KernelChoice {
+  const char* name;
+  const char* what;
+  SmashVersion version;
+  Planning planning = Planning::on_host;
+};
+
+inline VariantInfo kernel_info(const Problem& p, const KernelChoice& choice, bool simt) {
+  const bool plans = choice.planning == Planning::on_device;
+  VariantInfo info = variant(choice.name, choice.what);
+  info.work = work_of(p, kernel_bytes(p, choice.version) + (plans ? planning_bytes(p) : 0));
+  if (p.plan.table.load > 1) {
     info.work.uncounted = "tables that overflow are filled again; how far they came before depends on the order of the threads";
   }
   info.determinism = bench::Determinism::order_dependent;
-  info.simt_left_out = simt ? too_large_for_simt(in[0]) : "one version of each kind of table is enough here";
+  info.simt_left_out = simt ? too_large_for_simt(p) : "one version of each kind of table is enough here";
   info.simt = info.simt_left_out.empty();
-  const double operands = 8 * static_cast<double>(in[0].pair.a.edges() + in[0].pair.b.edges()) + 8 * static_cast<double>(in[0].rows() + 1);
-  info.formula_bytes = operands + 8 * in[0].pair.entries + 4 * static_cast<double>(in[0].rows() + 1) + scratch_bytes(in[0], version) +
-      12.0 * (in[0].plan.windows() + 1);
-  info.explain_speedup = "cusparseSpGEMM goes back to the host between its phases; here a product is three launches on windows that "
-                         "are planned in advance";
-  t.kernel(std::move(info), [&in, version]<class Target>(DeviceBench<Target>& bench) -> Run {
+  const double rows = static_cast<double>(p.rows()), most = plans ? rows : p.plan.windows();
+  const double operands = 8 * static_cast<double>(p.pair.a.edges() + p.pair.b.edges()) + 8 * (rows + 1);
+  info.formula_bytes = operands + 8 * p.pair.entries + 4 * (rows + 1) + scratch_bytes(p, choice.version, most) + 12 * (most + 1) + 4 +
+      (plans ? 20 * rows + 24 * static_cast<double>(kernels::plan_parts(static_cast<int>(rows))) : 0);
+  info.explain_speedup = "cusparseSpGEMM goes back to the host between its phases; here a product is three launches, seven with their "
+                         "planning, and products are merged in shared memory as they arise";
+  return info;
+}
+
+inline void declare_kernel(Trial& t, const Problems& in, const KernelChoice& choice, bool simt) {
+  t.kernel(kernel_info(in[0], choice, simt), [&in, version = choice.version, planning = choice.planning]<class Target>(DeviceBench<Target>& bench) -> Run {
     const Problem& p = in[bench.set()];
-    const OnDevice<Target> matrices = on_device(bench, p);
-    const auto windows = static_cast<std::size_t>(p.plan.windows());
-    const kernels::DeviceWindows<Target> plan{p.plan.table, bench.input(p.plan.first_row), bench.input(p.plan.first_product),
-                                              p.plan.products()};
+    const OnDevice<Target> on = on_device(bench, p);
+    const Windows<Target> windows = windows_of(bench, p, planning);
+    const std::size_t most = planning == Planning::on_host ? windows.planned.most() : p.rows();
     const kernels::SmashScratch<Target> scratch{
-        bench.template workspace<std::int32_t>(2), bench.template workspace<std::int32_t>(windows),
-        bench.template workspace<std::int32_t>(windows + 1), bench.template workspace<std::int32_t>(p.rows()),
+        bench.template workspace<std::int32_t>(2), bench.template workspace<std::int32_t>(most),
+        bench.template workspace<std::int32_t>(most + 1), bench.template workspace<std::int32_t>(p.rows()),
         bench.template workspace<std::int32_t>(p.products()), bench.template workspace<float>(p.products()),
         bench.template workspace<float>(version.sums == SumPlace::fragments ? p.products() : 0)};
     auto& stream = bench.stream();
-    return [=, &stream] { kernels::hash_spgemm<Target>(stream, version, matrices.a, matrices.b, plan, scratch, matrices.c); };
+    if (planning == Planning::on_host) {
+      return [=, &stream] { kernels::hash_spgemm<Target>(stream, version, on.a, on.b, windows.planned, scratch, on.c); };
+    }
+    return [=, &stream, table = p.plan.table, products = p.plan.products()] {
+      const auto planned = kernels::plan_windows<Target>(stream, on.a, on.b, table, products, windows.scratch);
+      kernels::hash_spgemm<Target>(stream, version, on.a, on.b, planned, scratch, on.c);
+    };
   });
 }
 

@@ -43,8 +43,8 @@ constexpr int kBlocksPerProcessor = 6;   // 4096 slots: 32 KB and 5 KB of 227
 struct Arguments {
   const std::int32_t *a_rows, *a_column, *b_rows, *b_column;
   const float *a_value, *b_value;
-  int columns, windows, slots_log2, planned;
-  const std::int32_t* first_row;
+  int columns, slots_log2, planned;
+  const std::int32_t *windows, *first_row;
   const std::int64_t* first_product;
   std::int32_t *counters, *window_entries, *row_start, *fragment_column;
   float *fragment_value, *unsorted;
@@ -204,11 +204,12 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerProcessor) smash_kernel(Ar
   RM_DYNAMIC_SHARED(std::uint32_t, memory);
   RM_SHARED(int, words, [3]);
   const SlotTable table{memory, memory + (1 << in.slots_log2), &words[0], &words[1], in.slots_log2};
+  const int windows = *in.windows;
   for (;;) {
     if (threadIdx.x == 0) words[2] = atomicAdd(in.counters, 1);
     __syncthreads();
     const int window = words[2];
-    if (window >= in.windows) return;
+    if (window >= windows) return;
     hash_window<kHash, kShare, kSums>(in, window, table);
     __syncthreads();     // all have read the window's number
   }
@@ -216,7 +217,9 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerProcessor) smash_kernel(Ar
 
 /// Where each window's entries begin in C.
 __global__ void __launch_bounds__(1024)
-    offsets_kernel(int windows, const std::int32_t* __restrict__ entries, std::int32_t* __restrict__ offset) {
+    offsets_kernel(const std::int32_t* __restrict__ count, const std::int32_t* __restrict__ entries,
+                   std::int32_t* __restrict__ offset) {
+  const int windows = *count;
   int before = 0;
   for (int begin = 0; begin < windows; begin += static_cast<int>(blockDim.x)) {
     const int window = begin + static_cast<int>(threadIdx.x);
@@ -229,20 +232,20 @@ __global__ void __launch_bounds__(1024)
 }
 
 struct Gather {
-  const std::int32_t* first_row;
+  const std::int32_t *windows, *first_row;
   const std::int64_t* first_product;
   const std::int32_t *offset, *row_start, *fragment_column;
   const float* fragment_value;
   std::int32_t *row_pointers, *column;
   float* value;
-  int windows, rows;
+  int rows;
   long long room;
 };
 
 /// From fragments to C.
 __global__ void __launch_bounds__(kThreads) gather_kernel(Gather in) {
-  const int thread = static_cast<int>(threadIdx.x);
-  for (int window = static_cast<int>(blockIdx.x); window < in.windows; window += static_cast<int>(gridDim.x)) {
+  const int thread = static_cast<int>(threadIdx.x), windows = *in.windows;
+  for (int window = static_cast<int>(blockIdx.x); window < windows; window += static_cast<int>(gridDim.x)) {
     const int begin = in.offset[window], count = in.offset[window + 1] - begin;
     const std::int64_t from = in.first_product[window];
     for (int i = thread; i < count && begin + i < in.room; i += kThreads) {
@@ -253,7 +256,7 @@ __global__ void __launch_bounds__(kThreads) gather_kernel(Gather in) {
       in.row_pointers[row] = begin + in.row_start[row];
     }
   }
-  if (blockIdx.x == 0 && thread == 0) in.row_pointers[in.rows] = in.windows > 0 ? in.offset[in.windows] : 0;
+  if (blockIdx.x == 0 && thread == 0) in.row_pointers[in.rows] = in.offset[windows];
 }
 
 using Kernel = void (*)(Arguments);
@@ -292,7 +295,8 @@ void hash_spgemm(Stream<Target>& stream, const SmashVersion& version, const Devi
   require("A's row pointers", a.row_pointers.size(), rows + 1);
   require("B's row pointers", b.row_pointers.size(), static_cast<std::size_t>(b.rows) + 1);
   require("the windows' first rows", windows.first_row.size(), 1);
-  const std::size_t count = windows.first_row.size() - 1;
+  require("the number of windows", windows.count.size(), 1);
+  const std::size_t count = windows.most();
   require("the windows' first products", windows.first_product.size(), count + 1);
   require("counters", scratch.counters.size(), 2);
   require("window entries", scratch.window_entries.size(), count);
@@ -312,16 +316,16 @@ void hash_spgemm(Stream<Target>& stream, const SmashVersion& version, const Devi
           .shared_bytes = table_bytes(windows.table), .order_dependent = true},
          stream, kernel,
          Arguments{a.row_pointers.data(), a.column.data(), b.row_pointers.data(), b.column.data(), a.value.data(), b.value.data(),
-                   b.columns, static_cast<int>(count), windows.table.slots_log2(), windows.table.products(),
-                   windows.first_row.data(), windows.first_product.data(), scratch.counters.data(), scratch.window_entries.data(),
+                   b.columns, windows.table.slots_log2(), windows.table.products(), windows.count.data(), windows.first_row.data(),
+                    windows.first_product.data(), scratch.counters.data(), scratch.window_entries.data(),
                    scratch.row_start.data(), scratch.fragment_column.data(), scratch.fragment_value.data(),
                    scratch.unsorted.data()});
-  launch({.name = "smash_offsets", .block = 1024}, stream, offsets_kernel, static_cast<int>(count), scratch.window_entries.data(),
+  launch({.name = "smash_offsets", .block = 1024}, stream, offsets_kernel, windows.count.data(), scratch.window_entries.data(),
          scratch.window_offset.data());
   launch({.name = "smash_gather", .grid = std::min(all, 16 * processors), .block = kThreads}, stream, gather_kernel,
-         Gather{windows.first_row.data(), windows.first_product.data(), scratch.window_offset.data(), scratch.row_start.data(),
+         Gather{windows.count.data(), windows.first_row.data(), windows.first_product.data(), scratch.window_offset.data(), scratch.row_start.data(),
                 scratch.fragment_column.data(), scratch.fragment_value.data(), c.row_pointers.data(), c.column.data(),
-                c.value.data(), static_cast<int>(count), a.rows, static_cast<long long>(c.column.size())});
+                c.value.data(), a.rows, static_cast<long long>(c.column.size())});
 }
 
 template void hash_spgemm(Stream<CompiledTarget>&, const SmashVersion&, const DeviceCsrRows<CompiledTarget>&,

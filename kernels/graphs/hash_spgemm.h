@@ -44,21 +44,44 @@ struct DeviceCsrRows {
   DeviceSpan<Target, const float> value = {};
 };
 
-/// The windows of a product (WindowPlan).
+/// The windows of a product (WindowPlan). Room for `most` windows, of which there are `count[0]`.
 template <class Target>
 struct DeviceWindows {
   TablePlan table = {};
-  DeviceSpan<Target, const std::int32_t> first_row = {};
-  DeviceSpan<Target, const std::int64_t> first_product = {};
-  std::int64_t products = 0;
+  DeviceSpan<Target, const std::int32_t> count = {};           ///< [1]
+  DeviceSpan<Target, const std::int32_t> first_row = {};       ///< [most + 1]
+  DeviceSpan<Target, const std::int64_t> first_product = {};   ///< [most + 1]
+  std::int64_t products = 0;                                   ///< of all of them, or more
+
+  std::size_t most() const { return first_row.size() - 1; }
 };
+
+/// Where the device plans its windows: as many as rows, in the worst case.
+template <class Target>
+struct WindowScratch {
+  DeviceSpan<Target, std::int32_t> count = {};             ///< [1]
+  DeviceSpan<Target, std::int32_t> first_row = {};         ///< [rows + 1]
+  DeviceSpan<Target, std::int64_t> first_product = {};     ///< [rows + 1]
+  DeviceSpan<Target, std::int64_t> products = {};          ///< [rows]: of each row
+  DeviceSpan<Target, std::int32_t> start = {};             ///< [rows]: windows of each part, at its first row
+  DeviceSpan<Target, std::int64_t> start_product = {};     ///< [rows]
+  DeviceSpan<Target, std::int32_t> part_windows = {};      ///< [2 parts]: how many, and how many before; parts = plan_parts(rows)
+  DeviceSpan<Target, std::int64_t> part_products = {};     ///< [2 parts]
+};
+constexpr std::size_t plan_parts(int rows) { return rows == 0 ? 1 : (static_cast<std::size_t>(rows) + kPlanRows - 1) / kPlanRows; }
+
+/// Phase 1 on the device: the windows that plan_windows gives on the host. `products`: an upper bound, for the result.
+/// Bitwise deterministic. Throws std::invalid_argument as the host's.
+template <class Target>
+DeviceWindows<Target> plan_windows(Stream<Target>& stream, const DeviceCsrRows<Target>& a, const DeviceCsrRows<Target>& b,
+                                   const TablePlan& table, std::int64_t products, const WindowScratch<Target>& scratch);
 
 /// Scratch of a product; `unsorted` for SumPlace::fragments alone.
 template <class Target>
 struct SmashScratch {
   DeviceSpan<Target, std::int32_t> counters = {};            ///< [2]: next window; tables that overflowed and were filled again
-  DeviceSpan<Target, std::int32_t> window_entries = {};      ///< [windows]
-  DeviceSpan<Target, std::int32_t> window_offset = {};       ///< [windows + 1]
+  DeviceSpan<Target, std::int32_t> window_entries = {};      ///< [most windows]
+  DeviceSpan<Target, std::int32_t> window_offset = {};       ///< [most windows + 1]
   DeviceSpan<Target, std::int32_t> row_start = {};           ///< [rows]: first entry of a row in its window
   DeviceSpan<Target, std::int32_t> fragment_column = {};     ///< [products]
   DeviceSpan<Target, float> fragment_value = {};             ///< [products]

@@ -46,7 +46,7 @@ std::vector<std::int64_t> products_of_rows(const CsrRows& a, const CsrRows& b) {
   return products;
 }
 
-WindowPlan plan_windows(std::span<const std::int64_t> products, int columns, const TablePlan& table) {
+void check_table(const TablePlan& table, int columns) {
   const bool power = table.slots > 0 && std::has_single_bit(static_cast<unsigned>(table.slots));
   if (!power || table.slots < kFewestSlots || table.slots > kMostSlots || !(table.load > 0)) {
     refuse("a table of " + std::to_string(table.slots) + " slots at load " + std::to_string(table.load) +
@@ -56,12 +56,16 @@ WindowPlan plan_windows(std::span<const std::int64_t> products, int columns, con
     refuse(std::to_string(table.most_rows) + " rows a window and " + std::to_string(columns) +
            " columns; 1 to 256 rows, and a tag of row and column has at most 31 bits");
   }
+}
+
+WindowPlan plan_windows(std::span<const std::int64_t> products, int columns, const TablePlan& table) {
+  check_table(table, columns);
   WindowPlan plan{.table = table, .first_row = {0}, .first_product = {0}};
   std::int64_t sum = 0;       // of the open window
   std::int64_t before = 0;    // of all rows before this one
   int rows = 0;
   for (std::size_t i = 0; i < products.size(); ++i) {
-    if (rows > 0 && (sum + products[i] > table.products() || rows == table.most_rows)) {
+    if (rows > 0 && (sum + products[i] > table.products() || rows == table.most_rows || i % kPlanRows == 0)) {
       plan.first_row.push_back(static_cast<std::int32_t>(i));
       plan.first_product.push_back(before);
       sum = 0;

@@ -31,8 +31,11 @@ struct TablePlan {
   int products() const;     ///< planned per table
 };
 
+/// Rows that are planned by themselves, so that a GPU can plan many of them at once: no window reaches beyond.
+inline constexpr int kPlanRows = 1024;
+
 /// Greedy packing (phase 1 of the paper): rows join a window while their products fit the table; a row with more products than
-/// that is a window of its own.
+/// that is a window of its own, and a window ends where kPlanRows do.
 struct WindowPlan {
   TablePlan table = {};
   std::vector<std::int32_t> first_row = {};       ///< [windows + 1]
@@ -44,6 +47,9 @@ struct WindowPlan {
 
 /// Products a_ik b_kj of each row of A B.
 std::vector<std::int64_t> products_of_rows(const CsrRows& a, const CsrRows& b);
+
+/// Throws std::invalid_argument for a table outside its limits, and columns whose tags wouldn't fit.
+void check_table(const TablePlan& table, int columns);
 
 /// Throws std::invalid_argument for matrices that don't match, tables outside the limits, and tags of more than 31 bits.
 WindowPlan plan_windows(const CsrRows& a, const CsrRows& b, const TablePlan& table);

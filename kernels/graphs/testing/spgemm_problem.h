@@ -80,6 +80,7 @@ DeviceProduct multiply(Device<Target>& device, const SmashVersion& version, cons
   const auto rows = static_cast<std::size_t>(a.rows);
   auto a_rows = upload(a.row_pointers), a_column = upload(a.column), b_rows = upload(b.row_pointers), b_column = upload(b.column);
   auto a_value = upload(a.value), b_value = upload(b.value);
+  auto count = upload(std::vector<std::int32_t>{plan.windows()});
   auto first_row = upload(plan.first_row);
   auto first_product = upload(plan.first_product);
   DeviceBuffer<Target, std::int32_t> counters(device, 2, MemoryUse::workspace, "counters"),
@@ -89,7 +90,7 @@ DeviceProduct multiply(Device<Target>& device, const SmashVersion& version, cons
   DeviceBuffer<Target, float> fragment_value(device, products, MemoryUse::workspace, "fragment value"),
       unsorted(device, version.sums == SumPlace::fragments ? products : 0, MemoryUse::workspace, "unsorted"), value(device, room);
   hash_spgemm<Target>(stream, version, {a.rows, a.columns, a_rows, a_column, a_value}, {b.rows, b.columns, b_rows, b_column, b_value},
-                      {table, first_row, first_product, plan.products()},
+                      {table, count, first_row, first_product, plan.products()},
                       {counters, entries, offset, start, fragment_column, fragment_value, unsorted}, {row_pointers, column, value});
   DeviceProduct c{std::vector<std::int32_t>(rows + 1), std::vector<std::int32_t>(room), std::vector<float>(room), 0};
   std::vector<std::int32_t> counted(2);
@@ -102,6 +103,31 @@ DeviceProduct multiply(Device<Target>& device, const SmashVersion& version, cons
   stream.download(std::as_const(counters).span(), std::span<std::int32_t>(counted));
   c.overflows = counted[1];
   return c;
+}
+
+/// The windows as the device plans them.
+template <class Target>
+WindowPlan device_plan(Device<Target>& device, const OwnedCsr& a, const OwnedCsr& b, const TablePlan& table) {
+  Stream<Target> stream(device);
+  const auto upload = [&](const std::vector<std::int32_t>& values) {
+    DeviceBuffer<Target, std::int32_t> buffer(device, values.size());
+    stream.upload(std::span<const std::int32_t>(values), buffer.span());
+    return buffer;
+  };
+  const auto rows = static_cast<std::size_t>(a.rows), parts = plan_parts(a.rows);
+  auto a_rows = upload(a.row_pointers), a_column = upload(a.column), b_rows = upload(b.row_pointers);
+  DeviceBuffer<Target, std::int32_t> count(device, 1), first_row(device, rows + 1), start(device, rows), part_windows(device, 2 * parts);
+  DeviceBuffer<Target, std::int64_t> first_product(device, rows + 1), products(device, rows), start_product(device, rows),
+      part_products(device, 2 * parts);
+  plan_windows<Target>(stream, {a.rows, a.columns, a_rows, a_column, {}}, {b.rows, b.columns, b_rows, {}, {}}, table, 0,
+                       {count, first_row, first_product, products, start, start_product, part_windows, part_products});
+  std::vector<std::int32_t> windows(1);
+  stream.download(std::as_const(count).span(), std::span<std::int32_t>(windows));
+  const auto used = static_cast<std::size_t>(windows[0]) + 1;
+  WindowPlan plan{.table = table, .first_row = std::vector<std::int32_t>(used), .first_product = std::vector<std::int64_t>(used)};
+  stream.download(std::as_const(first_row).span().subspan(0, used), std::span<std::int32_t>(plan.first_row));
+  stream.download(std::as_const(first_product).span().subspan(0, used), std::span<std::int64_t>(plan.first_product));
+  return plan;
 }
 
 }  // namespace remeasure::kernels::testing
