@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Sparse times sparse, C = A B, by libraries: Eigen and cuSPARSE. Matrices as in kernels/graphs/product_windows.h.
+// Sparse times sparse, C = A B, by libraries: Eigen and cuSPARSE. Matrices as in
+// kernels/graphs/product_windows.h.
 #pragma once
 
 #include <memory>
@@ -17,16 +18,19 @@ using kernels::CsrRows;
 using kernels::DeviceCsrResult;
 using kernels::DeviceCsrRows;
 
-/// Eigen's product of two row-major sparse matrices, which has no threads of its own: blocks of rows of A are dealt out to
-/// `threads` (0 = all cores). Columns of C ascend. Throws std::invalid_argument where C has no room.
+/// Eigen's product of two row-major sparse matrices, which has no threads of its own: blocks of rows of A are
+/// dealt out to `threads` (0 = all cores). Columns of C ascend. Throws std::invalid_argument where C has no
+/// room.
 void spgemm_eigen(const CsrRows& a, const CsrRows& b, const CsrResult<float>& c, int threads = 0);
 
-/// cusparseSpGEMM with the algorithm that is fastest on this product, chosen by the constructor, and buffers that stay.
-/// cuSPARSE sorts the columns of C (its authors in CUDALibrarySamples, issue 84); it waits for the GPU in each product to learn
-/// how many entries there are. Only in builds with the CUDA toolkit. Throws DeviceError where no algorithm can do it.
+/// cusparseSpGEMM with the algorithm that is fastest on this product, chosen by the constructor, and buffers
+/// that stay. cuSPARSE sorts the columns of C (its authors in CUDALibrarySamples, issue 84); it waits for the
+/// GPU in each product to learn how many entries there are. Only in builds with the CUDA toolkit. Throws
+/// DeviceError where no algorithm can do it.
 class CusparseSpgemm {
  public:
-  CusparseSpgemm(Stream<Cuda>& stream, const DeviceCsrRows<Cuda>& a, const DeviceCsrRows<Cuda>& b, const DeviceCsrResult<Cuda>& c);
+  CusparseSpgemm(Stream<Cuda>& stream, const DeviceCsrRows<Cuda>& a, const DeviceCsrRows<Cuda>& b,
+                 const DeviceCsrResult<Cuda>& c);
   ~CusparseSpgemm();
   CusparseSpgemm(const CusparseSpgemm&) = delete;
   CusparseSpgemm& operator=(const CusparseSpgemm&) = delete;

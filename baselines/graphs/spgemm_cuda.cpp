@@ -16,14 +16,16 @@ namespace {
 
 void check(cusparseStatus_t status, const char* call) {
   if (status != CUSPARSE_STATUS_SUCCESS) {
-    throw DeviceError(fmt::format("{} failed: {} ({})", call, cusparseGetErrorName(status), cusparseGetErrorString(status)));
+    throw DeviceError(fmt::format("{} failed: {} ({})", call, cusparseGetErrorName(status),
+                                  cusparseGetErrorString(status)));
   }
 }
 
 struct Algorithm {
   cusparseSpGEMMAlg_t alg;
   const char* name;
-  bool estimates_memory;     ///< ALG2 and ALG3 have cusparseSpGEMM_estimateMemory between estimation and computation
+  bool estimates_memory;  ///< ALG2 and ALG3 have cusparseSpGEMM_estimateMemory between estimation and
+                          ///< computation
 };
 
 constexpr Algorithm kAlgorithms[] = {
@@ -32,7 +34,7 @@ constexpr Algorithm kAlgorithms[] = {
     {CUSPARSE_SPGEMM_ALG2, "CUSPARSE_SPGEMM_ALG2", true},
     {CUSPARSE_SPGEMM_ALG3, "CUSPARSE_SPGEMM_ALG3", true},
 };
-constexpr float kChunk = 0.2f;   // of ALG3: the value of NVIDIA's own example
+constexpr float kChunk = 0.2f;  // of ALG3: the value of NVIDIA's own example
 
 /// Grows, never shrinks: after a first product nothing is allocated.
 class Buffer {
@@ -43,7 +45,8 @@ class Buffer {
       memory_ = DeviceBuffer<Cuda, std::byte>();
       memory_ = DeviceBuffer<Cuda, std::byte>(*device_, bytes, MemoryUse::workspace, "cusparseSpGEMM");
     } else if (memory_.size() == 0) {
-      memory_ = DeviceBuffer<Cuda, std::byte>(*device_, 256, MemoryUse::workspace, "cusparseSpGEMM");   // null would be a question
+      memory_ = DeviceBuffer<Cuda, std::byte>(*device_, 256, MemoryUse::workspace,
+                                              "cusparseSpGEMM");  // null would be a question
     }
     return memory_.data();
   }
@@ -57,9 +60,9 @@ class Buffer {
 
 cusparseConstSpMatDescr_t describe(const DeviceCsrRows<Cuda>& m) {
   cusparseConstSpMatDescr_t matrix = nullptr;
-  check(cusparseCreateConstCsr(&matrix, m.rows, m.columns, static_cast<std::int64_t>(m.column.size()), m.row_pointers.data(),
-                               m.column.data(), m.value.data(), CUSPARSE_INDEX_32I, CUSPARSE_INDEX_32I, CUSPARSE_INDEX_BASE_ZERO,
-                               CUDA_R_32F),
+  check(cusparseCreateConstCsr(&matrix, m.rows, m.columns, static_cast<std::int64_t>(m.column.size()),
+                               m.row_pointers.data(), m.column.data(), m.value.data(), CUSPARSE_INDEX_32I,
+                               CUSPARSE_INDEX_32I, CUSPARSE_INDEX_BASE_ZERO, CUDA_R_32F),
         "cusparseCreateConstCsr");
   return matrix;
 }
@@ -67,8 +70,14 @@ cusparseConstSpMatDescr_t describe(const DeviceCsrRows<Cuda>& m) {
 }  // namespace
 
 struct CusparseSpgemm::State {
-  State(Stream<Cuda>& on, const DeviceCsrRows<Cuda>& left, const DeviceCsrRows<Cuda>& right, const DeviceCsrResult<Cuda>& result)
-      : stream(on), c(result), rows(left.rows), columns(right.columns), estimation(on.device()), computation(on.device()),
+  State(Stream<Cuda>& on, const DeviceCsrRows<Cuda>& left, const DeviceCsrRows<Cuda>& right,
+        const DeviceCsrResult<Cuda>& result)
+      : stream(on),
+        c(result),
+        rows(left.rows),
+        columns(right.columns),
+        estimation(on.device()),
+        computation(on.device()),
         memory(on.device()) {
     check(cusparseCreate(&handle), "cusparseCreate");
     check(cusparseSetStream(handle, static_cast<cudaStream_t>(on.native())), "cusparseSetStream");
@@ -90,13 +99,13 @@ struct CusparseSpgemm::State {
   void estimate() {
     forget();
     check(cusparseSpGEMM_createDescr(&product), "cusparseSpGEMM_createDescr");
-    check(cusparseCreateCsr(&matrix_c, rows, columns, 0, c.row_pointers.data(), nullptr, nullptr, CUSPARSE_INDEX_32I,
-                            CUSPARSE_INDEX_32I, CUSPARSE_INDEX_BASE_ZERO, CUDA_R_32F),
+    check(cusparseCreateCsr(&matrix_c, rows, columns, 0, c.row_pointers.data(), nullptr, nullptr,
+                            CUSPARSE_INDEX_32I, CUSPARSE_INDEX_32I, CUSPARSE_INDEX_BASE_ZERO, CUDA_R_32F),
           "cusparseCreateCsr");
     std::size_t bytes = 0;
     const auto work = [&](void* buffer) {
-      check(cusparseSpGEMM_workEstimation(handle, kAsIs, kAsIs, &one, a, b, &zero, matrix_c, CUDA_R_32F, algorithm.alg, product,
-                                          &bytes, buffer),
+      check(cusparseSpGEMM_workEstimation(handle, kAsIs, kAsIs, &one, a, b, &zero, matrix_c, CUDA_R_32F,
+                                          algorithm.alg, product, &bytes, buffer),
             "cusparseSpGEMM_workEstimation");
     };
     work(nullptr);
@@ -105,8 +114,8 @@ struct CusparseSpgemm::State {
     if (algorithm.estimates_memory) {
       std::size_t needed = 0;
       const auto estimate_memory = [&](void* buffer, std::size_t* of_computation) {
-        check(cusparseSpGEMM_estimateMemory(handle, kAsIs, kAsIs, &one, a, b, &zero, matrix_c, CUDA_R_32F, algorithm.alg, product,
-                                            kChunk, &needed, buffer, of_computation),
+        check(cusparseSpGEMM_estimateMemory(handle, kAsIs, kAsIs, &one, a, b, &zero, matrix_c, CUDA_R_32F,
+                                            algorithm.alg, product, kChunk, &needed, buffer, of_computation),
               "cusparseSpGEMM_estimateMemory");
       };
       estimate_memory(nullptr, nullptr);
@@ -118,8 +127,8 @@ struct CusparseSpgemm::State {
   }
 
   void compute(void* buffer) {
-    check(cusparseSpGEMM_compute(handle, kAsIs, kAsIs, &one, a, b, &zero, matrix_c, CUDA_R_32F, algorithm.alg, product,
-                                 &computation_bytes, buffer),
+    check(cusparseSpGEMM_compute(handle, kAsIs, kAsIs, &one, a, b, &zero, matrix_c, CUDA_R_32F, algorithm.alg,
+                                 product, &computation_bytes, buffer),
           "cusparseSpGEMM_compute");
   }
 
@@ -128,10 +137,13 @@ struct CusparseSpgemm::State {
     std::int64_t found_rows = 0, found_columns = 0, entries = 0;
     check(cusparseSpMatGetSize(matrix_c, &found_rows, &found_columns, &entries), "cusparseSpMatGetSize");
     if (entries > static_cast<std::int64_t>(c.column.size())) {
-      throw DeviceError(fmt::format("cusparseSpGEMM: C has {} entries, room for {}", entries, c.column.size()));
+      throw DeviceError(
+          fmt::format("cusparseSpGEMM: C has {} entries, room for {}", entries, c.column.size()));
     }
-    check(cusparseCsrSetPointers(matrix_c, c.row_pointers.data(), c.column.data(), c.value.data()), "cusparseCsrSetPointers");
-    check(cusparseSpGEMM_copy(handle, kAsIs, kAsIs, &one, a, b, &zero, matrix_c, CUDA_R_32F, algorithm.alg, product),
+    check(cusparseCsrSetPointers(matrix_c, c.row_pointers.data(), c.column.data(), c.value.data()),
+          "cusparseCsrSetPointers");
+    check(cusparseSpGEMM_copy(handle, kAsIs, kAsIs, &one, a, b, &zero, matrix_c, CUDA_R_32F, algorithm.alg,
+                              product),
           "cusparseSpGEMM_copy");
   }
 
@@ -161,8 +173,8 @@ struct CusparseSpgemm::State {
   std::string setting;
 };
 
-CusparseSpgemm::CusparseSpgemm(Stream<Cuda>& stream, const DeviceCsrRows<Cuda>& a, const DeviceCsrRows<Cuda>& b,
-                               const DeviceCsrResult<Cuda>& c)
+CusparseSpgemm::CusparseSpgemm(Stream<Cuda>& stream, const DeviceCsrRows<Cuda>& a,
+                               const DeviceCsrRows<Cuda>& b, const DeviceCsrResult<Cuda>& c)
     : state_(std::make_unique<State>(stream, a, b, c)) {
   State& s = *state_;
   std::vector<Candidate> candidates;
@@ -175,13 +187,20 @@ CusparseSpgemm::CusparseSpgemm(Stream<Cuda>& stream, const DeviceCsrRows<Cuda>& 
   s.run();
   stream.synchronize();
   const std::size_t bytes = s.estimation.bytes() + s.computation.bytes() + s.memory.bytes();
-  s.setting = fmt::format("{}, buffers {} KiB; fastest of {}{}", kAlgorithms[choice.index].name, bytes / 1024, candidates.size(),
-                          choice.failed > 0 ? fmt::format(" ({} failed)", choice.failed) : "");
+  s.setting =
+      fmt::format("{}, buffers {} KiB; fastest of {}{}", kAlgorithms[choice.index].name, bytes / 1024,
+                  candidates.size(), choice.failed > 0 ? fmt::format(" ({} failed)", choice.failed) : "");
 }
 CusparseSpgemm::~CusparseSpgemm() = default;
 
-void CusparseSpgemm::run() { state_->run(); }
-void CusparseSpgemm::run_estimated() { state_->compute_and_copy(); }
-std::string CusparseSpgemm::setting() const { return state_->setting; }
+void CusparseSpgemm::run() {
+  state_->run();
+}
+void CusparseSpgemm::run_estimated() {
+  state_->compute_and_copy();
+}
+std::string CusparseSpgemm::setting() const {
+  return state_->setting;
+}
 
 }  // namespace remeasure::baselines

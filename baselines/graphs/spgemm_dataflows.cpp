@@ -10,7 +10,9 @@ namespace {
 using kernels::CsrRows;
 using kernels::SparseProduct;
 
-std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
+std::size_t at(std::int64_t i) {
+  return static_cast<std::size_t>(i);
+}
 
 /// A matrix by columns.
 struct Columns {
@@ -62,7 +64,8 @@ class RowSums {
 
 }  // namespace
 
-SparseProduct<double> inner_product(const CsrRows& a, const CsrRows& b, int stride, DataflowTraffic& traffic) {
+SparseProduct<double> inner_product(const CsrRows& a, const CsrRows& b, int stride,
+                                    DataflowTraffic& traffic) {
   const Columns of_b = columns_of(b);
   SparseProduct<double> c{.row_pointers = {0}};
   for (int i = 0; i < a.rows; ++i) {
@@ -102,7 +105,7 @@ SparseProduct<double> outer_product(const CsrRows& a, const CsrRows& b, Dataflow
     double value;
   };
   const Columns of_a = columns_of(a);
-  std::vector<std::vector<Partial>> partials(at(a.rows));   // of each row, in the order of k
+  std::vector<std::vector<Partial>> partials(at(a.rows));  // of each row, in the order of k
   for (int k = 0; k < b.rows; ++k) {
     const auto begin = b.row_pointers[at(k)], end = b.row_pointers[at(k) + 1];
     const auto first = of_a.pointers[at(k)], last = of_a.pointers[at(k) + 1];
@@ -110,7 +113,8 @@ SparseProduct<double> outer_product(const CsrRows& a, const CsrRows& b, Dataflow
     traffic.index_reads += last - first;
     for (auto p = first; p < last; ++p) {
       for (auto q = begin; q < end; ++q) {
-        partials[at(of_a.row[at(p)])].push_back({b.column[at(q)], of_a.value[at(p)] * static_cast<double>(b.value[at(q)])});
+        partials[at(of_a.row[at(p)])].push_back(
+            {b.column[at(q)], of_a.value[at(p)] * static_cast<double>(b.value[at(q)])});
         ++traffic.partial_writes;
         ++traffic.b_reads;
         ++traffic.index_reads;

@@ -15,7 +15,8 @@ namespace {
 using Matrix = Eigen::SparseMatrix<float, Eigen::RowMajor, std::int32_t>;
 
 Eigen::Map<const Matrix> view(const CsrRows& m) {
-  return {m.rows, m.columns, static_cast<Eigen::Index>(m.column.size()), m.row_pointers.data(), m.column.data(), m.value.data()};
+  return {m.rows,          m.columns,     static_cast<Eigen::Index>(m.column.size()), m.row_pointers.data(),
+          m.column.data(), m.value.data()};
 }
 
 constexpr int kRowsEach = 512;
@@ -24,7 +25,8 @@ constexpr int kRowsEach = 512;
 
 void spgemm_eigen(const CsrRows& a, const CsrRows& b, const CsrResult<float>& c, int threads) {
   if (a.columns != b.rows || c.row_pointers.size() != static_cast<std::size_t>(a.rows) + 1) {
-    throw std::invalid_argument("spgemm_eigen: " + std::to_string(a.columns) + " columns times " + std::to_string(b.rows) +
+    throw std::invalid_argument("spgemm_eigen: " + std::to_string(a.columns) + " columns times " +
+                                std::to_string(b.rows) +
                                 " rows, row pointers of C: " + std::to_string(c.row_pointers.size()));
   }
   const auto left = view(a), right = view(b);
@@ -37,10 +39,12 @@ void spgemm_eigen(const CsrRows& a, const CsrRows& b, const CsrResult<float>& c,
     });
   }
   std::vector<std::int32_t> offset{0};
-  for (const Matrix& part : parts) offset.push_back(offset.back() + static_cast<std::int32_t>(part.nonZeros()));
-  if (c.column.size() < static_cast<std::size_t>(offset.back()) || c.value.size() < static_cast<std::size_t>(offset.back())) {
-    throw std::invalid_argument("spgemm_eigen: C has " + std::to_string(offset.back()) + " entries, room for " +
-                                std::to_string(c.column.size()));
+  for (const Matrix& part : parts)
+    offset.push_back(offset.back() + static_cast<std::int32_t>(part.nonZeros()));
+  if (c.column.size() < static_cast<std::size_t>(offset.back()) ||
+      c.value.size() < static_cast<std::size_t>(offset.back())) {
+    throw std::invalid_argument("spgemm_eigen: C has " + std::to_string(offset.back()) +
+                                " entries, room for " + std::to_string(c.column.size()));
   }
   c.row_pointers[0] = 0;
   if (blocks == 0) return;
@@ -50,7 +54,8 @@ void spgemm_eigen(const CsrRows& a, const CsrRows& b, const CsrResult<float>& c,
     std::copy_n(part.innerIndexPtr(), part.nonZeros(), c.column.begin() + offset[i]);
     std::copy_n(part.valuePtr(), part.nonZeros(), c.value.begin() + offset[i]);
     for (int row = 0; row < part.rows(); ++row) {
-      c.row_pointers[i * kRowsEach + static_cast<std::size_t>(row) + 1] = offset[i] + part.outerIndexPtr()[row + 1];
+      c.row_pointers[i * kRowsEach + static_cast<std::size_t>(row) + 1] =
+          offset[i] + part.outerIndexPtr()[row + 1];
     }
   });
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "baselines/graphs/spgemm.h"
 
-#include <cmath>
 #include <testing/catch.h>
+#include <cmath>
 
 #include "baselines/graphs/spgemm_dataflows.h"
 #include "kernels/graphs/testing/spgemm_problem.h"
@@ -47,7 +47,8 @@ TEST_CASE("the three dataflows give one product, and count what they move", "[cp
   const OwnedCsr a = ragged_csr(100, 90, 50, 11), b = ragged_csr(90, 300, 40, 12);
   const SparseProduct<double> exact = spgemm_reference<double>(a.view(), b.view());
   const auto same = [&](const SparseProduct<double>& c) {
-    return c.row_pointers == exact.row_pointers && c.column == exact.column && agrees<double>(exact, c.value, 53);
+    return c.row_pointers == exact.row_pointers && c.column == exact.column &&
+           agrees<double>(exact, c.value, 53);
   };
   const std::int64_t products = kernels::plan_windows(a.view(), b.view(), {}).products();
   DataflowTraffic inner, outer, rows;
@@ -62,17 +63,19 @@ TEST_CASE("the three dataflows give one product, and count what they move", "[cp
   DataflowTraffic some;
   const SparseProduct<double> part = inner_product(a.view(), b.view(), 7, some);
   CHECK(some.pairs < inner.pairs / 5);
-  CHECK(part.row_pointers[2] == part.row_pointers[7]);   // rows between are left out
+  CHECK(part.row_pointers[2] == part.row_pointers[7]);  // rows between are left out
 }
 
 TEST_CASE("inner products count an index for each step of a merge", "[cpu]") {
   // Row {0, 2, 3} of A against columns {0: rows 1, 3} and {1: row 0} of B.
-  const OwnedCsr a = csr_of(1, 4, 1, [](int) { return 3; }, [](int, int n) { return n == 0 ? 0 : n + 1; });
-  const OwnedCsr b = csr_of(4, 3, 2, [](int i) { return i == 2 ? 0 : 1; }, [](int i, int) { return i == 0 ? 1 : 0; });
+  const OwnedCsr a = csr_of(
+      1, 4, 1, [](int) { return 3; }, [](int, int n) { return n == 0 ? 0 : n + 1; });
+  const OwnedCsr b = csr_of(
+      4, 3, 2, [](int i) { return i == 2 ? 0 : 1; }, [](int i, int) { return i == 0 ? 1 : 0; });
   DataflowTraffic traffic;
   const SparseProduct<double> c = inner_product(a.view(), b.view(), 1, traffic);
   CHECK(c.column == std::vector<std::int32_t>{0, 1});
-  CHECK(traffic.pairs == 2);          // column 2 is empty
+  CHECK(traffic.pairs == 2);  // column 2 is empty
   CHECK(traffic.index_reads == 5 + 2);
   CHECK(traffic.b_reads == 2);
 }
@@ -90,20 +93,24 @@ TEST_CASE("On a GPU cusparseSpGEMM gives sorted products, with estimation and wi
       stream.upload(std::span<const Value>(values), buffer.span());
       return buffer;
     };
-    auto a_rows = upload(a.row_pointers), a_column = upload(a.column), b_rows = upload(b.row_pointers), b_column = upload(b.column);
+    auto a_rows = upload(a.row_pointers), a_column = upload(a.column), b_rows = upload(b.row_pointers),
+         b_column = upload(b.column);
     auto a_value = upload(a.value), b_value = upload(b.value);
-    DeviceBuffer<Cuda, std::int32_t> rows(device, exact.row_pointers.size()), column(device, exact.column.size());
+    DeviceBuffer<Cuda, std::int32_t> rows(device, exact.row_pointers.size()),
+        column(device, exact.column.size());
     DeviceBuffer<Cuda, float> value(device, exact.column.size());
-    CusparseSpgemm product(stream, {a.rows, a.columns, a_rows, a_column, a_value}, {b.rows, b.columns, b_rows, b_column, b_value},
-                           {rows, column, value});
+    CusparseSpgemm product(stream, {a.rows, a.columns, a_rows, a_column, a_value},
+                           {b.rows, b.columns, b_rows, b_column, b_value}, {rows, column, value});
     std::vector<std::int32_t> got_rows(rows.size()), got_column(column.size());
     std::vector<float> got(value.size());
     for (const bool estimated : {false, true, true}) {
       stream.fill_bytes(rows.span(), 0xcd);
       stream.fill_bytes(column.span(), 0xcd);
       stream.fill_bytes(value.span(), 0xcd);
-      if (estimated) product.run_estimated();
-      else product.run();
+      if (estimated)
+        product.run_estimated();
+      else
+        product.run();
       stream.download(std::as_const(rows).span(), std::span<std::int32_t>(got_rows));
       stream.download(std::as_const(column).span(), std::span<std::int32_t>(got_column));
       stream.download(std::as_const(value).span(), std::span<float>(got));

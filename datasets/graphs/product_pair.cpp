@@ -14,7 +14,9 @@ namespace {
 
 enum Stream : std::uint64_t { value_stream = 0x76616c };
 
-std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
+std::size_t at(std::int64_t i) {
+  return static_cast<std::size_t>(i);
+}
 
 DrawEdge law_of(const std::string& kind, std::int64_t n, std::uint64_t seed) {
   if (kind == "rmat40") return rmat_edges(n, {.a = 0.40, .b = 0.20, .c = 0.20}, seed);
@@ -23,7 +25,8 @@ DrawEdge law_of(const std::string& kind, std::int64_t n, std::uint64_t seed) {
     return community_edges(n, {.community = 32, .inside = 0.6, .exponent = 0, .consecutive = true}, seed);
   }
   if (kind == "uniform" || kind == "ragged") return uniform_edges(n, n, seed);
-  throw DatasetError(fmt::format("product_pair: kind \"{}\"; there are rmat40, rmat45, uniform, blocks and ragged", kind));
+  throw DatasetError(
+      fmt::format("product_pair: kind \"{}\"; there are rmat40, rmat45, uniform, blocks and ragged", kind));
 }
 
 Csr matrix(const std::string& kind, std::int64_t n, std::int64_t draws, std::uint64_t seed) {
@@ -49,7 +52,9 @@ Csr matrix(const std::string& kind, std::int64_t n, std::int64_t draws, std::uin
 }
 
 /// Seeds of A and B.
-std::uint64_t seed_of(std::uint64_t seed, int which) { return 2 * seed + static_cast<std::uint64_t>(which); }
+std::uint64_t seed_of(std::uint64_t seed, int which) {
+  return 2 * seed + static_cast<std::uint64_t>(which);
+}
 
 void write(const Csr& csr, const std::string& group, Writer& out) {
   const auto rows = static_cast<std::uint64_t>(csr.rows), entries = static_cast<std::uint64_t>(csr.edges());
@@ -69,13 +74,15 @@ void write(ProductPair pair, Writer& out) {
 void generate(const Parameters& p, Writer& out) {
   const std::string& kind = p.text("kind");
   const std::int64_t n = p.integer("n"), draws = p.integer("draws");
-  write({.a = matrix(kind, n, draws, seed_of(p.seed, 0)), .b = matrix(kind, n, draws, seed_of(p.seed, 1))}, out);
+  write({.a = matrix(kind, n, draws, seed_of(p.seed, 0)), .b = matrix(kind, n, draws, seed_of(p.seed, 1))},
+        out);
 }
 
 Csr import_matrix(const std::filesystem::path& file, std::int64_t n) {
   Csr csr = read_matrix_market(file);
   if (csr.rows != n || csr.columns != n) {
-    throw DatasetError(fmt::format("{}: {} x {}; the parameter says {} x {}", file.string(), csr.rows, csr.columns, n, n));
+    throw DatasetError(
+        fmt::format("{}: {} x {}; the parameter says {} x {}", file.string(), csr.rows, csr.columns, n, n));
   }
   if (csr.values.empty()) csr.values.assign(csr.column_indices.size(), 1.0f);
   return csr;
@@ -92,11 +99,18 @@ void import_pair(const std::filesystem::path& source, const Parameters& p, Write
 std::vector<ArraySchema> schema() {
   std::vector<ArraySchema> arrays;
   for (const std::string& group : {std::string("a"), std::string("b")}) {
-    arrays.push_back({.path = "/" + group + "/row_pointers", .type = ElementType::i32, .axes = {"boundary"},
-                      .description = "first entry of each row, and the end", .minimum = 0});
-    arrays.push_back({.path = "/" + group + "/column_indices", .type = ElementType::i32, .axes = {"entry_of_" + group},
-                      .description = "ascending in a row", .minimum = 0});
-    arrays.push_back({.path = "/" + group + "/values", .axes = {"entry_of_" + group}, .description = "uniform on (0, 1)"});
+    arrays.push_back({.path = "/" + group + "/row_pointers",
+                      .type = ElementType::i32,
+                      .axes = {"boundary"},
+                      .description = "first entry of each row, and the end",
+                      .minimum = 0});
+    arrays.push_back({.path = "/" + group + "/column_indices",
+                      .type = ElementType::i32,
+                      .axes = {"entry_of_" + group},
+                      .description = "ascending in a row",
+                      .minimum = 0});
+    arrays.push_back(
+        {.path = "/" + group + "/values", .axes = {"entry_of_" + group}, .description = "uniform on (0, 1)"});
   }
   return arrays;
 }
@@ -107,27 +121,36 @@ const Definition product_pair_definition = {
     .name = "product_pair",
     .title = "Pairs of sparse matrices to be multiplied",
     .theme = "graphs",
-    .stands_for = "the R-MAT pair of SMASH: 16384 x 16384, 254211 entries each, 5174841 entries in the product, 1.23 products an "
-                  "entry. Its parameters aren't known; (.40, .20, .20, .20) and (.45, .22, .22, .11) lie on both sides of it",
+    .stands_for =
+        "the R-MAT pair of SMASH: 16384 x 16384, 254211 entries each, 5174841 entries in the product, 1.23 "
+        "products an "
+        "entry. Its parameters aren't known; (.40, .20, .20, .20) and (.45, .22, .22, .11) lie on both sides "
+        "of it",
     .source = "arXiv 2105.14156",
     .arrays = schema(),
-    .extents = [](const Parameters& p) { return Extents{{"boundary", p.extent("n") + 1}}; },
+    .extents =
+        [](const Parameters& p) {
+          return Extents{{"boundary", p.extent("n") + 1}};
+        },
     .generate = generate,
     .import = import_pair,
-    .import_help = "a MatrixMarket file of an n x n matrix, which is multiplied with itself, or a folder with a.mtx and b.mtx; the "
-                   "parameters name the generated pair that it replaces",
+    .import_help =
+        "a MatrixMarket file of an n x n matrix, which is multiplied with itself, or a folder with a.mtx and "
+        "b.mtx; the "
+        "parameters name the generated pair that it replaces",
     .examples = {product_pair("rmat40", 2048, 16'384, 1), product_pair("rmat45", 2048, 16'384, 1),
                  product_pair("uniform", 2048, 16'384, 1), product_pair("blocks", 2048, 16'384, 1),
                  product_pair("ragged", 512, 2048, 1)},
 };
 
 Parameters product_pair(const std::string& kind, std::int64_t n, std::int64_t draws, std::uint64_t seed) {
-  return {.values = {{"kind", kind}, {"n", std::to_string(n)}, {"draws", std::to_string(draws)}}, .seed = seed};
+  return {.values = {{"kind", kind}, {"n", std::to_string(n)}, {"draws", std::to_string(draws)}},
+          .seed = seed};
 }
 
 void count_product(ProductPair& pair) {
   pair.products = pair.entries = 0;
-  std::vector<std::int64_t> last(at(pair.b.columns), -1);   // the row that a column was seen in
+  std::vector<std::int64_t> last(at(pair.b.columns), -1);  // the row that a column was seen in
   for (std::int64_t row = 0; row < pair.a.rows; ++row) {
     for (const std::int32_t k : pair.a.row(row)) {
       const auto columns = pair.b.row(k);
@@ -142,17 +165,20 @@ void count_product(ProductPair& pair) {
 
 ProductPair read_product_pair(Reader& reader) {
   const auto read = [&](const std::string& group) {
-    Csr csr{.row_pointers = reader.i32(group + "/row_pointers"), .column_indices = reader.i32(group + "/column_indices"),
+    Csr csr{.row_pointers = reader.i32(group + "/row_pointers"),
+            .column_indices = reader.i32(group + "/column_indices"),
             .values = reader.f32(group + "/values")};
     csr.rows = csr.columns = static_cast<std::int64_t>(csr.row_pointers.size()) - 1;
     check_csr(csr, "product_pair" + group);
     return csr;
   };
-  ProductPair pair{.a = read("/a"), .b = read("/b"), .products = reader.number("fma"), .entries = reader.number("nnz_c")};
+  ProductPair pair{
+      .a = read("/a"), .b = read("/b"), .products = reader.number("fma"), .entries = reader.number("nnz_c")};
   double products = 0;
   for (const std::int32_t k : pair.a.column_indices) products += static_cast<double>(pair.b.row(k).size());
   if (products != pair.products) {
-    throw DatasetError(fmt::format("product_pair: {} products, the file says {}; make it again", products, pair.products));
+    throw DatasetError(
+        fmt::format("product_pair: {} products, the file says {}; make it again", products, pair.products));
   }
   return pair;
 }

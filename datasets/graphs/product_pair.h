@@ -11,8 +11,8 @@
 
 namespace remeasure::datasets {
 
-/// "product_pair": parameters kind, n, draws. A and B are n x n, of the same law and independent; draws that fall on the same
-/// cell are one entry. Values are uniform on (0, 1). Kinds:
+/// "product_pair": parameters kind, n, draws. A and B are n x n, of the same law and independent; draws that
+/// fall on the same cell are one entry. Values are uniform on (0, 1). Kinds:
 ///   rmat40    R-MAT (.40, .20, .20, .20)
 ///   rmat45    R-MAT (.45, .22, .22, .11)
 ///   uniform   every cell equally likely (Erdos-Renyi)
@@ -24,8 +24,8 @@ Parameters product_pair(const std::string& kind, std::int64_t n, std::int64_t dr
 
 struct ProductPair {
   Csr a = {}, b = {};
-  double products = 0;   ///< a_ik b_kj with both stored
-  double entries = 0;    ///< of C = A B
+  double products = 0;  ///< a_ik b_kj with both stored
+  double entries = 0;   ///< of C = A B
 };
 
 /// Checked: both square, of one size, with as many products as the file says.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Sparse times sparse by hash tables in scratchpad. The paper's factor is version against version on a simulator of an
-// accelerator: here a model of it, from counts of probes, shares and entries. On a GPU the same versions meet cusparseSpGEMM, which is
-// another question.
+// Sparse times sparse by hash tables in scratchpad. The paper's factor is version against version on a
+// simulator of an accelerator: here a model of it, from counts of probes, shares and entries. On a GPU the
+// same versions meet cusparseSpGEMM, which is another question.
 #include "experiments/graphs/smash_reports.h"
 #include "experiments/graphs/smash_variants.h"
 
@@ -15,10 +15,14 @@ namespace {
 
 constexpr const char* kModel = "model: a block of 64 threads";
 
-Measured modelled(double value) { return {reports::Estimate{value, value, value}, kModel, {}}; }
+Measured modelled(double value) {
+  return {reports::Estimate{value, value, value}, kModel, {}};
+}
 
-constexpr KernelChoice kMixed{"kernel", "tokens, multiplicative hash, sums in the table", kernels::kSmashMixed};
-constexpr KernelChoice kPlanning{"kernel/planning", "windows planned on the device, then as 'kernel'", kernels::kSmashMixed, Planning::on_device};
+constexpr KernelChoice kMixed{"kernel", "tokens, multiplicative hash, sums in the table",
+                              kernels::kSmashMixed};
+constexpr KernelChoice kPlanning{"kernel/planning", "windows planned on the device, then as 'kernel'",
+                                 kernels::kSmashMixed, Planning::on_device};
 constexpr KernelChoice kV1{"v1", "rows dealt out, high-order bits, sums in the table", kernels::kSmashV1};
 constexpr KernelChoice kV2{"v2", "tokens, low-order bits, sums in the table", kernels::kSmashV2};
 constexpr KernelChoice kV3{"v3", "tokens, low-order bits, sums in fragments", kernels::kSmashV3};
@@ -28,19 +32,24 @@ struct CaseChoice {
   bool all_versions_on_simt = true;
   int oracle_stride = 1;
   int inner_stride = 1;
-  bool analysis = true;      ///< dataflows, hashing, balance and the model
+  bool analysis = true;  ///< dataflows, hashing, balance and the model
 };
 
-bool is_rmat(const PairChoice& choice) { return choice.kind.starts_with("rmat"); }
+bool is_rmat(const PairChoice& choice) {
+  return choice.kind.starts_with("rmat");
+}
 
 /// What must hold of tables, shares and the model.
-void check_behaviour(Trial& t, const PairChoice& choice, const Behaviour& b, const smash_accelerator::Cycles& cycles) {
-  const double high = b.high.probes_per_product(), low = b.low.probes_per_product(), mixed = b.mixed.probes_per_product();
+void check_behaviour(Trial& t, const PairChoice& choice, const Behaviour& b,
+                     const smash_accelerator::Cycles& cycles) {
+  const double high = b.high.probes_per_product(), low = b.low.probes_per_product(),
+               mixed = b.mixed.probes_per_product();
   const std::string probes = fmt::format("high {:.2f}, low {:.2f}, multiplicative {:.2f}", high, low, mixed);
   t.check("a multiplicative hash takes 1.5 probes at most", mixed <= 1.5, probes);
   const std::string shares = fmt::format("rows {:.2f}, tokens {:.3f}", b.imbalance_rows, b.imbalance_tokens);
   t.check("tokens are balanced within 1.1", b.imbalance_tokens < 1.1, shares);
-  const std::string mcycles = fmt::format("{:.3f}, {:.3f}, {:.3f} Mcycles", cycles.v1 / 1e6, cycles.v2 / 1e6, cycles.v3 / 1e6);
+  const std::string mcycles =
+      fmt::format("{:.3f}, {:.3f}, {:.3f} Mcycles", cycles.v1 / 1e6, cycles.v2 / 1e6, cycles.v3 / 1e6);
   if (is_rmat(choice)) {
     t.check("plain hashes cluster, high-order bits more", low > 3 && low < high, probes);
     t.check("rows dealt out are unbalanced", b.imbalance_rows > 2, shares);
@@ -72,7 +81,8 @@ void measure_overflow(Trial& t, const PairChoice& choice) {
   declare_kernel(t, in, kV3, true);
   t.measure();
   const HashStatistics tables = hash_statistics(in[0].a(), in[0].b(), in[0].plan, SlotHash::mixed);
-  t.check("tables planned at load 4 overflow and are filled again", tables.overflows > 0 && tables.products == in[0].plan.products(),
+  t.check("tables planned at load 4 overflow and are filled again",
+          tables.overflows > 0 && tables.products == in[0].plan.products(),
           fmt::format("{} of {} fillings", tables.overflows, tables.overflows + tables.fillings));
   t.metric(exact_metric("tables filled again", static_cast<double>(tables.overflows), "tables"));
 }
@@ -83,7 +93,8 @@ void measure_product(Trial& t, const CaseChoice& c) {
   declare_oracles(t, exact);
   declare_host(t, in);
   declare_kernel(t, in, kMixed, true);
-  for (const KernelChoice& choice : {kPlanning, kV1, kV2, kV3}) declare_kernel(t, in, choice, c.all_versions_on_simt);
+  for (const KernelChoice& choice : {kPlanning, kV1, kV2, kV3})
+    declare_kernel(t, in, choice, c.all_versions_on_simt);
   declare_vendor(t, in);
   t.measure();
   for (const char* name : {"v1", "v2", "v3"}) t.speedup(name, "vendor");
@@ -96,7 +107,8 @@ void measure_product(Trial& t, const CaseChoice& c) {
   t.metric(exact_metric("products an entry", p.pair.products / p.pair.entries, "x", Interval{1.23, 1.23}));
   if (!c.analysis) return;
   const Behaviour behaviour = behaviour_of(p);
-  const smash_accelerator::Cycles cycles = cycles_of(smash_accelerator::Accelerator{}, counts_of(p, behaviour));
+  const smash_accelerator::Cycles cycles =
+      cycles_of(smash_accelerator::Accelerator{}, counts_of(p, behaviour));
   report_dataflows(t, p, exact, c.inner_stride);
   report_hashing(t, p, behaviour);
   report_balance(t, p, behaviour);
@@ -118,14 +130,18 @@ std::vector<CaseDefinition> cases(Size size) {
   const bool smoke = size == Size::smoke;
   for (const char* kind : {"rmat40", "rmat45", "uniform", "blocks"}) {
     const std::string name = kind;
-    if (smoke) product({.pair = {name, 2048, 16'384}, .all_versions_on_simt = name == "rmat40", .inner_stride = 7});
-    else product({.pair = {name, 16'384, 254'211}, .inner_stride = 1021});
+    if (smoke)
+      product({.pair = {name, 2048, 16'384}, .all_versions_on_simt = name == "rmat40", .inner_stride = 7});
+    else
+      product({.pair = {name, 16'384, 254'211}, .inner_stride = 1021});
   }
   if (smoke) product({.pair = {"ragged", 384, 1536}, .analysis = false});
-  list.push_back({.name = {{"matrix", "ragged"}, {"load", "4"}}, .run = [crowded](Trial& t) { measure_overflow(t, crowded); }});
+  list.push_back({.name = {{"matrix", "ragged"}, {"load", "4"}},
+                  .run = [crowded](Trial& t) { measure_overflow(t, crowded); }});
   if (smoke) return list;
   const std::string left_out =
-      Device<Cuda>::count() > 0 ? "" : "65 and 34 million products: for the GPU; the CPU's share is at n = 16384";
+      Device<Cuda>::count() > 0 ? ""
+                                : "65 and 34 million products: for the GPU; the CPU's share is at n = 16384";
   for (const char* kind : {"rmat40", "uniform"}) {
     product({.pair = {kind, 131'072, 2'097'152}, .oracle_stride = 64, .analysis = false}, left_out);
   }
@@ -135,16 +151,34 @@ std::vector<CaseDefinition> cases(Size size) {
 constexpr const char* kSimulator = "PIUMA block simulator, 16384 x 16384, 254211 entries each, R-MAT";
 
 Claim on_simulator(const char* id, const char* text, double reported) {
-  return {.id = id, .text = text, .reported = {reported, reported}, .better = Better::neither, .tolerance = 0.57,
-          .tolerance_reason = "a count of cycles stands in for the simulator: about a factor of two either way", .on = kSimulator,
-          .source = "times recalled", .is_time = true, .modelled = true};
+  return {
+      .id = id,
+      .text = text,
+      .reported = {reported, reported},
+      .better = Better::neither,
+      .tolerance = 0.57,
+      .tolerance_reason = "a count of cycles stands in for the simulator: about a factor of two either way",
+      .on = kSimulator,
+      .source = "times recalled",
+      .is_time = true,
+      .modelled = true};
 }
 
 Claim absolute(const char* id, const char* text, double reported) {
-  return {.id = id, .text = text, .reported = {reported, reported}, .unit = "ms", .better = Better::lower, .no_effect = kReportedV1,
-          .on = kSimulator, .source = "recalled; the ratios agree with 9.4x", .needs = Needs::elsewhere,
-          .instead = "needs Intel's simulator of PIUMA; its clock isn't known, so a model gives ratios of the versions only",
-          .is_time = true, .modelled = true};
+  return {.id = id,
+          .text = text,
+          .reported = {reported, reported},
+          .unit = "ms",
+          .better = Better::lower,
+          .no_effect = kReportedV1,
+          .on = kSimulator,
+          .source = "recalled; the ratios agree with 9.4x",
+          .needs = Needs::elsewhere,
+          .instead =
+              "needs Intel's simulator of PIUMA; its clock isn't known, so a model gives ratios of the "
+              "versions only",
+          .is_time = true,
+          .modelled = true};
 }
 
 Claim best_speedup() {
@@ -154,8 +188,16 @@ Claim best_speedup() {
 }
 
 Claim problem(const char* id, const char* text, double reported, const char* unit, double no_effect) {
-  return {.id = id, .text = text, .reported = {reported, reported}, .unit = unit, .better = Better::neither, .no_effect = no_effect,
-          .tolerance = 0.1, .tolerance_reason = "another draw of the same law", .on = "R-MAT, parameters not known", .source = "recalled"};
+  return {.id = id,
+          .text = text,
+          .reported = {reported, reported},
+          .unit = unit,
+          .better = Better::neither,
+          .no_effect = no_effect,
+          .tolerance = 0.1,
+          .tolerance_reason = "another draw of the same law",
+          .on = "R-MAT, parameters not known",
+          .source = "recalled"};
 }
 
 }  // namespace
@@ -167,28 +209,42 @@ const Experiment smash = {
               .authors = "Kaustubh Shivdikar",
               .venue = "MS thesis, Northeastern University, 2021",
               .arxiv = "2105.14156",
-              .summary = "Sparse times sparse by rows, products merged at once by atomic additions to hash tables in scratchpad"},
-    .claims = {best_speedup(), on_simulator("v1-v2", "tokens and low-order bits: V1 over V2", kReportedV1 / kReportedV2),
+              .summary = "Sparse times sparse by rows, products merged at once by atomic additions to hash "
+                         "tables in scratchpad"},
+    .claims = {best_speedup(),
+               on_simulator("v1-v2", "tokens and low-order bits: V1 over V2", kReportedV1 / kReportedV2),
                on_simulator("v2-v3", "fragments in memory: V2 over V3", kReportedV2 / kReportedV3),
-               absolute("v1-ms", "run time of V1", kReportedV1), absolute("v2-ms", "run time of V2", kReportedV2),
+               absolute("v1-ms", "run time of V1", kReportedV1),
+               absolute("v2-ms", "run time of V2", kReportedV2),
                absolute("v3-ms", "run time of V3", kReportedV3),
                problem("problem-factor", "products an entry of C", 1.23, "x", 1),
                problem("problem-nnz", "entries of C", 5'174'841, "entries", 5'174'841)},
     .cases = cases,
-    .notes = {
-        "The 9.4x is V1 against V3 on one simulator. The model's counts (probes, shares, entries) are exact; its costs are assumptions, so "
-        "its verdict says 'modelled' and covers the order of the versions and a factor of two, no more. Its V2 pays for sorting "
-        "tables that V1's hash leaves nearly sorted: without skew (uniform) V1 is the faster one in it. Its V3 hides "
-        "the write-back behind a copy engine of 64 bytes a cycle, and the verdict rests on that: V3 waits for an engine of less than 27 "
-        "(.40, .20, .20, .20), below 18 V1 over V3 is under 4, and below 11 V3 loses to V2. The plot 'engine' shows it.",
-        "The paper's problem isn't known: 254211 draws of R-MAT (.40, .20, .20, .20) give 6.8 million products and 1.05 an entry, of (.45, .22, "
-        ".22, .11) 17.2 million and 1.33; the reported 6.37 million and 1.23 fit neither. Draws that coincide are one entry.",
-        "Plain bits of a tag cluster under linear probing, on skewed columns with either hash; on blocks the low-order bits are the worse ones, "
-        "because the rows of a window share them. A multiplication removes both. The paper's versions keep their hashes.",
-        "Of cusparseSpGEMM 'vendor' is computation and copy on an estimation made in advance, as 'kernel', 'v1', 'v2' and 'v3' have their "
-        "windows in advance; 'vendor/estimation' is all of it, as 'kernel/planning' is. Faster today than either may be nsparse or spECK, which aren't here.",
-        "Kernels sort the rows of C, as cuSPARSE does. The copy engine of V3 has no part on a GPU: stores don't hold up the threads.",
-        "Eigen's sparse product has one thread; here blocks of rows are dealt out to all cores."},
+    .notes = {"The 9.4x is V1 against V3 on one simulator. The model's counts (probes, shares, entries) are "
+              "exact; its costs are assumptions, so "
+              "its verdict says 'modelled' and covers the order of the versions and a factor of two, no "
+              "more. Its V2 pays for sorting "
+              "tables that V1's hash leaves nearly sorted: without skew (uniform) V1 is the faster one in "
+              "it. Its V3 hides "
+              "the write-back behind a copy engine of 64 bytes a cycle, and the verdict rests on that: V3 "
+              "waits for an engine of less than 27 "
+              "(.40, .20, .20, .20), below 18 V1 over V3 is under 4, and below 11 V3 loses to V2. The plot "
+              "'engine' shows it.",
+              "The paper's problem isn't known: 254211 draws of R-MAT (.40, .20, .20, .20) give 6.8 million "
+              "products and 1.05 an entry, of (.45, .22, "
+              ".22, .11) 17.2 million and 1.33; the reported 6.37 million and 1.23 fit neither. Draws that "
+              "coincide are one entry.",
+              "Plain bits of a tag cluster under linear probing, on skewed columns with either hash; on "
+              "blocks the low-order bits are the worse ones, "
+              "because the rows of a window share them. A multiplication removes both. The paper's versions "
+              "keep their hashes.",
+              "Of cusparseSpGEMM 'vendor' is computation and copy on an estimation made in advance, as "
+              "'kernel', 'v1', 'v2' and 'v3' have their "
+              "windows in advance; 'vendor/estimation' is all of it, as 'kernel/planning' is. Faster today "
+              "than either may be nsparse or spECK, which aren't here.",
+              "Kernels sort the rows of C, as cuSPARSE does. The copy engine of V3 has no part on a GPU: "
+              "stores don't hold up the threads.",
+              "Eigen's sparse product has one thread; here blocks of rows are dealt out to all cores."},
 };
 
 }  // namespace remeasure::experiments

@@ -54,29 +54,35 @@ struct Problem {
 };
 
 inline Problem load(Trial& t, const PairChoice& choice, std::uint64_t seed) {
-  const datasets::Opened opened =
-      t.open(datasets::product_pair_definition, datasets::product_pair(choice.kind, choice.n, choice.draws, seed));
+  const datasets::Opened opened = t.open(datasets::product_pair_definition,
+                                         datasets::product_pair(choice.kind, choice.n, choice.draws, seed));
   Problem p{.pair = read_product_pair(*opened.reader), .plan = {}, .products_of_row = {}};
   p.products_of_row = products_of_rows(p.a(), p.b());
   p.plan = plan_windows(p.products_of_row, p.b().columns, choice.table);
   return p;
 }
 
-/// C in double by dense rows. Of large products every `stride`-th row, with the first and the last; then the oracle samples.
+/// C in double by dense rows. Of large products every `stride`-th row, with the first and the last; then the
+/// oracle samples.
 struct Exact {
-  kernels::SparseProduct<double> c;     ///< of the sampled rows
-  std::vector<std::size_t> place;       ///< of each of its entries in C; empty if all rows are there
-  std::vector<double> row_pointers;     ///< of all rows
+  kernels::SparseProduct<double> c;  ///< of the sampled rows
+  std::vector<std::size_t> place;    ///< of each of its entries in C; empty if all rows are there
+  std::vector<double> row_pointers;  ///< of all rows
 };
 
 /// The rows [first, last) of A, as a matrix.
 inline kernels::SparseProduct<double> exact_rows(const Problem& p, int first, int last) {
   const CsrRows a = p.a();
-  const auto begin = a.row_pointers[static_cast<std::size_t>(first)], end = a.row_pointers[static_cast<std::size_t>(last)];
+  const auto begin = a.row_pointers[static_cast<std::size_t>(first)],
+             end = a.row_pointers[static_cast<std::size_t>(last)];
   std::vector<std::int32_t> pointers;
-  for (int row = first; row <= last; ++row) pointers.push_back(a.row_pointers[static_cast<std::size_t>(row)] - begin);
-  const auto of = [&](auto span) { return span.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin)); };
-  return kernels::spgemm_reference<double>({last - first, a.columns, pointers, of(a.column), of(a.value)}, p.b());
+  for (int row = first; row <= last; ++row)
+    pointers.push_back(a.row_pointers[static_cast<std::size_t>(row)] - begin);
+  const auto of = [&](auto span) {
+    return span.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin));
+  };
+  return kernels::spgemm_reference<double>({last - first, a.columns, pointers, of(a.column), of(a.value)},
+                                           p.b());
 }
 
 inline Exact exact_of(const Problem& p, int stride) {
@@ -131,9 +137,18 @@ inline void declare_oracles(Trial& t, const Exact& exact) {
 }
 
 inline std::vector<Accept> accept_product() {
-  return {{.output = "row pointers", .metric = ErrorMetric::mismatches, .limit = 0, .reason = "structure is exact"},
-          {.output = "columns", .metric = ErrorMetric::mismatches, .limit = 0, .reason = "structure is exact, columns of a row ascend"},
-          {.output = "values", .metric = ErrorMetric::max_scaled, .limit = std::ldexp(1.0, -24), .at_least = 1e-9,
+  return {{.output = "row pointers",
+           .metric = ErrorMetric::mismatches,
+           .limit = 0,
+           .reason = "structure is exact"},
+          {.output = "columns",
+           .metric = ErrorMetric::mismatches,
+           .limit = 0,
+           .reason = "structure is exact, columns of a row ascend"},
+          {.output = "values",
+           .metric = ErrorMetric::max_scaled,
+           .limit = std::ldexp(1.0, -24),
+           .at_least = 1e-9,
            .reason = "f32: a rounding for each product and each addition, relative to (|A||B|)_ij"}};
 }
 

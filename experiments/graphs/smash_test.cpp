@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What must hold of smash without a GPU, at the paper's size where it is a matter of counts, with controls that fail.
+// What must hold of smash without a GPU, at the paper's size where it is a matter of counts, with controls
+// that fail.
+#include <testing/catch.h>
 #include <algorithm>
 #include <map>
-#include <testing/catch.h>
 
 #include "baselines/graphs/spgemm.h"
 #include "bench/test_case.h"
@@ -25,8 +26,11 @@ using reports::Where;
 Problem problem(const std::string& kind, std::int64_t n, std::int64_t draws, const TablePlan& table = {}) {
   const bench::testing::TemporaryFolder folder;
   datasets::Store store(folder.path());
-  Problem p{.pair = read_product_pair(*store.open(datasets::product_pair_definition, datasets::product_pair(kind, n, draws, 1)).reader),
-            .plan = {}, .products_of_row = {}};
+  Problem p{
+      .pair = read_product_pair(
+          *store.open(datasets::product_pair_definition, datasets::product_pair(kind, n, draws, 1)).reader),
+      .plan = {},
+      .products_of_row = {}};
   p.products_of_row = products_of_rows(p.a(), p.b());
   p.plan = plan_windows(p.products_of_row, p.b().columns, table);
   return p;
@@ -93,13 +97,17 @@ TEST_CASE("smash: only the model's ratios are judged from a model, and not at sm
   REQUIRE(claims.size() == smash.claims.size());
   for (const auto& claim : claims) {
     INFO(claim.id);
-    if (claim.id.ends_with("-ms")) CHECK(claim.verdict == reports::Verdict::not_measured);
-    else CHECK(claim.verdict == reports::Verdict::not_comparable);
+    if (claim.id.ends_with("-ms"))
+      CHECK(claim.verdict == reports::Verdict::not_measured);
+    else
+      CHECK(claim.verdict == reports::Verdict::not_comparable);
     CHECK(claim.modelled == (claim.id == "best-speedup" || claim.id == "v1-v2" || claim.id == "v2-v3"));
   }
 }
 
-TEST_CASE("smash: structure and values are the oracle's with empty rows and a dense one; in double within 1e-14", "[cpu]") {
+TEST_CASE(
+    "smash: structure and values are the oracle's with empty rows and a dense one; in double within 1e-14",
+    "[cpu]") {
   const Problem p = problem("ragged", 300, 1500);
   REQUIRE(p.pair.a.row(0).empty());
   REQUIRE(p.pair.a.row(150).size() == 300);
@@ -107,14 +115,15 @@ TEST_CASE("smash: structure and values are the oracle's with empty rows and a de
                       [&](std::int32_t k) { return p.pair.b.row(k).empty(); }));
   const Exact exact = exact_of(p, 1);
   REQUIRE(exact.c.column.size() == p.entries());
-  std::vector<std::int32_t> rows(301), column(p.entries()), fragment_column(p.products()), entries(static_cast<std::size_t>(p.plan.windows()));
+  std::vector<std::int32_t> rows(301), column(p.entries()), fragment_column(p.products()),
+      entries(static_cast<std::size_t>(p.plan.windows()));
   std::vector<float> eigen(p.entries());
   baselines::spgemm_eigen(p.a(), p.b(), {rows, column, eigen});
   CHECK(rows == exact.c.row_pointers);
   CHECK(column == exact.c.column);
   std::vector<double> value(p.entries()), fragment_value(p.products());
-  kernels::hash_spgemm_reference<double>(p.a(), p.b(), p.plan, SlotHash::mixed, {fragment_column, fragment_value, entries},
-                                         {rows, column, value});
+  kernels::hash_spgemm_reference<double>(p.a(), p.b(), p.plan, SlotHash::mixed,
+                                         {fragment_column, fragment_value, entries}, {rows, column, value});
   CHECK(rows == exact.c.row_pointers);
   CHECK(column == exact.c.column);
   CHECK(bench::error_of(ErrorMetric::max_scaled, value, exact.c.value, exact.c.magnitude).value <= 1e-14);
@@ -122,7 +131,8 @@ TEST_CASE("smash: structure and values are the oracle's with empty rows and a de
   const std::vector<double> scale = rounding_scale(exact.c);
   std::vector<double> rounded(eigen.begin(), eigen.end());
   CHECK(bench::error_of(ErrorMetric::max_scaled, rounded, exact.c.value, scale).value <= 0x1p-24);
-  const auto single = static_cast<std::size_t>(std::find(exact.c.terms.begin(), exact.c.terms.end(), 1) - exact.c.terms.begin());
+  const auto single = static_cast<std::size_t>(std::find(exact.c.terms.begin(), exact.c.terms.end(), 1) -
+                                               exact.c.terms.begin());
   rounded[single] *= 1 + 0x1p-11;
   CHECK(bench::error_of(ErrorMetric::max_scaled, rounded, exact.c.value, scale).value > 0x1p-24);
 }
@@ -163,7 +173,9 @@ TEST_CASE("smash: traffic of the dataflows at n = 2048", "[cpu]") {
   CHECK(inner.index_reads < 5 * rows.index_reads);
 }
 
-TEST_CASE("smash: a multiplicative hash takes 1.5 probes at most, plain bits cluster where columns are skewed", "[cpu]") {
+TEST_CASE(
+    "smash: a multiplicative hash takes 1.5 probes at most, plain bits cluster where columns are skewed",
+    "[cpu]") {
   for (const char* kind : {"rmat40", "rmat45", "uniform", "blocks"}) {
     INFO(kind);
     const Behaviour& b = paper(kind).behaviour;
@@ -189,7 +201,8 @@ TEST_CASE("smash: rows dealt out are unbalanced where degrees are skewed, tokens
   CHECK(paper("rmat40").behaviour.imbalance_rows > 2);
   CHECK(paper("rmat45").behaviour.imbalance_rows > 2);
   CHECK(paper("uniform").behaviour.imbalance_rows < 1.15);
-  for (const char* kind : {"rmat40", "rmat45", "uniform"}) CHECK(paper(kind).behaviour.imbalance_tokens < 1.1);
+  for (const char* kind : {"rmat40", "rmat45", "uniform"})
+    CHECK(paper(kind).behaviour.imbalance_tokens < 1.1);
   // Control: tokens too large for the work are unbalanced too.
   const Problem& p = paper("rmat45").problem;
   CHECK(kernels::token_imbalance(p.a(), p.b(), 20'000, 64) > 2);
@@ -245,7 +258,7 @@ TEST_CASE("smash: tables planned above a load of 1 are found to overflow and fil
   CHECK(tables.overflows > 0);
   CHECK(tables.products == crowded.plan.products());
   CHECK(static_cast<std::size_t>(tables.entries) == crowded.entries());
-  CHECK(tables.longest <= 256);   // nothing is probed for ever
+  CHECK(tables.longest <= 256);  // nothing is probed for ever
   const Problem planned = problem("ragged", 256, 1024, {.slots = 256, .load = 0.5, .most_rows = 64});
   CHECK(hash_statistics(planned.a(), planned.b(), planned.plan, SlotHash::mixed).overflows == 0);
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Shivdikar, "SMASH: Sparse Matrix Atomic Scratchpad Hashing" (MS thesis, Northeastern University, 2021, arXiv 2105.14156,
-// chapters 4 and 5): C = A B by rows, partial products merged as they arise by atomic additions to a table in scratchpad.
+// Shivdikar, "SMASH: Sparse Matrix Atomic Scratchpad Hashing" (MS thesis, Northeastern University, 2021,
+// arXiv 2105.14156): C = A B by rows, partial products merged as they arise by atomic
+// additions to a table in scratchpad.
 //
 //   for (i in rows of the window)
 //     for (k in A[i]) for (j in B[k]) {
@@ -11,21 +12,23 @@
 //     }
 //   C[window] = sort(used slots);
 //
-// V1: the hash keeps the order of tags, rows belong to threads. V2: low bits, and equal tokens of products from a counter. V3: V2
-// with the sums in a dense array in memory in the order of insertion, so that the table holds places alone. `mixed`: V2 with a
-// multiplicative hash. The thesis overlaps V3's write-back with the next window by a DMA engine; on a GPU a store doesn't wait
-// anyway, and five other blocks hash meanwhile.
+// V1: the hash keeps the order of tags, rows belong to threads. V2: low bits, and equal tokens of products
+// from a counter. V3: V2 with the sums in a dense array in memory in the order of insertion, so that the
+// table holds places alone. `mixed`: V2 with a multiplicative hash. The thesis overlaps V3's write-back with
+// the next window by a DMA engine; on a GPU a store doesn't wait anyway, and five other blocks hash
+// meanwhile.
 //
-// Optimisation over the plain form: blocks stay and take windows from a counter, so that heavy rows don't end last together;
-// tokens are cut from the flat range of products of 256 entries of A (their prefix sums in shared memory), so lanes read B
-// along its rows and a token is 128 products whatever the degrees; compaction, sorting and row starts happen in the table. A
-// row with more products than a table takes several fillings, by columns; one that overflows is repeated with half of them.
-// C's place isn't known before its windows are: entries go to fragments where the window's products would begin, and are moved
-// once the windows' sizes are summed.
+// Optimisation over the plain form: blocks stay and take windows from a counter, so that heavy rows don't end
+// last together; tokens are cut from the flat range of products of 256 entries of A (their prefix sums in
+// shared memory), so lanes read B along its rows and a token is 128 products whatever the degrees;
+// compaction, sorting and row starts happen in the table. A row with more products than a table takes several
+// fillings, by columns; one that overflows is repeated with half of them. C's place isn't known before its
+// windows are: entries go to fragments where the window's products would begin, and are moved once the
+// windows' sizes are summed.
 //
-// Launch: smash_*: 256 threads, 8 bytes a slot of shared memory, as many blocks as fit; smash_offsets: 1 block; smash_gather.
-// Flops: 2 per product. Bytes: A once, B's rows that A refers to, 8 each to write, read and write an entry of C.
-// Limits: C below 2^31 entries; tags of 31 bits (product_windows.h).
+// Launch: smash_*: 256 threads, 8 bytes a slot of shared memory, as many blocks as fit; smash_offsets: 1
+// block; smash_gather. Flops: 2 per product. Bytes: A once, B's rows that A refers to, 8 each to write, read
+// and write an entry of C. Limits: C below 2^31 entries; tags of 31 bits (product_windows.h).
 #include <algorithm>
 #include <stdexcept>
 #include <string>
@@ -37,8 +40,8 @@ namespace remeasure::kernels {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kToken = 128;          // products
-constexpr int kBlocksPerProcessor = 6;   // 4096 slots: 32 KB and 5 KB of 227
+constexpr int kToken = 128;             // products
+constexpr int kBlocksPerProcessor = 6;  // 4096 slots: 32 KB and 5 KB of 227
 
 struct Arguments {
   const std::int32_t *a_rows, *a_column, *b_rows, *b_column;
@@ -58,8 +61,10 @@ struct Range {
 RM_DEVICE int first_at_least(const std::int32_t* column, int begin, int end, int wanted) {
   while (begin < end) {
     const int middle = begin + (end - begin) / 2;
-    if (column[middle] < wanted) begin = middle + 1;
-    else end = middle;
+    if (column[middle] < wanted)
+      begin = middle + 1;
+    else
+      end = middle;
   }
   return begin;
 }
@@ -77,7 +82,8 @@ RM_DEVICE Range range_of(const Arguments& in, const Piece& piece, int k) {
 template <SlotHash kHash>
 RM_DEVICE void hash_rows(const Arguments& in, const Piece& piece, const SlotTable& table) {
   const int key_bits = bits_below(piece.width), parts = kThreads / piece.rows;
-  const int row = static_cast<int>(threadIdx.x) % piece.rows, part = static_cast<int>(threadIdx.x) / piece.rows;
+  const int row = static_cast<int>(threadIdx.x) % piece.rows,
+            part = static_cast<int>(threadIdx.x) / piece.rows;
   if (part >= parts) return;
   const std::uint32_t row_tag = static_cast<std::uint32_t>(row) << key_bits;
   const int end = in.a_rows[piece.row + row + 1];
@@ -92,11 +98,12 @@ RM_DEVICE void hash_rows(const Arguments& in, const Piece& piece, const SlotTabl
   }
 }
 
-/// V2, V3: tokens of the products of 256 entries of A at a time. Product p of them is entry e's for first[e] <= p < first[e + 1].
+/// V2, V3: tokens of the products of 256 entries of A at a time. Product p of them is entry e's for first[e]
+/// <= p < first[e + 1].
 template <SlotHash kHash, SumPlace kSums>
 RM_DEVICE void hash_tokens(const Arguments& in, const Piece& piece, const SlotTable& table, float* sums) {
   RM_SHARED(int, first, [kThreads]);
-  RM_SHARED(int, shift, [kThreads]);               // from a product to its entry of B
+  RM_SHARED(int, shift, [kThreads]);  // from a product to its entry of B
   RM_SHARED(float, scale, [kThreads]);
   RM_SHARED(std::uint32_t, row_tag, [kThreads]);
   RM_SHARED(int, next_token, );
@@ -108,11 +115,13 @@ RM_DEVICE void hash_tokens(const Arguments& in, const Piece& piece, const SlotTa
     if (entry_of_a < end) {
       range = range_of(in, piece, in.a_column[entry_of_a]);
       scale[thread] = in.a_value[entry_of_a];
-      int row = 0, above = piece.rows;              // a_rows[row] <= entry < a_rows[above]
+      int row = 0, above = piece.rows;  // a_rows[row] <= entry < a_rows[above]
       while (above - row > 1) {
         const int middle = (row + above) / 2;
-        if (in.a_rows[piece.row + middle] <= entry_of_a) row = middle;
-        else above = middle;
+        if (in.a_rows[piece.row + middle] <= entry_of_a)
+          row = middle;
+        else
+          above = middle;
       }
       row_tag[thread] = static_cast<std::uint32_t>(row) << key_bits;
     }
@@ -123,7 +132,8 @@ RM_DEVICE void hash_tokens(const Arguments& in, const Piece& piece, const SlotTa
     __syncthreads();
     for (;;) {
       int token = 0;
-      if (lane_id() == 0) token = atomicAdd(table.overflow, 0) != 0 ? products : atomicAdd(&next_token, kToken);
+      if (lane_id() == 0)
+        token = atomicAdd(table.overflow, 0) != 0 ? products : atomicAdd(&next_token, kToken);
       token = __shfl_sync(kFullWarp, token, 0);
       if (token >= products) break;
       int entry = 0;
@@ -149,7 +159,7 @@ RM_DEVICE void hash_tokens(const Arguments& in, const Piece& piece, const SlotTa
         }
       }
     }
-    __syncthreads();   // the next entries take the place of these
+    __syncthreads();  // the next entries take the place of these
   }
 }
 
@@ -158,7 +168,8 @@ RM_DEVICE void hash_window(const Arguments& in, int window, const SlotTable& tab
   const int thread = static_cast<int>(threadIdx.x);
   const int row_end = in.first_row[window + 1];
   const std::int64_t base = in.first_product[window], products = in.first_product[window + 1] - base;
-  Piece piece = first_piece(in.first_row[window], row_end - in.first_row[window], in.columns, products, in.planned);
+  Piece piece =
+      first_piece(in.first_row[window], row_end - in.first_row[window], in.columns, products, in.planned);
   int emitted = 0;
   while (piece.row < row_end) {
     const std::int64_t at = base + emitted;
@@ -169,11 +180,13 @@ RM_DEVICE void hash_window(const Arguments& in, int window, const SlotTable& tab
       for (int i = thread; i < table.slots() && i < left; i += kThreads) sums[i] = 0;
     }
     __syncthreads();
-    if constexpr (kShare == WorkShare::rows) hash_rows<kHash>(in, piece, table);
-    else hash_tokens<kHash, kSums>(in, piece, table, sums);
+    if constexpr (kShare == WorkShare::rows)
+      hash_rows<kHash>(in, piece, table);
+    else
+      hash_tokens<kHash, kSums>(in, piece, table, sums);
     __syncthreads();
     if (*table.overflow != 0) {
-      __syncthreads();   // all have seen it
+      __syncthreads();  // all have seen it
       if (thread == 0) atomicAdd(in.counters + 1, 1);
       piece = narrowed(piece);
       continue;
@@ -189,10 +202,11 @@ RM_DEVICE void hash_window(const Arguments& in, int window, const SlotTable& tab
     }
     if (piece.column == 0) {
       for (int row = thread; row < piece.rows; row += kThreads) {
-        in.row_start[piece.row + row] = emitted + entries_below(table, count, static_cast<std::uint32_t>(row) << key_bits);
+        in.row_start[piece.row + row] =
+            emitted + entries_below(table, count, static_cast<std::uint32_t>(row) << key_bits);
       }
     }
-    __syncthreads();     // the next piece clears the table
+    __syncthreads();  // the next piece clears the table
     emitted += count;
     piece = following(piece, row_end, in.columns, count, in.planned);
   }
@@ -211,7 +225,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerProcessor) smash_kernel(Ar
     const int window = words[2];
     if (window >= windows) return;
     hash_window<kHash, kShare, kSums>(in, window, table);
-    __syncthreads();     // all have read the window's number
+    __syncthreads();  // all have read the window's number
   }
 }
 
@@ -264,18 +278,22 @@ using Kernel = void (*)(Arguments);
 Kernel kernel_of(const SmashVersion& version) {
   constexpr auto table = SumPlace::table;
   const bool tokens = version.share == WorkShare::tokens, fragments = version.sums == SumPlace::fragments;
-  if (!tokens && !fragments && version.hash == SlotHash::high) return smash_kernel<SlotHash::high, WorkShare::rows, table>;
-  if (tokens && !fragments && version.hash == SlotHash::low) return smash_kernel<SlotHash::low, WorkShare::tokens, table>;
-  if (tokens && !fragments && version.hash == SlotHash::mixed) return smash_kernel<SlotHash::mixed, WorkShare::tokens, table>;
+  if (!tokens && !fragments && version.hash == SlotHash::high)
+    return smash_kernel<SlotHash::high, WorkShare::rows, table>;
+  if (tokens && !fragments && version.hash == SlotHash::low)
+    return smash_kernel<SlotHash::low, WorkShare::tokens, table>;
+  if (tokens && !fragments && version.hash == SlotHash::mixed)
+    return smash_kernel<SlotHash::mixed, WorkShare::tokens, table>;
   if (tokens && fragments && version.hash == SlotHash::low) {
     return smash_kernel<SlotHash::low, WorkShare::tokens, SumPlace::fragments>;
   }
-  throw std::invalid_argument(std::string("hash_spgemm: no kernel is compiled for the version ") + version.name);
+  throw std::invalid_argument(std::string("hash_spgemm: no kernel is compiled for the version ") +
+                              version.name);
 }
 
 [[noreturn]] void refuse(const char* what, std::size_t found, std::size_t wanted) {
-  throw std::invalid_argument(std::string("hash_spgemm: ") + what + " has " + std::to_string(found) + " elements, expected " +
-                              std::to_string(wanted));
+  throw std::invalid_argument(std::string("hash_spgemm: ") + what + " has " + std::to_string(found) +
+                              " elements, expected " + std::to_string(wanted));
 }
 
 void require(const char* what, std::size_t found, std::size_t wanted) {
@@ -286,10 +304,11 @@ void require(const char* what, std::size_t found, std::size_t wanted) {
 
 template <class Target>
 void hash_spgemm(Stream<Target>& stream, const SmashVersion& version, const DeviceCsrRows<Target>& a,
-                 const DeviceCsrRows<Target>& b, const DeviceWindows<Target>& windows, const SmashScratch<Target>& scratch,
-                 const DeviceCsrResult<Target>& c) {
+                 const DeviceCsrRows<Target>& b, const DeviceWindows<Target>& windows,
+                 const SmashScratch<Target>& scratch, const DeviceCsrResult<Target>& c) {
   if (a.columns != b.rows) {
-    throw std::invalid_argument("hash_spgemm: A has " + std::to_string(a.columns) + " columns, B " + std::to_string(b.rows) + " rows");
+    throw std::invalid_argument("hash_spgemm: A has " + std::to_string(a.columns) + " columns, B " +
+                                std::to_string(b.rows) + " rows");
   }
   const auto rows = static_cast<std::size_t>(a.rows), products = static_cast<std::size_t>(windows.products);
   require("A's row pointers", a.row_pointers.size(), rows + 1);
@@ -312,20 +331,26 @@ void hash_spgemm(Stream<Target>& stream, const SmashVersion& version, const Devi
   const auto processors = static_cast<unsigned>(std::max(1, stream.device().properties().multiprocessors));
   const unsigned all = std::max(1u, static_cast<unsigned>(count));
   stream.fill_bytes(scratch.counters, 0);
-  launch({.name = version.name, .grid = std::min(all, kBlocksPerProcessor * processors), .block = kThreads,
-          .shared_bytes = table_bytes(windows.table), .order_dependent = true},
+  launch({.name = version.name,
+          .grid = std::min(all, kBlocksPerProcessor * processors),
+          .block = kThreads,
+          .shared_bytes = table_bytes(windows.table),
+          .order_dependent = true},
          stream, kernel,
-         Arguments{a.row_pointers.data(), a.column.data(), b.row_pointers.data(), b.column.data(), a.value.data(), b.value.data(),
-                   b.columns, windows.table.slots_log2(), windows.table.products(), windows.count.data(), windows.first_row.data(),
-                    windows.first_product.data(), scratch.counters.data(), scratch.window_entries.data(),
+         Arguments{a.row_pointers.data(), a.column.data(), b.row_pointers.data(), b.column.data(),
+                   a.value.data(), b.value.data(), b.columns, windows.table.slots_log2(),
+                   windows.table.products(), windows.count.data(), windows.first_row.data(),
+                   windows.first_product.data(), scratch.counters.data(), scratch.window_entries.data(),
                    scratch.row_start.data(), scratch.fragment_column.data(), scratch.fragment_value.data(),
                    scratch.unsorted.data()});
-  launch({.name = "smash_offsets", .block = 1024}, stream, offsets_kernel, windows.count.data(), scratch.window_entries.data(),
-         scratch.window_offset.data());
-  launch({.name = "smash_gather", .grid = std::min(all, 16 * processors), .block = kThreads}, stream, gather_kernel,
-         Gather{windows.count.data(), windows.first_row.data(), windows.first_product.data(), scratch.window_offset.data(), scratch.row_start.data(),
-                scratch.fragment_column.data(), scratch.fragment_value.data(), c.row_pointers.data(), c.column.data(),
-                c.value.data(), a.rows, static_cast<long long>(c.column.size())});
+  launch({.name = "smash_offsets", .block = 1024}, stream, offsets_kernel, windows.count.data(),
+         scratch.window_entries.data(), scratch.window_offset.data());
+  launch({.name = "smash_gather", .grid = std::min(all, 16 * processors), .block = kThreads}, stream,
+         gather_kernel,
+         Gather{windows.count.data(), windows.first_row.data(), windows.first_product.data(),
+                scratch.window_offset.data(), scratch.row_start.data(), scratch.fragment_column.data(),
+                scratch.fragment_value.data(), c.row_pointers.data(), c.column.data(), c.value.data(), a.rows,
+                static_cast<long long>(c.column.size())});
 }
 
 template void hash_spgemm(Stream<CompiledTarget>&, const SmashVersion&, const DeviceCsrRows<CompiledTarget>&,

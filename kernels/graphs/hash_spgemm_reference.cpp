@@ -26,12 +26,12 @@ template <class Body>
 void for_each_block(int count, int each, int threads, const Body& body) {
   const int blocks = (count + each - 1) / each;
   if (blocks == 0) return;
-  for_each_row_block(blocks, 1, threads, [&](int block, int, int) {
-    body(block * each, std::min(count, (block + 1) * each));
-  });
+  for_each_row_block(blocks, 1, threads,
+                     [&](int block, int, int) { body(block * each, std::min(count, (block + 1) * each)); });
 }
 
-/// visit(row of the piece, column of C, value of A, value of B) for all products of a piece, until it says no.
+/// visit(row of the piece, column of C, value of A, value of B) for all products of a piece, until it says
+/// no.
 template <class Visit>
 void for_each_product(const CsrRows& a, const CsrRows& b, const Piece& piece, const Visit& visit) {
   const bool all = piece.width == b.columns;
@@ -108,10 +108,11 @@ class Table {
   std::size_t used_ = 0;
 };
 
-/// Fills tables for the pieces of one window; use(piece, table) for each that held. Returns what they went through.
+/// Fills tables for the pieces of one window; use(piece, table) for each that held. Returns what they went
+/// through.
 template <class Scalar, SlotHash kHash, class Use>
-HashStatistics fill_window(const CsrRows& a, const CsrRows& b, const WindowPlan& plan, int window, Table<Scalar, kHash>& table,
-                           const Use& use) {
+HashStatistics fill_window(const CsrRows& a, const CsrRows& b, const WindowPlan& plan, int window,
+                           Table<Scalar, kHash>& table, const Use& use) {
   HashStatistics sum;
   const int row_end = plan.first_row[at(window) + 1], planned = plan.table.products();
   const std::int64_t of_window = plan.first_product[at(window) + 1] - plan.first_product[at(window)];
@@ -123,8 +124,10 @@ HashStatistics fill_window(const CsrRows& a, const CsrRows& b, const WindowPlan&
     bool held = true;
     table.clear();
     for_each_product(a, b, piece, [&](int row, int column, float x, float y) {
-      const auto tag = static_cast<std::uint32_t>(row) << key_bits | static_cast<std::uint32_t>(column - piece.column);
-      const int probes = table.add(tag, static_cast<Scalar>(x) * static_cast<Scalar>(y), piece.rows, key_bits);
+      const auto tag =
+          static_cast<std::uint32_t>(row) << key_bits | static_cast<std::uint32_t>(column - piece.column);
+      const int probes =
+          table.add(tag, static_cast<Scalar>(x) * static_cast<Scalar>(y), piece.rows, key_bits);
       ++filling.products;
       filling.probes += probes;
       filling.longest = std::max<std::int64_t>(filling.longest, probes);
@@ -142,32 +145,34 @@ HashStatistics fill_window(const CsrRows& a, const CsrRows& b, const WindowPlan&
   return sum;
 }
 
-constexpr int kWindowsEach = 16;   // a thread takes
+constexpr int kWindowsEach = 16;  // a thread takes
 
 template <class Scalar, SlotHash kHash>
-void hash_fragments(const CsrRows& a, const CsrRows& b, const WindowPlan& plan, const HashFragments<Scalar>& fragments,
-                    std::span<std::int32_t> row_start, int threads) {
+void hash_fragments(const CsrRows& a, const CsrRows& b, const WindowPlan& plan,
+                    const HashFragments<Scalar>& fragments, std::span<std::int32_t> row_start, int threads) {
   for_each_block(plan.windows(), kWindowsEach, threads, [&](int first, int last) {
     Table<Scalar, kHash> table(plan.table.slots_log2());
     for (int window = first; window < last; ++window) {
       const auto base = at(plan.first_product[at(window)]);
       std::size_t emitted = 0;
-      fill_window<Scalar, kHash>(a, b, plan, window, table, [&](const Piece& piece, Table<Scalar, kHash>& filled) {
-        const int key_bits = bits_below(piece.width);
-        const auto& entries = filled.sorted(key_bits + bits_below(piece.rows));
-        int row = piece.column == 0 ? 0 : piece.rows;   // the next whose start isn't known
-        const auto start_rows = [&](int end) {
-          for (; row < end; ++row) row_start[at(piece.row + row)] = static_cast<std::int32_t>(emitted);
-        };
-        for (const auto& entry : entries) {
-          start_rows(static_cast<int>(entry.tag >> key_bits) + 1);
-          fragments.column[base + emitted] = piece.column + static_cast<std::int32_t>(entry.tag & ((1u << key_bits) - 1));
-          fragments.value[base + emitted] = entry.sum;
-          ++emitted;
-        }
-        start_rows(piece.rows);
-        return static_cast<std::int64_t>(entries.size());
-      });
+      fill_window<Scalar, kHash>(
+          a, b, plan, window, table, [&](const Piece& piece, Table<Scalar, kHash>& filled) {
+            const int key_bits = bits_below(piece.width);
+            const auto& entries = filled.sorted(key_bits + bits_below(piece.rows));
+            int row = piece.column == 0 ? 0 : piece.rows;  // the next whose start isn't known
+            const auto start_rows = [&](int end) {
+              for (; row < end; ++row) row_start[at(piece.row + row)] = static_cast<std::int32_t>(emitted);
+            };
+            for (const auto& entry : entries) {
+              start_rows(static_cast<int>(entry.tag >> key_bits) + 1);
+              fragments.column[base + emitted] =
+                  piece.column + static_cast<std::int32_t>(entry.tag & ((1u << key_bits) - 1));
+              fragments.value[base + emitted] = entry.sum;
+              ++emitted;
+            }
+            start_rows(piece.rows);
+            return static_cast<std::int64_t>(entries.size());
+          });
       fragments.window_entries[at(window)] = static_cast<std::int32_t>(emitted);
     }
   });
@@ -176,9 +181,12 @@ void hash_fragments(const CsrRows& a, const CsrRows& b, const WindowPlan& plan, 
 template <class Scalar, class Call>
 auto with_hash(SlotHash hash, const Call& call) {
   switch (hash) {
-    case SlotHash::high: return call.template operator()<SlotHash::high>();
-    case SlotHash::low: return call.template operator()<SlotHash::low>();
-    case SlotHash::mixed: break;
+    case SlotHash::high:
+      return call.template operator()<SlotHash::high>();
+    case SlotHash::low:
+      return call.template operator()<SlotHash::low>();
+    case SlotHash::mixed:
+      break;
   }
   return call.template operator()<SlotHash::mixed>();
 }
@@ -205,7 +213,7 @@ SparseProduct<Scalar> rows_by_dense_sums(const CsrRows& a, const CsrRows& b, int
       c.magnitude.push_back(std::exchange(magnitude[at(column)], Scalar(0)));
       c.terms.push_back(std::exchange(terms[at(column)], 0));
     }
-    c.row_pointers.push_back(static_cast<std::int32_t>(touched.size()));   // sizes, for now
+    c.row_pointers.push_back(static_cast<std::int32_t>(touched.size()));  // sizes, for now
   }
   return c;
 }
@@ -219,7 +227,7 @@ void append(std::vector<Value>& to, const std::vector<Value>& from) {
 
 template <class Scalar>
 SparseProduct<Scalar> spgemm_reference(const CsrRows& a, const CsrRows& b, int threads) {
-  static_cast<void>(products_of_rows(a, b));   // checks the matrices
+  static_cast<void>(products_of_rows(a, b));  // checks the matrices
   constexpr int kRowsEach = 256;
   std::vector<SparseProduct<Scalar>> parts(at((a.rows + kRowsEach - 1) / kRowsEach));
   for_each_block(a.rows, kRowsEach, threads, [&](int first, int last) {
@@ -244,18 +252,19 @@ void hash_spgemm_reference(const CsrRows& a, const CsrRows& b, const WindowPlan&
   if (a.columns != b.rows || plan.first_row.back() != a.rows || fragments.column.size() < products ||
       fragments.value.size() < products || fragments.window_entries.size() < at(plan.windows()) ||
       c.row_pointers.size() != at(a.rows) + 1) {
-    throw std::invalid_argument("hash_spgemm_reference: windows of " + std::to_string(plan.first_row.back()) + " rows and " +
-                                std::to_string(products) + " products don't fit A (" + std::to_string(a.rows) +
-                                " rows), the fragments or C");
+    throw std::invalid_argument("hash_spgemm_reference: windows of " + std::to_string(plan.first_row.back()) +
+                                " rows and " + std::to_string(products) + " products don't fit A (" +
+                                std::to_string(a.rows) + " rows), the fragments or C");
   }
   with_hash<Scalar>(hash, [&]<SlotHash kHash>() {
     hash_fragments<Scalar, kHash>(a, b, plan, fragments, c.row_pointers, threads);
   });
   std::vector<std::int32_t> offset(at(plan.windows()) + 1, 0);
-  std::partial_sum(fragments.window_entries.begin(), fragments.window_entries.begin() + plan.windows(), offset.begin() + 1);
+  std::partial_sum(fragments.window_entries.begin(), fragments.window_entries.begin() + plan.windows(),
+                   offset.begin() + 1);
   if (c.column.size() < at(offset.back()) || c.value.size() < at(offset.back())) {
-    throw std::invalid_argument("hash_spgemm_reference: C has " + std::to_string(offset.back()) + " entries, the result room for " +
-                                std::to_string(c.column.size()));
+    throw std::invalid_argument("hash_spgemm_reference: C has " + std::to_string(offset.back()) +
+                                " entries, the result room for " + std::to_string(c.column.size()));
   }
   for_each_block(plan.windows(), 4 * kWindowsEach, threads, [&](int first, int last) {
     for (int window = first; window < last; ++window) {
@@ -263,7 +272,8 @@ void hash_spgemm_reference(const CsrRows& a, const CsrRows& b, const WindowPlan&
       const auto count = fragments.window_entries[at(window)], to = offset[at(window)];
       std::copy_n(fragments.column.begin() + from, count, c.column.begin() + to);
       std::copy_n(fragments.value.begin() + from, count, c.value.begin() + to);
-      for (auto row = plan.first_row[at(window)]; row < plan.first_row[at(window) + 1]; ++row) c.row_pointers[at(row)] += to;
+      for (auto row = plan.first_row[at(window)]; row < plan.first_row[at(window) + 1]; ++row)
+        c.row_pointers[at(row)] += to;
     }
   });
   c.row_pointers.back() = offset.back();
@@ -279,7 +289,8 @@ HashStatistics& HashStatistics::operator+=(const HashStatistics& other) {
   return *this;
 }
 
-HashStatistics hash_statistics(const CsrRows& a, const CsrRows& b, const WindowPlan& plan, SlotHash hash, int threads) {
+HashStatistics hash_statistics(const CsrRows& a, const CsrRows& b, const WindowPlan& plan, SlotHash hash,
+                               int threads) {
   return with_hash<float>(hash, [&]<SlotHash kHash>() {
     HashStatistics sum;
     std::mutex mutex;
@@ -287,9 +298,10 @@ HashStatistics hash_statistics(const CsrRows& a, const CsrRows& b, const WindowP
       Table<float, kHash> table(plan.table.slots_log2());
       HashStatistics part;
       for (int window = first; window < last; ++window) {
-        part += fill_window<float, kHash>(a, b, plan, window, table, [](const Piece&, Table<float, kHash>& filled) {
-          return static_cast<std::int64_t>(filled.used());
-        });
+        part += fill_window<float, kHash>(a, b, plan, window, table,
+                                          [](const Piece&, Table<float, kHash>& filled) {
+                                            return static_cast<std::int64_t>(filled.used());
+                                          });
       }
       const std::lock_guard lock(mutex);
       sum += part;
@@ -325,9 +337,9 @@ double token_imbalance(const CsrRows& a, const CsrRows& b, int entries, int thre
 
 template SparseProduct<float> spgemm_reference(const CsrRows&, const CsrRows&, int);
 template SparseProduct<double> spgemm_reference(const CsrRows&, const CsrRows&, int);
-template void hash_spgemm_reference(const CsrRows&, const CsrRows&, const WindowPlan&, SlotHash, const HashFragments<float>&,
-                                    const CsrResult<float>&, int);
-template void hash_spgemm_reference(const CsrRows&, const CsrRows&, const WindowPlan&, SlotHash, const HashFragments<double>&,
-                                    const CsrResult<double>&, int);
+template void hash_spgemm_reference(const CsrRows&, const CsrRows&, const WindowPlan&, SlotHash,
+                                    const HashFragments<float>&, const CsrResult<float>&, int);
+template void hash_spgemm_reference(const CsrRows&, const CsrRows&, const WindowPlan&, SlotHash,
+                                    const HashFragments<double>&, const CsrResult<double>&, int);
 
 }  // namespace remeasure::kernels

@@ -9,16 +9,19 @@
 
 namespace remeasure::kernels {
 
-/// Open addressing with linear probing. All in shared memory: `tag` and `payload` [slots], the two counters single words.
+/// Open addressing with linear probing. All in shared memory: `tag` and `payload` [slots], the two counters
+/// single words.
 struct SlotTable {
   std::uint32_t* tag;
-  std::uint32_t* payload;     ///< the sum's bits, or the entry's rank
-  int* inserted;              ///< ranks given so far; used where the payload is one
-  int* overflow;              ///< not zero once a tag found no slot
+  std::uint32_t* payload;  ///< the sum's bits, or the entry's rank
+  int* inserted;           ///< ranks given so far; used where the payload is one
+  int* overflow;           ///< not zero once a tag found no slot
   int slots_log2;
 
   RM_DEVICE int slots() const { return 1 << slots_log2; }
-  RM_DEVICE std::uint32_t after(std::uint32_t slot) const { return (slot + 1) & static_cast<std::uint32_t>(slots() - 1); }
+  RM_DEVICE std::uint32_t after(std::uint32_t slot) const {
+    return (slot + 1) & static_cast<std::uint32_t>(slots() - 1);
+  }
 };
 
 /// Empties the table; a barrier is to follow. `payload`: 0 for sums, kNoTag for ranks.
@@ -33,7 +36,8 @@ RM_DEVICE inline void clear(const SlotTable& table, std::uint32_t payload) {
   }
 }
 
-/// Whether to stop looking: all slots are seen, or the table is lost already, which is looked up now and then.
+/// Whether to stop looking: all slots are seen, or the table is lost already, which is looked up now and
+/// then.
 RM_DEVICE inline bool gives_up(const SlotTable& table, int probes) {
   if (probes == table.slots()) {
     atomicExch(table.overflow, 1);
@@ -43,7 +47,8 @@ RM_DEVICE inline bool gives_up(const SlotTable& table, int probes) {
 }
 
 /// Adds a product to the sum of its tag. False if every slot holds another tag: then the table is marked.
-RM_DEVICE inline bool add_to_table(const SlotTable& table, std::uint32_t tag, float product, std::uint32_t slot) {
+RM_DEVICE inline bool add_to_table(const SlotTable& table, std::uint32_t tag, float product,
+                                   std::uint32_t slot) {
   for (int probes = 1;; ++probes) {
     const std::uint32_t old = atomicCAS(&table.tag[slot], kNoTag, tag);
     if (old == kNoTag || old == tag) {
@@ -55,9 +60,9 @@ RM_DEVICE inline bool add_to_table(const SlotTable& table, std::uint32_t tag, fl
   }
 }
 
-/// The same for a warp, with the sums in sums[rank] in memory, zero before. Ranks are given to the warp's new tags by one addition. A lane
-/// whose tag another has placed but not yet ranked comes back to it in the next round: it can't wait for that lane,
-/// which may be one of its own warp.
+/// The same for a warp, with the sums in sums[rank] in memory, zero before. Ranks are given to the warp's new
+/// tags by one addition. A lane whose tag another has placed but not yet ranked comes back to it in the next
+/// round: it can't wait for that lane, which may be one of its own warp.
 RM_DEVICE inline void add_to_fragments(const SlotTable& table, bool active, std::uint32_t tag, float product,
                                        std::uint32_t slot, float* sums) {
   bool found = false;
@@ -91,7 +96,8 @@ RM_DEVICE inline void add_to_fragments(const SlotTable& table, bool active, std:
   }
 }
 
-/// Moves the slots in use to the front, in their order; returns how many there are. Begins and ends with a barrier behind it.
+/// Moves the slots in use to the front, in their order; returns how many there are. Begins and ends with a
+/// barrier behind it.
 RM_DEVICE inline int compact(const SlotTable& table) {
   int count = 0;
   for (int begin = 0; begin < table.slots(); begin += static_cast<int>(blockDim.x)) {
@@ -110,8 +116,9 @@ RM_DEVICE inline int compact(const SlotTable& table) {
   return count;
 }
 
-/// Sorts the first `count` entries by tag: Batcher's bitonic network over the next power of two. Pairs at distance 32 and less
-/// stay inside the 64 entries that a warp has, and need no barrier of the block. Ends with one.
+/// Sorts the first `count` entries by tag: Batcher's bitonic network over the next power of two. Pairs at
+/// distance 32 and less stay inside the 64 entries that a warp has, and need no barrier of the block. Ends
+/// with one.
 RM_DEVICE inline void sort_entries(const SlotTable& table, int count) {
   int size = 2;
   while (size < count) size *= 2;
@@ -136,8 +143,10 @@ RM_DEVICE inline void sort_entries(const SlotTable& table, int count) {
         }
       }
       const int next = distance > 1 ? distance / 2 : run;
-      if (distance > 32 || next > 32) __syncthreads();
-      else __syncwarp();
+      if (distance > 32 || next > 32)
+        __syncthreads();
+      else
+        __syncwarp();
     }
   }
   __syncthreads();
@@ -148,8 +157,10 @@ RM_DEVICE inline int entries_below(const SlotTable& table, int count, std::uint3
   int low = 0, high = count;
   while (low < high) {
     const int middle = (low + high) / 2;
-    if (table.tag[middle] < tag) low = middle + 1;
-    else high = middle;
+    if (table.tag[middle] < tag)
+      low = middle + 1;
+    else
+      high = middle;
   }
   return low;
 }

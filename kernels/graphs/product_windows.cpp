@@ -11,7 +11,9 @@ namespace {
 
 constexpr int kFewestSlots = 256, kMostSlots = 16'384;
 
-[[noreturn]] void refuse(const std::string& what) { throw std::invalid_argument("plan_windows: " + what); }
+[[noreturn]] void refuse(const std::string& what) {
+  throw std::invalid_argument("plan_windows: " + what);
+}
 
 void check(const CsrRows& matrix, const char* name) {
   const bool sound = matrix.rows >= 0 && matrix.columns >= 0 &&
@@ -20,21 +22,27 @@ void check(const CsrRows& matrix, const char* name) {
                      matrix.row_pointers.back() == static_cast<std::int32_t>(matrix.column.size());
   if (!sound) {
     refuse(std::string(name) + " has " + std::to_string(matrix.rows) + " rows, " +
-           std::to_string(matrix.row_pointers.size()) + " row pointers and " + std::to_string(matrix.column.size()) +
+           std::to_string(matrix.row_pointers.size()) + " row pointers and " +
+           std::to_string(matrix.column.size()) +
            " columns; row pointers go from 0 to the number of entries");
   }
 }
 
 }  // namespace
 
-int TablePlan::slots_log2() const { return std::bit_width(static_cast<unsigned>(slots)) - 1; }
-int TablePlan::products() const { return std::max(1, static_cast<int>(load * slots)); }
+int TablePlan::slots_log2() const {
+  return std::bit_width(static_cast<unsigned>(slots)) - 1;
+}
+int TablePlan::products() const {
+  return std::max(1, static_cast<int>(load * slots));
+}
 
 std::vector<std::int64_t> products_of_rows(const CsrRows& a, const CsrRows& b) {
   check(a, "A");
   check(b, "B");
   if (a.columns != b.rows) {
-    refuse("A has " + std::to_string(a.columns) + " columns, B " + std::to_string(b.rows) + " rows; they must be equal");
+    refuse("A has " + std::to_string(a.columns) + " columns, B " + std::to_string(b.rows) +
+           " rows; they must be equal");
   }
   std::vector<std::int64_t> products(static_cast<std::size_t>(a.rows), 0);
   for (std::size_t i = 0; i < products.size(); ++i) {
@@ -52,7 +60,8 @@ void check_table(const TablePlan& table, int columns) {
     refuse("a table of " + std::to_string(table.slots) + " slots at load " + std::to_string(table.load) +
            "; slots are a power of two from 256 to 16384, the load is positive");
   }
-  if (table.most_rows < 1 || table.most_rows > kFewestSlots || bits_below(columns) + bits_below(table.most_rows) > 31) {
+  if (table.most_rows < 1 || table.most_rows > kFewestSlots ||
+      bits_below(columns) + bits_below(table.most_rows) > 31) {
     refuse(std::to_string(table.most_rows) + " rows a window and " + std::to_string(columns) +
            " columns; 1 to 256 rows, and a tag of row and column has at most 31 bits");
   }
@@ -61,8 +70,8 @@ void check_table(const TablePlan& table, int columns) {
 WindowPlan plan_windows(std::span<const std::int64_t> products, int columns, const TablePlan& table) {
   check_table(table, columns);
   WindowPlan plan{.table = table, .first_row = {0}, .first_product = {0}};
-  std::int64_t sum = 0;       // of the open window
-  std::int64_t before = 0;    // of all rows before this one
+  std::int64_t sum = 0;     // of the open window
+  std::int64_t before = 0;  // of all rows before this one
   int rows = 0;
   for (std::size_t i = 0; i < products.size(); ++i) {
     if (rows > 0 && (sum + products[i] > table.products() || rows == table.most_rows || i % kPlanRows == 0)) {

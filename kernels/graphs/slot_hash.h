@@ -10,7 +10,8 @@
 namespace remeasure::kernels {
 
 enum class SlotHash {
-  high,   ///< the tag's high-order bits: neighbours stay neighbours, so the table is nearly sorted, and clusters
+  high,   ///< the tag's high-order bits: neighbours stay neighbours, so the table is nearly sorted, and
+          ///< clusters
   low,    ///< its low-order bits: neighbours still follow one another, but the keys of a range are spread
   mixed,  ///< the high bits of its product with 2^32 / golden ratio (Knuth, TAOCP 3, 6.4): no order is left
 };

@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Phase 1 of SMASH (arXiv 2105.14156, chapter 4) on the device: windows of rows whose products fit a table.
+// Phase 1 of SMASH (arXiv 2105.14156) on the device: windows of rows whose products fit a table.
 //
 //   for (i = 0; i < rows; ++i) {
 //     products = sum over k in A[i] of entries of B[k];
-//     if (rows in window && (sum + products > planned || rows in window == most || i % 1024 == 0)) close the window before i;
-//     sum += products;
+//     if (rows > 0 && (sum + products > planned || rows == most || i % 1024 == 0))
+//       close the window before i, rows = sum = 0;
+//     ++rows, sum += products;
 //   }
 //
-// Greedy packing goes from row to row; parts of 1024 rows are packed apart. A warp packs a part: 32 rows at a time are summed up
-// and a vote says how many still fit, so that a window takes two steps, not its rows.
+// Greedy packing goes from row to row; parts of 1024 rows are packed apart. A warp packs a part: 32 rows at a
+// time are summed up and a vote says how many still fit, so that a window takes two steps, not its rows.
 //
 // Launch: products: 8 lanes a row; pack: a warp for each part; parts: 1 block; place: a block for each part.
-// Integers only. Bytes: A's and B's pointers, A's columns; 8 a row written and read, 12 a window written, read and written.
+// Integers only. Bytes: A's and B's pointers, A's columns; 8 a row written and read, 12 a window written,
+// read and written.
 #include <stdexcept>
 #include <string>
 
@@ -28,8 +30,9 @@ using Lanes = WarpTile<8>;
 constexpr int kRowsPerBlock = 256 / Lanes::kSize;
 
 __global__ void __launch_bounds__(256)
-    products_kernel(int rows, const std::int32_t* __restrict__ a_rows, const std::int32_t* __restrict__ a_column,
-                    const std::int32_t* __restrict__ b_rows, std::int64_t* __restrict__ products) {
+    products_kernel(int rows, const std::int32_t* __restrict__ a_rows,
+                    const std::int32_t* __restrict__ a_column, const std::int32_t* __restrict__ b_rows,
+                    std::int64_t* __restrict__ products) {
   const int row = static_cast<int>(blockIdx.x) * kRowsPerBlock + Lanes::index_in_block();
   std::int64_t sum = 0;
   if (row < rows) {
@@ -43,9 +46,9 @@ __global__ void __launch_bounds__(256)
 }
 
 __global__ void __launch_bounds__(32)
-    pack_kernel(int rows, int planned, int most_rows, const std::int64_t* __restrict__ products, std::int32_t* __restrict__ start,
-                std::int64_t* __restrict__ start_product, std::int32_t* __restrict__ part_windows,
-                std::int64_t* __restrict__ part_products) {
+    pack_kernel(int rows, int planned, int most_rows, const std::int64_t* __restrict__ products,
+                std::int32_t* __restrict__ start, std::int64_t* __restrict__ start_product,
+                std::int32_t* __restrict__ part_windows, std::int64_t* __restrict__ part_products) {
   RM_SHARED(std::int64_t, of_row, [kPlanRows]);
   const int part = static_cast<int>(blockIdx.x), begin = part * kPlanRows, lane = lane_id();
   const int end = begin + kPlanRows < rows ? begin + kPlanRows : rows;
@@ -72,7 +75,7 @@ __global__ void __launch_bounds__(32)
       count += more;
       if (more < 32) break;
     }
-    if (count == 0) {   // a row that is too large has a window of its own
+    if (count == 0) {  // a row that is too large has a window of its own
       count = 1;
       sum = of_row[row - begin];
     }
@@ -92,8 +95,9 @@ __global__ void __launch_bounds__(32)
 
 /// Windows and products before each part, behind how many it has; the ends.
 __global__ void __launch_bounds__(128)
-    parts_kernel(int parts, int rows, std::int32_t* __restrict__ part_windows, std::int64_t* __restrict__ part_products,
-                 std::int32_t* __restrict__ count, std::int32_t* __restrict__ first_row, std::int64_t* __restrict__ first_product) {
+    parts_kernel(int parts, int rows, std::int32_t* __restrict__ part_windows,
+                 std::int64_t* __restrict__ part_products, std::int32_t* __restrict__ count,
+                 std::int32_t* __restrict__ first_row, std::int64_t* __restrict__ first_product) {
   int windows = 0;
   std::int64_t products = 0;
   for (int begin = 0; begin < parts; begin += static_cast<int>(blockDim.x)) {
@@ -102,7 +106,8 @@ __global__ void __launch_bounds__(128)
     int windows_here = 0;
     std::int64_t products_here = 0;
     const int windows_before = block_exclusive_sum(exists ? part_windows[part] : 0, windows_here);
-    const std::int64_t products_before = block_exclusive_sum(exists ? part_products[part] : std::int64_t{0}, products_here);
+    const std::int64_t products_before =
+        block_exclusive_sum(exists ? part_products[part] : std::int64_t{0}, products_here);
     if (exists) {
       part_windows[parts + part] = windows + windows_before;
       part_products[parts + part] = products + products_before;
@@ -118,12 +123,15 @@ __global__ void __launch_bounds__(128)
 }
 
 __global__ void __launch_bounds__(128)
-    place_kernel(int parts, const std::int32_t* __restrict__ start, const std::int64_t* __restrict__ start_product,
-                 const std::int32_t* __restrict__ part_windows, const std::int64_t* __restrict__ part_products,
-                 std::int32_t* __restrict__ first_row, std::int64_t* __restrict__ first_product) {
+    place_kernel(int parts, const std::int32_t* __restrict__ start,
+                 const std::int64_t* __restrict__ start_product,
+                 const std::int32_t* __restrict__ part_windows,
+                 const std::int64_t* __restrict__ part_products, std::int32_t* __restrict__ first_row,
+                 std::int64_t* __restrict__ first_product) {
   const int part = static_cast<int>(blockIdx.x), begin = part * kPlanRows;
   const int to = part_windows[parts + part];
-  for (int window = static_cast<int>(threadIdx.x); window < part_windows[part]; window += static_cast<int>(blockDim.x)) {
+  for (int window = static_cast<int>(threadIdx.x); window < part_windows[part];
+       window += static_cast<int>(blockDim.x)) {
     first_row[to + window] = start[begin + window];
     first_product[to + window] = part_products[parts + part] + start_product[begin + window];
   }
@@ -131,18 +139,20 @@ __global__ void __launch_bounds__(128)
 
 void require(const char* what, std::size_t found, std::size_t wanted) {
   if (found >= wanted) return;
-  throw std::invalid_argument(std::string("plan_windows: ") + what + " has " + std::to_string(found) + " elements, expected " +
-                              std::to_string(wanted));
+  throw std::invalid_argument(std::string("plan_windows: ") + what + " has " + std::to_string(found) +
+                              " elements, expected " + std::to_string(wanted));
 }
 
 }  // namespace
 
 template <class Target>
-DeviceWindows<Target> plan_windows(Stream<Target>& stream, const DeviceCsrRows<Target>& a, const DeviceCsrRows<Target>& b,
-                                   const TablePlan& table, std::int64_t products, const WindowScratch<Target>& scratch) {
+DeviceWindows<Target> plan_windows(Stream<Target>& stream, const DeviceCsrRows<Target>& a,
+                                   const DeviceCsrRows<Target>& b, const TablePlan& table,
+                                   std::int64_t products, const WindowScratch<Target>& scratch) {
   check_table(table, b.columns);
   if (a.columns != b.rows) {
-    throw std::invalid_argument("plan_windows: A has " + std::to_string(a.columns) + " columns, B " + std::to_string(b.rows) + " rows");
+    throw std::invalid_argument("plan_windows: A has " + std::to_string(a.columns) + " columns, B " +
+                                std::to_string(b.rows) + " rows");
   }
   const auto rows = static_cast<std::size_t>(a.rows), parts = plan_parts(a.rows);
   require("A's row pointers", a.row_pointers.size(), rows + 1);
@@ -156,21 +166,24 @@ DeviceWindows<Target> plan_windows(Stream<Target>& stream, const DeviceCsrRows<T
   require("windows of parts", scratch.part_windows.size(), 2 * parts);
   require("products of parts", scratch.part_products.size(), 2 * parts);
   const auto blocks = static_cast<unsigned>(parts);
-  launch({.name = "smash_products", .grid = blocks_for(rows, kRowsPerBlock), .block = 256}, stream, products_kernel, a.rows,
-         a.row_pointers.data(), a.column.data(), b.row_pointers.data(), scratch.products.data());
-  launch({.name = "smash_pack", .grid = blocks, .block = 32}, stream, pack_kernel, a.rows, table.products(), table.most_rows,
-         scratch.products.data(), scratch.start.data(), scratch.start_product.data(), scratch.part_windows.data(),
-         scratch.part_products.data());
-  launch({.name = "smash_parts", .block = 128}, stream, parts_kernel, static_cast<int>(parts), a.rows, scratch.part_windows.data(),
-         scratch.part_products.data(), scratch.count.data(), scratch.first_row.data(), scratch.first_product.data());
-  launch({.name = "smash_place", .grid = blocks, .block = 128}, stream, place_kernel, static_cast<int>(parts), scratch.start.data(),
-         scratch.start_product.data(), scratch.part_windows.data(), scratch.part_products.data(), scratch.first_row.data(),
-         scratch.first_product.data());
+  launch({.name = "smash_products", .grid = blocks_for(rows, kRowsPerBlock), .block = 256}, stream,
+         products_kernel, a.rows, a.row_pointers.data(), a.column.data(), b.row_pointers.data(),
+         scratch.products.data());
+  launch({.name = "smash_pack", .grid = blocks, .block = 32}, stream, pack_kernel, a.rows, table.products(),
+         table.most_rows, scratch.products.data(), scratch.start.data(), scratch.start_product.data(),
+         scratch.part_windows.data(), scratch.part_products.data());
+  launch({.name = "smash_parts", .block = 128}, stream, parts_kernel, static_cast<int>(parts), a.rows,
+         scratch.part_windows.data(), scratch.part_products.data(), scratch.count.data(),
+         scratch.first_row.data(), scratch.first_product.data());
+  launch({.name = "smash_place", .grid = blocks, .block = 128}, stream, place_kernel, static_cast<int>(parts),
+         scratch.start.data(), scratch.start_product.data(), scratch.part_windows.data(),
+         scratch.part_products.data(), scratch.first_row.data(), scratch.first_product.data());
   return {table, scratch.count, scratch.first_row, scratch.first_product, products};
 }
 
-template DeviceWindows<CompiledTarget> plan_windows(Stream<CompiledTarget>&, const DeviceCsrRows<CompiledTarget>&,
-                                                    const DeviceCsrRows<CompiledTarget>&, const TablePlan&, std::int64_t,
-                                                    const WindowScratch<CompiledTarget>&);
+template DeviceWindows<CompiledTarget> plan_windows(Stream<CompiledTarget>&,
+                                                    const DeviceCsrRows<CompiledTarget>&,
+                                                    const DeviceCsrRows<CompiledTarget>&, const TablePlan&,
+                                                    std::int64_t, const WindowScratch<CompiledTarget>&);
 
 }  // namespace remeasure::kernels

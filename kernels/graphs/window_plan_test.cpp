@@ -16,16 +16,21 @@ bool same_plan(Device<Target>& device, const OwnedCsr& a, const OwnedCsr& b, con
   return here.first_row == there.first_row && here.first_product == there.first_product;
 }
 
-OwnedCsr without_rows(int columns) { return {.rows = 0, .columns = columns}; }
+OwnedCsr without_rows(int columns) {
+  return {.rows = 0, .columns = columns};
+}
 
 }  // namespace
 
-TEST_CASE("the device plans the windows that the host plans, at lengths around its parts and votes", "[simt]") {
+TEST_CASE("the device plans the windows that the host plans, at lengths around its parts and votes",
+          "[simt]") {
   Device<Simt> device;
   const OwnedCsr b = ragged_csr(90, 300, 40, 12);
   for (const int rows : {1, 31, 32, 33, 1023, 1024, 1025, 2100}) {
-    for (const TablePlan& table : {TablePlan{.slots = 256, .load = 0.5, .most_rows = 64}, TablePlan{.slots = 4096, .load = 0.5, .most_rows = 256},
-                                   TablePlan{.slots = 256, .load = 0.25, .most_rows = 1}, TablePlan{.slots = 512, .load = 3, .most_rows = 32}}) {
+    for (const TablePlan& table : {TablePlan{.slots = 256, .load = 0.5, .most_rows = 64},
+                                   TablePlan{.slots = 4096, .load = 0.5, .most_rows = 256},
+                                   TablePlan{.slots = 256, .load = 0.25, .most_rows = 1},
+                                   TablePlan{.slots = 512, .load = 3, .most_rows = 32}}) {
       INFO(rows << " rows, " << table.slots << " slots, at most " << table.most_rows);
       REQUIRE(same_plan(device, ragged_csr(rows, 90, rows / 2, 11), b, table));
     }
@@ -36,7 +41,9 @@ TEST_CASE("the device plans the windows that the host plans, at lengths around i
 TEST_CASE("more parts than the scan has threads are planned too", "[simt]") {
   Device<Simt> device;
   // 130 parts, nearly all of empty rows.
-  const OwnedCsr a = csr_of(130 * kPlanRows - 5, 8, 3, [](int i) { return i % 5000 == 0 ? 2 : 0; }, [](int i, int n) { return (i + n) % 8; });
+  const OwnedCsr a = csr_of(
+      130 * kPlanRows - 5, 8, 3, [](int i) { return i % 5000 == 0 ? 2 : 0; },
+      [](int i, int n) { return (i + n) % 8; });
   const OwnedCsr b = random_csr(8, 16, 4, 4);
   CHECK(same_plan(device, a, b, {.slots = 256, .load = 0.5, .most_rows = 256}));
 }
