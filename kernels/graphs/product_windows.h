@@ -23,9 +23,8 @@ struct CsrRows {
 
 /// A table and how full it is planned to become.
 struct TablePlan {
-  int slots = 4096;  ///< a power of two, 256 to 16384
-  double load =
-      0.5;  ///< products planned per slot; above 1 tables may overflow, and their rows are run again
+  int slots = 4096;    ///< a power of two, 256 to 16384
+  double load = 0.5;   ///< products planned per slot; above 1 tables may overflow, and are filled again
   int most_rows = 64;  ///< of a window
 
   int slots_log2() const;
