@@ -150,12 +150,27 @@ bool same_hardware(const std::string& reported_on, const std::string& measured_o
   return false;
 }
 
+/// What the cases say of a statement: those where it fails first, and of many a few.
+std::string some_of(const std::vector<ClaimSample>& samples) {
+  constexpr std::size_t kMost = 3;
+  std::vector<std::string> texts;
+  for (const bool wanted : {false, true}) {
+    for (const ClaimSample& sample : samples) {
+      if (sample.text.empty() || (sample.holds == true) != wanted) continue;
+      if (std::find(texts.begin(), texts.end(), sample.text) == texts.end()) texts.push_back(sample.text);
+    }
+  }
+  std::string list;
+  for (std::size_t i = 0; i < std::min(kMost, texts.size()); ++i) list += (i == 0 ? "" : "; ") + texts[i];
+  if (texts.size() > kMost) list += fmt::format("; and {} more", texts.size() - kMost);
+  return list;
+}
+
 void add_evidence(const std::vector<ClaimSample>& samples, ClaimResult& result, const Claim& claim) {
-  std::set<std::string> places, texts;
+  std::set<std::string> places;
   std::vector<double> medians;
   for (const ClaimSample& sample : samples) {
     if (!sample.on.empty()) places.insert(sample.on);
-    if (!sample.text.empty()) texts.insert(sample.text);
     if (sample.value) medians.push_back(sample.value->median);
   }
   result.measured_on = joined(places, "; ");
@@ -163,7 +178,8 @@ void add_evidence(const std::vector<ClaimSample>& samples, ClaimResult& result, 
     result.measured = over(claim.over, medians);
   } else {
     const auto holds = std::count_if(samples.begin(), samples.end(), [](const ClaimSample& s) { return s.holds == true; });
-    result.measured_text = texts.empty() ? fmt::format("holds in {} of {} cases", holds, samples.size()) : joined(texts, "; ");
+    result.measured_text = some_of(samples);
+    if (result.measured_text.empty()) result.measured_text = fmt::format("holds in {} of {} cases", holds, samples.size());
   }
 }
 

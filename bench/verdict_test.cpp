@@ -157,6 +157,21 @@ TEST_CASE("rule 10: a statement holds everywhere, somewhere or nowhere", "[cpu]"
   CHECK(paper(claim, {value(1)}).verdict == Verdict::not_comparable);
 }
 
+TEST_CASE("of many cases' words a few stand in the table, those of failing cases first", "[cpu]") {
+  Claim claim = speedup_claim();
+  claim.is_time = false;
+  claim.reported_text = "exactly";
+  const auto says = [](bool holds, const char* text) {
+    ClaimSample sample = statement(holds);
+    sample.text = text;
+    return sample;
+  };
+  CHECK(paper(claim, {says(true, "a"), says(true, "b"), says(true, "a")}).measured_text == "a; b");
+  CHECK(paper(claim, {says(true, "a"), says(true, "b"), says(true, "c"), says(true, "d"), says(false, "e")}).measured_text ==
+        "e; a; b; and 2 more");
+  CHECK(paper(claim, {statement(true), statement(false)}).measured_text == "holds in 1 of 2 cases");
+}
+
 TEST_CASE("rule 11: inside the reported range, better than it, or outside by less than the tolerance", "[cpu]") {
   Claim claim = speedup_claim();
   CHECK(paper(claim, {value(1.3), value(1.8)}).verdict == Verdict::reproduced);
