@@ -25,6 +25,12 @@ RM_HOST_DEVICE constexpr CellSizes sizes_of(Cell cell) {
                               : CellSizes{4, 4, 4, 4};
 }
 
+/// The first state that a step reads: h itself only in GRU, elsewhere it comes through the recurrent products
+/// alone.
+RM_HOST_DEVICE constexpr int first_carried(Cell cell) {
+  return cell == Cell::gru ? 0 : 1;
+}
+
 constexpr const char* name_of(Cell cell) {
   return cell == Cell::elman ? "elman" : cell == Cell::lstm ? "lstm" : cell == Cell::gru ? "gru" : "slstm";
 }

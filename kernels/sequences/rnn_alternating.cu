@@ -75,11 +75,11 @@ __global__ void __launch_bounds__(kThreads)
   float x[kSizes.inputs], r[kSizes.recurrent], b[kSizes.biases], state[kSizes.states];
   read_gates<kCell>(s, u, t, wx, products, head_stride, bias, x, r, b);
 #pragma unroll
-  for (int i = 0; i < kSizes.states; ++i) state[i] = running[i * slot_of(s) + u.in_slot];
+  for (int i = first_carried(kCell); i < kSizes.states; ++i) state[i] = running[i * slot_of(s) + u.in_slot];
   CellStep<kCell>::template forward<FastMath>(x, r, b, state);
 #pragma unroll
   for (int i = 0; i < kSizes.states; ++i) {
-    running[i * slot_of(s) + u.in_slot] = state[i];
+    if (i >= first_carried(kCell)) running[i * slot_of(s) + u.in_slot] = state[i];
     states[(static_cast<long long>(i) * (s.steps + 1) + t + 1) * slot_of(s) + u.in_slot] = Element(state[i]);
   }
 }
