@@ -84,14 +84,15 @@ std::vector<CaseDefinition> cases(Size size) {
     // Large batches with fewer steps: their inputs alone would be 3 GB.
     for (const auto& [batch, steps] :
          {std::pair{2, 1024}, {8, 1024}, {32, 1024}, {64, 1024}, {128, 256}, {256, 256}}) {
-      layer({Cell::lstm, batch, steps, heads, dim}, false, false, false, false, for_gpu);
+      if (gpu || batch != 2)
+        layer({Cell::lstm, batch, steps, heads, dim}, false, false, false, false, for_gpu);
     }
     for (const int steps : {256, 512, 2048})
       layer({Cell::lstm, 16, steps, heads, dim}, false, false, false, false, for_gpu);
   }
   for (const Cell cell : {Cell::elman, Cell::gru, Cell::slstm})
     layer({cell, 16, 1024, 12, 64}, false, gpu, false, false, for_gpu);
-  others(4096, true, {32, 64, 128, 256, 512, 1024});
+  others(4096, true, {32, 64, 128, 256, 512});
   return list;
 }
 
@@ -221,6 +222,9 @@ const Experiment flashrnn = {
          "By shared memory alone, all blocks hold a hidden size about sqrt(multiprocessors) times that of "
          "one block, 10 to 12; the factor of 40 rests on what "
          "else limits their Triton kernel.",
+         "On a CPU 'method' (a head at a time) has scalar cells and 'eigen' vectorised ones: up to heads of "
+         "256 the exponentials cost more "
+         "than R's way from memory, and 'method' is the slower.",
          "sLSTM's first step is recognised by each element's n, not by the whole tensor's."},
 };
 

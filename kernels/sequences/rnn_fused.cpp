@@ -26,7 +26,8 @@ RnnFusedPlan best_plan(const RnnShape& shape, std::size_t element_bytes, const R
   const int tiles = shape.dim / 16;
   if (tiles <= kWarps) {
     const int columns = over(shape.batch, 8) * shape.heads > limits.multiprocessors ? 2 : 1;
-    return rnn_fused_plan(shape, element_bytes, tiles, 1, columns, limits);
+    const RnnFusedPlan one_block = rnn_fused_plan(shape, element_bytes, tiles, 1, columns, limits);
+    if (one_block.shared_bytes <= limits.shared_bytes) return one_block;
   }
   const auto bytes = static_cast<int>(element_bytes);
   const int splits = splits_for(shape.dim * bytes / 32, rnn_register_chunks(shape.cell, bytes, 1));

@@ -156,6 +156,8 @@ TEST_CASE("plans hold a head of 128 in a block and split larger ones; what can't
   CHECK(rnn_fused_why_not({Cell::lstm, 8, 1, 1, 24}, 2).find("multiple of 16") != std::string::npos);
   CHECK(rnn_fused_why_not({Cell::lstm, 8, 1, 1, 4096}, 2).find("shared memory") != std::string::npos);
   CHECK(rnn_fused_largest_dim(Cell::lstm, 2, true) == 128);
+  CHECK(rnn_fused_plan({Cell::lstm, 8, 1, 1, 128}, 4).cooperative());  // f32 is twice as large
+  CHECK(rnn_fused_plan({Cell::lstm, 8, 1, 1, 128}, 4).shared_bytes < 227 * 1024);
   const int most = rnn_fused_largest_dim(Cell::lstm, 2, false);
   CHECK(most > 1500);
   CHECK_THROWS_AS(rnn_fused_plan({Cell::lstm, 8, 1, 1, most + 16}, 2), std::invalid_argument);
