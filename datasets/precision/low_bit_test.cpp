@@ -6,6 +6,7 @@
 #include "datasets/precision/low_bit_alexnet.h"
 #include "datasets/precision/low_bit_calibration.h"
 #include "datasets/precision/low_bit_codes.h"
+#include "datasets/precision/low_bit_vgg.h"
 #include "datasets/test_support.h"
 
 using namespace remeasure::datasets;
@@ -125,21 +126,26 @@ TEST_CASE("codes of a trained layer are imported, and what is no code is refused
   }
 }
 
-TEST_CASE("the AlexNet variant has the paper's layers, or narrower ones", "[cpu]") {
+TEST_CASE("the AlexNet variant and VGG-16 have the paper's layers, or narrower ones", "[cpu]") {
   const TemporaryFolder folder;
   Store store(folder.path());
-  const LowBitAlexnet net = read_low_bit_alexnet(
-      *store.open(low_bit_alexnet_definition, low_bit_alexnet(2, 1, 64, 16, 2, 1)).reader);
+  const LowBitNetworkData net = read_network(
+      *store.open(low_bit_alexnet_definition, network_parameters(2, 1, 64, 16, 2, 1)).reader, kAlexnetLayers);
   CHECK(net.pictures.size() == 2 * 64 * 64 * 3);
   REQUIRE(net.layers.size() == 8);
   CHECK(net.layers[0].weights.size() == 4 * 11 * 11 * 3);
   CHECK(net.layers[1].weights.size() == 12 * 5 * 5 * 4);
   CHECK(net.layers[5].weights.size() == 256 * 2 * 2 * 16);  // 64 -> 16 -> 8 -> 4 -> 2
   CHECK(net.layers[7].weights.size() == 1000 * 256);
+  CHECK(net.layers[6].beta.size() == 256);
   CHECK(net.layers[7].alpha.empty());
-  const Extents full = low_bit_alexnet_definition.extents(low_bit_alexnet(3, 8, 224, 1, 2, 1));
+  const Extents full = low_bit_alexnet_definition.extents(network_parameters(3, 8, 224, 1, 2, 1));
   CHECK(full.at("fc1 kernel_x") * full.at("fc1 kernel_y") * full.at("fc1 channel") == 12544);
-  CHECK(message_of([&] {
-          store.make(low_bit_alexnet_definition, low_bit_alexnet(1, 1, 48, 16, 2, 1));
-        }).find("a multiple of 32") != std::string::npos);
+  const Extents vgg = low_bit_vgg_definition.extents(network_parameters(3, 8, 224, 1, 2, 1));
+  CHECK(vgg.at("fc1 kernel_x") * vgg.at("fc1 kernel_y") * vgg.at("fc1 channel") == 25088);
+  CHECK(vgg.at("conv13 channel") == 512);
+  const auto refused = [&] {
+    store.make(low_bit_alexnet_definition, network_parameters(1, 1, 48, 16, 2, 1));
+  };
+  CHECK(message_of(refused).find("a multiple of 32") != std::string::npos);
 }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The AlexNet variant of apnn-tc as a whole: pictures in, 1000 sums out.
+// The networks of apnn-tc as a whole: pictures in, 1000 sums out.
 #pragma once
 
 #include <memory>
 
 #include "datasets/precision/low_bit_alexnet.h"
+#include "datasets/precision/low_bit_vgg.h"
 #include "experiments/precision/apnn_tc_layer.h"
 #include "kernels/precision/low_bit_network.h"
 
@@ -13,24 +14,33 @@ namespace remeasure::experiments::apnn {
 
 using kernels::LowBitNetwork;
 
+/// A network of the paper, as data.
+struct NamedNetwork {
+  const char* name;
+  const datasets::Definition* definition;
+  datasets::NetworkLayers layers;
+};
+inline const NamedNetwork kAlexnet{"alexnet", &datasets::low_bit_alexnet_definition,
+                                   datasets::kAlexnetLayers};
+inline const NamedNetwork kVgg{"vgg", &datasets::low_bit_vgg_definition, datasets::kVggLayers};
+
 struct NetworkSize {
   int images = 1, extent = 32, divide = 16, activation_bits = 2;
 };
 
-inline LowBitNetwork network_of(const NetworkSize& size) {
+inline LowBitNetwork network_of(const NamedNetwork& named, const NetworkSize& size) {
   LowBitNetwork network;
   int extent = size.extent, channels = 3;
-  for (std::size_t i = 0; i < datasets::kAlexnetLayers.size(); ++i) {
-    const datasets::AlexnetLayer& layer = datasets::kAlexnetLayers[i];
-    const int outputs = datasets::alexnet_outputs(i, size.divide);
+  for (std::size_t i = 0; i < named.layers.size(); ++i) {
+    const datasets::NetworkLayer& layer = named.layers[i];
+    const int outputs = datasets::network_outputs(named.layers, i, size.divide);
     network.layers.push_back(
         layer.kernel == 0
             ? kernels::low_bit_over_map(size.images, extent, channels, outputs, 1, size.activation_bits,
                                         Encoding::signed_weights)
             : kernels::low_bit_convolution(size.images, extent, channels, outputs, layer.kernel, layer.stride,
                                            1, size.activation_bits, Encoding::signed_weights));
-    if (i + 1 < datasets::kAlexnetLayers.size())
-      network.between.push_back({size.activation_bits, layer.pool});
+    if (i + 1 < named.layers.size()) network.between.push_back({size.activation_bits, layer.pool});
     extent = network.layers.back().out_height / (layer.pool ? 2 : 1);
     channels = outputs;
   }
@@ -40,7 +50,7 @@ inline LowBitNetwork network_of(const NetworkSize& size) {
 /// The network's data once, whichever of the pictures are in.
 struct NetworkData {
   LowBitNetwork network;
-  datasets::LowBitAlexnet net;
+  datasets::LowBitNetworkData net;
   std::vector<std::vector<std::uint32_t>> planes;  ///< of the weights
 
   std::vector<kernels::LowBitLayerData> layers() const {
@@ -55,8 +65,9 @@ struct NetworkData {
   }
 };
 
-inline NetworkData network_data(const NetworkSize& size, datasets::LowBitAlexnet net) {
-  NetworkData data{network_of(size), std::move(net), {}};
+inline NetworkData network_data(const NamedNetwork& named, const NetworkSize& size,
+                                datasets::LowBitNetworkData net) {
+  NetworkData data{network_of(named, size), std::move(net), {}};
   const std::vector<LowBitShape> shapes = multiplied_layers(data.network);
   for (std::size_t i = 0; i < shapes.size(); ++i)
     data.planes.push_back(kernels::weight_planes(shapes[i], data.net.layers[i].weights));

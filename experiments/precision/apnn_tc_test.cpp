@@ -31,11 +31,11 @@ class Data {
         shape, read_low_bit_codes(
                    *store_.open(datasets::low_bit_codes_definition, parameters_of(shape, seed)).reader));
   }
-  NetworkData network(const NetworkSize& size) {
+  NetworkData network(const NamedNetwork& named, const NetworkSize& size) {
     const auto parameters =
-        datasets::low_bit_alexnet(1, size.images, size.extent, size.divide, size.activation_bits, 1);
-    return network_data(
-        size, read_low_bit_alexnet(*store_.open(datasets::low_bit_alexnet_definition, parameters).reader));
+        datasets::network_parameters(1, size.images, size.extent, size.divide, size.activation_bits, 1);
+    return network_data(named, size,
+                        read_network(*store_.open(*named.definition, parameters).reader, named.layers));
   }
 
  private:
@@ -216,14 +216,21 @@ TEST_CASE("apnn-tc: packed weights are p / 16 and activations q / 16 of half's m
 
 TEST_CASE("apnn-tc: the network has the paper's layers, uses its codes, and is the same by popcounts",
           "[cpu]") {
-  const LowBitNetwork paper = network_of({.images = 8, .extent = 224, .divide = 1, .activation_bits = 2});
+  const LowBitNetwork paper =
+      network_of(kAlexnet, {.images = 8, .extent = 224, .divide = 1, .activation_bits = 2});
   CHECK_NOTHROW(check_low_bit_network("paper", paper));
   CHECK(paper.layers[0].out_height == 56);
   CHECK(paper.layers[5].inner() == 12544);
   CHECK(paper.layers[7].outputs == 1000);
 
+  const LowBitNetwork vgg = network_of(kVgg, {.images = 8, .extent = 224, .divide = 1, .activation_bits = 2});
+  CHECK_NOTHROW(check_low_bit_network("vgg", vgg));
+  CHECK(vgg.layers[13].inner() == 25088);
+  CHECK(std::abs(network_macs(vgg) / 8 / 15.47e9 - 1) < 0.01);  // as VGG-16 is known for
+
   Data data;
-  const NetworkData net = data.network({.images = 1, .extent = 64, .divide = 8, .activation_bits = 2});
+  const NetworkData net =
+      data.network(kAlexnet, {.images = 1, .extent = 64, .divide = 8, .activation_bits = 2});
   std::vector<std::vector<std::size_t>> used;
   const std::vector<double> sums =
       kernels::low_bit_network_sums<double>(net.network, net.layers(), net.picture(0), &used);
