@@ -275,20 +275,18 @@ void declare_cublas(Trial& t, const LayerCase& c, VariantInfo info, int offset) 
     const auto weights = b.input(baselines::padded_weights<Element>(c.shape, in.data.weights));
     const auto sums = b.template output<Sum>(offset == 0 ? "sums" : "shifted sums", c.shape.sums());
     auto& cublas = b.template own<baselines::LowBitLayerCublas<Element>>(b.stream(), c.shape);
-    auto& bench = b;
+    Run run;
     if (c.is_product()) {
       const auto activations =
           b.input(baselines::padded_activations<Element>(c.shape, in.data.activations, offset));
-      return [=, &cublas, &bench] {
-        cublas.product(activations, weights, sums);
-        if (bench.setting().empty()) bench.setting(cublas.setting());
-      };
+      run = [=, &cublas] { cublas.product(activations, weights, sums); };
+    } else {
+      const auto codes = b.input(in.data.activations);
+      run = [=, &cublas] { cublas.convolution(codes, weights, sums); };
     }
-    const auto codes = b.input(in.data.activations);
-    return [=, &cublas, &bench] {
-      cublas.convolution(codes, weights, sums);
-      if (bench.setting().empty()) bench.setting(cublas.setting());
-    };
+    run();  // chooses the algorithm
+    b.setting(cublas.setting());
+    return run;
   });
 }
 
@@ -303,11 +301,10 @@ void declare_cudnn(Trial& t, const LayerCase& c, VariantInfo info) {
     const auto sums =
         b.template output<typename baselines::CudnnSumOf<Element>::Type>("sums", c.shape.sums());
     auto& cudnn = b.template own<baselines::LowBitConvolutionCudnn<Element>>(b.stream(), c.shape);
-    auto& bench = b;
-    return [=, &cudnn, &bench] {
-      cudnn(activations, weights, sums);
-      if (bench.setting().empty()) bench.setting(cudnn.setting());
-    };
+    const Run run = [=, &cudnn] { cudnn(activations, weights, sums); };
+    run();  // chooses the algorithm
+    b.setting(cudnn.setting());
+    return run;
   });
 }
 

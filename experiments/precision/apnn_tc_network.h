@@ -146,7 +146,9 @@ void declare_network_cublas(Trial& t, const NetworkSets& in, std::size_t outputs
     const auto picture = b.input(of.picture);
     const auto sums = b.template output<typename Network::Sum>("sums", outputs);
     auto& network = b.template own<Network>(b.stream(), of.data->network, layers);
-    return [=, &network] { network(picture, sums); };
+    const Run run = [=, &network] { network(picture, sums); };
+    run();  // chooses the products' algorithms
+    return run;
   });
 }
 
