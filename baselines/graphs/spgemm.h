@@ -14,14 +14,14 @@
 namespace remeasure::baselines {
 
 using kernels::CsrResult;
-using kernels::CsrRows;
+using kernels::CsrView;
 using kernels::DeviceCsrResult;
-using kernels::DeviceCsrRows;
+using kernels::HostCsr;
 
 /// Eigen's product of two row-major sparse matrices, which has no threads of its own: blocks of rows of A are
 /// dealt out to `threads` (0 = all cores). Columns of C ascend. Throws std::invalid_argument where C has no
 /// room.
-void spgemm_eigen(const CsrRows& a, const CsrRows& b, const CsrResult<float>& c, int threads = 0);
+void spgemm_eigen(const HostCsr& a, const HostCsr& b, const CsrResult<float>& c, int threads = 0);
 
 /// cusparseSpGEMM with the algorithm that is fastest on this product, chosen by the constructor, and buffers
 /// that stay. cuSPARSE sorts the columns of C (its authors in CUDALibrarySamples, issue 84); it waits for the
@@ -29,7 +29,7 @@ void spgemm_eigen(const CsrRows& a, const CsrRows& b, const CsrResult<float>& c,
 /// DeviceError where no algorithm can do it.
 class CusparseSpgemm {
  public:
-  CusparseSpgemm(Stream<Cuda>& stream, const DeviceCsrRows<Cuda>& a, const DeviceCsrRows<Cuda>& b,
+  CusparseSpgemm(Stream<Cuda>& stream, const CsrView<Cuda>& a, const CsrView<Cuda>& b,
                  const DeviceCsrResult<Cuda>& c);
   ~CusparseSpgemm();
   CusparseSpgemm(const CusparseSpgemm&) = delete;

@@ -7,19 +7,13 @@
 #include <utility>
 #include <vector>
 
+#include "baselines/graphs/cusparse_check.h"
 #include "baselines/graphs/spgemm.h"
 #include "baselines/matmul/choose.h"
 #include "baselines/matmul/launch_time.h"
 
 namespace remeasure::baselines {
 namespace {
-
-void check(cusparseStatus_t status, const char* call) {
-  if (status != CUSPARSE_STATUS_SUCCESS) {
-    throw DeviceError(fmt::format("{} failed: {} ({})", call, cusparseGetErrorName(status),
-                                  cusparseGetErrorString(status)));
-  }
-}
 
 struct Algorithm {
   cusparseSpGEMMAlg_t alg;
@@ -58,38 +52,27 @@ class Buffer {
   DeviceBuffer<Cuda, std::byte> memory_;
 };
 
-cusparseConstSpMatDescr_t describe(const DeviceCsrRows<Cuda>& m) {
-  cusparseConstSpMatDescr_t matrix = nullptr;
-  check(cusparseCreateConstCsr(&matrix, m.rows, m.columns, static_cast<std::int64_t>(m.column.size()),
-                               m.row_pointers.data(), m.column.data(), m.value.data(), CUSPARSE_INDEX_32I,
-                               CUSPARSE_INDEX_32I, CUSPARSE_INDEX_BASE_ZERO, CUDA_R_32F),
-        "cusparseCreateConstCsr");
-  return matrix;
+auto describe(const CsrView<Cuda>& m) {
+  return SparseDescriptor::csr(m.rows, m.columns, m.edges(), m.row_pointers.data(), m.column_indices.data(),
+                               m.values.data());
 }
 
 }  // namespace
 
 struct CusparseSpgemm::State {
-  State(Stream<Cuda>& on, const DeviceCsrRows<Cuda>& left, const DeviceCsrRows<Cuda>& right,
+  State(Stream<Cuda>& on, const CsrView<Cuda>& left, const CsrView<Cuda>& right,
         const DeviceCsrResult<Cuda>& result)
       : stream(on),
         c(result),
         rows(left.rows),
         columns(right.columns),
+        handle(on),
+        a(describe(left), "cusparseCreateCsr of A"),
+        b(describe(right), "cusparseCreateCsr of B"),
         estimation(on.device()),
         computation(on.device()),
-        memory(on.device()) {
-    check(cusparseCreate(&handle), "cusparseCreate");
-    check(cusparseSetStream(handle, static_cast<cudaStream_t>(on.native())), "cusparseSetStream");
-    a = describe(left);
-    b = describe(right);
-  }
-  ~State() {
-    forget();
-    if (a != nullptr) cusparseDestroySpMat(a);
-    if (b != nullptr) cusparseDestroySpMat(b);
-    if (handle != nullptr) cusparseDestroy(handle);
-  }
+        memory(on.device()) {}
+  ~State() { forget(); }
 
   void forget() {
     if (product != nullptr) cusparseSpGEMM_destroyDescr(std::exchange(product, nullptr));
@@ -163,18 +146,18 @@ struct CusparseSpgemm::State {
   Stream<Cuda>& stream;
   DeviceCsrResult<Cuda> c;
   std::int64_t rows, columns;
+  CusparseHandle handle;
+  SparseDescriptor a, b;
   Buffer estimation, computation, memory;
   std::size_t computation_bytes = 0;
   Algorithm algorithm = kAlgorithms[0];
-  cusparseHandle_t handle = nullptr;
-  cusparseConstSpMatDescr_t a = nullptr, b = nullptr;
   cusparseSpMatDescr_t matrix_c = nullptr;
   cusparseSpGEMMDescr_t product = nullptr;
   std::string setting;
 };
 
-CusparseSpgemm::CusparseSpgemm(Stream<Cuda>& stream, const DeviceCsrRows<Cuda>& a,
-                               const DeviceCsrRows<Cuda>& b, const DeviceCsrResult<Cuda>& c)
+CusparseSpgemm::CusparseSpgemm(Stream<Cuda>& stream, const CsrView<Cuda>& a, const CsrView<Cuda>& b,
+                               const DeviceCsrResult<Cuda>& c)
     : state_(std::make_unique<State>(stream, a, b, c)) {
   State& s = *state_;
   std::vector<Candidate> candidates;

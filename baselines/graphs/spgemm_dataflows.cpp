@@ -7,7 +7,7 @@
 namespace remeasure::baselines {
 namespace {
 
-using kernels::CsrRows;
+using kernels::HostCsr;
 using kernels::SparseProduct;
 
 std::size_t at(std::int64_t i) {
@@ -20,17 +20,18 @@ struct Columns {
   std::vector<double> value;
 };
 
-Columns columns_of(const CsrRows& m) {
-  Columns result{std::vector<std::int32_t>(at(m.columns) + 1, 0), std::vector<std::int32_t>(m.column.size()),
-                 std::vector<double>(m.column.size())};
-  for (const std::int32_t column : m.column) ++result.pointers[at(column) + 1];
+Columns columns_of(const HostCsr& m) {
+  Columns result{std::vector<std::int32_t>(at(m.columns) + 1, 0),
+                 std::vector<std::int32_t>(m.column_indices.size()),
+                 std::vector<double>(m.column_indices.size())};
+  for (const std::int32_t column : m.column_indices) ++result.pointers[at(column) + 1];
   for (std::size_t j = 0; j < at(m.columns); ++j) result.pointers[j + 1] += result.pointers[j];
   std::vector<std::int32_t> next(result.pointers.begin(), result.pointers.end() - 1);
   for (int i = 0; i < m.rows; ++i) {
     for (auto e = m.row_pointers[at(i)]; e < m.row_pointers[at(i) + 1]; ++e) {
-      const auto place = at(next[at(m.column[at(e)])]++);
+      const auto place = at(next[at(m.column_indices[at(e)])]++);
       result.row[place] = i;
-      result.value[place] = static_cast<double>(m.value[at(e)]);
+      result.value[place] = static_cast<double>(m.values[at(e)]);
     }
   }
   return result;
@@ -39,7 +40,7 @@ Columns columns_of(const CsrRows& m) {
 /// Sums a row of C and appends it.
 class RowSums {
  public:
-  explicit RowSums(int columns) : sum_(at(columns), 0.0), seen_(at(columns), false) {}
+  explicit RowSums(std::int64_t columns) : sum_(at(columns), 0.0), seen_(at(columns), false) {}
   void add(std::int32_t column, double product) {
     if (!seen_[at(column)]) touched_.push_back(column);
     seen_[at(column)] = true;
@@ -64,7 +65,7 @@ class RowSums {
 
 }  // namespace
 
-SparseProduct<double> inner_product(const CsrRows& a, const CsrRows& b, int stride,
+SparseProduct<double> inner_product(const HostCsr& a, const HostCsr& b, int stride,
                                     DataflowTraffic& traffic) {
   const Columns of_b = columns_of(b);
   SparseProduct<double> c{.row_pointers = {0}};
@@ -79,9 +80,9 @@ SparseProduct<double> inner_product(const CsrRows& a, const CsrRows& b, int stri
       double sum = 0;
       bool any = false;
       while (p < end && q < last) {
-        const auto k = a.column[at(p)], l = of_b.row[at(q)];
+        const auto k = a.column_indices[at(p)], l = of_b.row[at(q)];
         if (k == l) {
-          sum += static_cast<double>(a.value[at(p)]) * of_b.value[at(q)];
+          sum += static_cast<double>(a.values[at(p)]) * of_b.value[at(q)];
           any = true;
           ++traffic.b_reads;
         }
@@ -99,7 +100,7 @@ SparseProduct<double> inner_product(const CsrRows& a, const CsrRows& b, int stri
   return c;
 }
 
-SparseProduct<double> outer_product(const CsrRows& a, const CsrRows& b, DataflowTraffic& traffic) {
+SparseProduct<double> outer_product(const HostCsr& a, const HostCsr& b, DataflowTraffic& traffic) {
   struct Partial {
     std::int32_t column;
     double value;
@@ -114,7 +115,7 @@ SparseProduct<double> outer_product(const CsrRows& a, const CsrRows& b, Dataflow
     for (auto p = first; p < last; ++p) {
       for (auto q = begin; q < end; ++q) {
         partials[at(of_a.row[at(p)])].push_back(
-            {b.column[at(q)], of_a.value[at(p)] * static_cast<double>(b.value[at(q)])});
+            {b.column_indices[at(q)], of_a.value[at(p)] * static_cast<double>(b.values[at(q)])});
         ++traffic.partial_writes;
         ++traffic.b_reads;
         ++traffic.index_reads;
@@ -133,15 +134,16 @@ SparseProduct<double> outer_product(const CsrRows& a, const CsrRows& b, Dataflow
   return c;
 }
 
-SparseProduct<double> row_wise_product(const CsrRows& a, const CsrRows& b, DataflowTraffic& traffic) {
+SparseProduct<double> row_wise_product(const HostCsr& a, const HostCsr& b, DataflowTraffic& traffic) {
   SparseProduct<double> c{.row_pointers = {0}};
   RowSums sums(b.columns);
   for (int i = 0; i < a.rows; ++i) {
     for (auto p = a.row_pointers[at(i)]; p < a.row_pointers[at(i) + 1]; ++p) {
-      const auto k = at(a.column[at(p)]);
+      const auto k = at(a.column_indices[at(p)]);
       ++traffic.index_reads;
       for (auto q = b.row_pointers[k]; q < b.row_pointers[k + 1]; ++q) {
-        sums.add(b.column[at(q)], static_cast<double>(a.value[at(p)]) * static_cast<double>(b.value[at(q)]));
+        sums.add(b.column_indices[at(q)],
+                 static_cast<double>(a.values[at(p)]) * static_cast<double>(b.values[at(q)]));
         ++traffic.b_reads;
         ++traffic.index_reads;
       }

@@ -21,13 +21,13 @@ struct DataflowTraffic {
 
 /// c_ij = row i . column j: row i of A and column j of B are merged for each pair of nonempty ones. Of the
 /// rows of A every `stride`-th is done, beginning with the first; the others are empty in C.
-kernels::SparseProduct<double> inner_product(const kernels::CsrRows& a, const kernels::CsrRows& b, int stride,
+kernels::SparseProduct<double> inner_product(const kernels::HostCsr& a, const kernels::HostCsr& b, int stride,
                                              DataflowTraffic& traffic);
 /// Column k of A times row k of B is a matrix of products; all are written, then read and merged by rows.
-kernels::SparseProduct<double> outer_product(const kernels::CsrRows& a, const kernels::CsrRows& b,
+kernels::SparseProduct<double> outer_product(const kernels::HostCsr& a, const kernels::HostCsr& b,
                                              DataflowTraffic& traffic);
 /// Rows of B, scaled, merged as they come.
-kernels::SparseProduct<double> row_wise_product(const kernels::CsrRows& a, const kernels::CsrRows& b,
+kernels::SparseProduct<double> row_wise_product(const kernels::HostCsr& a, const kernels::HostCsr& b,
                                                 DataflowTraffic& traffic);
 
 }  // namespace remeasure::baselines

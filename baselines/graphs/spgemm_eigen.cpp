@@ -14,27 +14,32 @@ namespace {
 
 using Matrix = Eigen::SparseMatrix<float, Eigen::RowMajor, std::int32_t>;
 
-Eigen::Map<const Matrix> view(const CsrRows& m) {
-  return {m.rows,          m.columns,     static_cast<Eigen::Index>(m.column.size()), m.row_pointers.data(),
-          m.column.data(), m.value.data()};
+Eigen::Map<const Matrix> view(const HostCsr& m) {
+  return {m.rows,
+          m.columns,
+          static_cast<Eigen::Index>(m.column_indices.size()),
+          m.row_pointers.data(),
+          m.column_indices.data(),
+          m.values.data()};
 }
 
 constexpr int kRowsEach = 512;
 
 }  // namespace
 
-void spgemm_eigen(const CsrRows& a, const CsrRows& b, const CsrResult<float>& c, int threads) {
+void spgemm_eigen(const HostCsr& a, const HostCsr& b, const CsrResult<float>& c, int threads) {
   if (a.columns != b.rows || c.row_pointers.size() != static_cast<std::size_t>(a.rows) + 1) {
     throw std::invalid_argument("spgemm_eigen: " + std::to_string(a.columns) + " columns times " +
                                 std::to_string(b.rows) +
                                 " rows, row pointers of C: " + std::to_string(c.row_pointers.size()));
   }
   const auto left = view(a), right = view(b);
-  const int blocks = (a.rows + kRowsEach - 1) / kRowsEach;
+  const auto row_count = static_cast<int>(a.rows);
+  const int blocks = (row_count + kRowsEach - 1) / kRowsEach;
   std::vector<Matrix> parts(static_cast<std::size_t>(blocks));
   if (blocks > 0) {
     kernels::for_each_row_block(blocks, 1, threads, [&](int block, int, int) {
-      const int first = block * kRowsEach, rows = std::min(kRowsEach, a.rows - first);
+      const int first = block * kRowsEach, rows = std::min(kRowsEach, row_count - first);
       parts[static_cast<std::size_t>(block)] = left.middleRows(first, rows) * right;
     });
   }

@@ -56,7 +56,7 @@ TEST_CASE("the three dataflows give one product, and count what they move", "[cp
   CHECK(same(outer_product(a.view(), b.view(), outer)));
   CHECK(same(row_wise_product(a.view(), b.view(), rows)));
   for (const DataflowTraffic* traffic : {&inner, &outer, &rows}) CHECK(traffic->b_reads == products);
-  CHECK(rows.index_reads == products + static_cast<std::int64_t>(a.column.size()));
+  CHECK(rows.index_reads == products + static_cast<std::int64_t>(a.column_indices.size()));
   CHECK(rows.partial_writes + rows.partial_reads == 0);
   CHECK(outer.partial_writes + outer.partial_reads == 2 * products);
   CHECK(inner.index_reads > 5 * rows.index_reads);
@@ -93,9 +93,9 @@ TEST_CASE("On a GPU cusparseSpGEMM gives sorted products, with estimation and wi
       stream.upload(std::span<const Value>(values), buffer.span());
       return buffer;
     };
-    auto a_rows = upload(a.row_pointers), a_column = upload(a.column), b_rows = upload(b.row_pointers),
-         b_column = upload(b.column);
-    auto a_value = upload(a.value), b_value = upload(b.value);
+    auto a_rows = upload(a.row_pointers), a_column = upload(a.column_indices),
+         b_rows = upload(b.row_pointers), b_column = upload(b.column_indices);
+    auto a_value = upload(a.values), b_value = upload(b.values);
     DeviceBuffer<Cuda, std::int32_t> rows(device, exact.row_pointers.size()),
         column(device, exact.column.size());
     DeviceBuffer<Cuda, float> value(device, exact.column.size());

@@ -26,7 +26,7 @@ using bench::OracleOutput;
 using bench::Trial;
 using bench::VariantInfo;
 using bench::Work;
-using kernels::CsrRows;
+using kernels::HostCsr;
 using kernels::TablePlan;
 using kernels::WindowPlan;
 
@@ -37,8 +37,8 @@ struct PairChoice {
   TablePlan table = {};
 };
 
-inline CsrRows rows_of(const datasets::Csr& m) {
-  return {static_cast<int>(m.rows), static_cast<int>(m.columns), m.row_pointers, m.column_indices, m.values};
+inline HostCsr view_of(const datasets::Csr& m) {
+  return {m.rows, m.columns, m.row_pointers, m.column_indices, m.values};
 }
 
 struct Problem {
@@ -46,8 +46,8 @@ struct Problem {
   WindowPlan plan;
   std::vector<std::int64_t> products_of_row;
 
-  CsrRows a() const { return rows_of(pair.a); }
-  CsrRows b() const { return rows_of(pair.b); }
+  HostCsr a() const { return view_of(pair.a); }
+  HostCsr b() const { return view_of(pair.b); }
   std::size_t products() const { return static_cast<std::size_t>(pair.products); }
   std::size_t entries() const { return static_cast<std::size_t>(pair.entries); }
   std::size_t rows() const { return static_cast<std::size_t>(pair.a.rows); }
@@ -72,7 +72,7 @@ struct Exact {
 
 /// The rows [first, last) of A, as a matrix.
 inline kernels::SparseProduct<double> exact_rows(const Problem& p, int first, int last) {
-  const CsrRows a = p.a();
+  const HostCsr a = p.a();
   const auto begin = a.row_pointers[static_cast<std::size_t>(first)],
              end = a.row_pointers[static_cast<std::size_t>(last)];
   std::vector<std::int32_t> pointers;
@@ -81,8 +81,8 @@ inline kernels::SparseProduct<double> exact_rows(const Problem& p, int first, in
   const auto of = [&](auto span) {
     return span.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin));
   };
-  return kernels::spgemm_reference<double>({last - first, a.columns, pointers, of(a.column), of(a.value)},
-                                           p.b());
+  return kernels::spgemm_reference<double>(
+      {last - first, a.columns, pointers, of(a.column_indices), of(a.values)}, p.b());
 }
 
 inline Exact exact_of(const Problem& p, int stride) {

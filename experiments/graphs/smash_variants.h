@@ -36,7 +36,7 @@ inline double kernel_bytes(const Problem& p, const SmashVersion& version) {
   double fragments = 0;
   if (version.sums == SumPlace::fragments) {
     // Zeroed as far as the products of a filling reach, updated and read where entries are.
-    const double most = p.plan.table.slots + p.b().columns;
+    const double most = p.plan.table.slots + static_cast<double>(p.b().columns);
     for (std::size_t w = 0; w + 1 < p.plan.first_product.size(); ++w) {
       fragments +=
           4 * std::min(most, static_cast<double>(p.plan.first_product[w + 1] - p.plan.first_product[w]));
@@ -112,15 +112,15 @@ inline void declare_host(Trial& t, const Problems& in) {
 /// Operands and result of one set on a device.
 template <class Target>
 struct OnDevice {
-  kernels::DeviceCsrRows<Target> a, b;
+  kernels::CsrView<Target> a, b;
   kernels::DeviceCsrResult<Target> c;
 };
 
 template <class Target>
 OnDevice<Target> on_device(DeviceBench<Target>& bench, const Problem& p) {
-  const auto upload = [&](const CsrRows& m) {
-    return kernels::DeviceCsrRows<Target>{m.rows, m.columns, bench.input(m.row_pointers),
-                                          bench.input(m.column), bench.input(m.value)};
+  const auto upload = [&](const HostCsr& m) {
+    return kernels::CsrView<Target>{m.rows, m.columns, bench.input(m.row_pointers),
+                                    bench.input(m.column_indices), bench.input(m.values)};
   };
   return {upload(p.a()),
           upload(p.b()),

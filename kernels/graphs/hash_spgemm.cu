@@ -303,16 +303,18 @@ void require(const char* what, std::size_t found, std::size_t wanted) {
 }  // namespace
 
 template <class Target>
-void hash_spgemm(Stream<Target>& stream, const SmashVersion& version, const DeviceCsrRows<Target>& a,
-                 const DeviceCsrRows<Target>& b, const DeviceWindows<Target>& windows,
+void hash_spgemm(Stream<Target>& stream, const SmashVersion& version, const CsrView<Target>& a,
+                 const CsrView<Target>& b, const DeviceWindows<Target>& windows,
                  const SmashScratch<Target>& scratch, const DeviceCsrResult<Target>& c) {
+  check_csr("hash_spgemm: A", a);
+  check_csr("hash_spgemm: B", b);
   if (a.columns != b.rows) {
     throw std::invalid_argument("hash_spgemm: A has " + std::to_string(a.columns) + " columns, B " +
                                 std::to_string(b.rows) + " rows");
   }
   const auto rows = static_cast<std::size_t>(a.rows), products = static_cast<std::size_t>(windows.products);
-  require("A's row pointers", a.row_pointers.size(), rows + 1);
-  require("B's row pointers", b.row_pointers.size(), static_cast<std::size_t>(b.rows) + 1);
+  require("A's values", a.values.size(), a.column_indices.size());
+  require("B's values", b.values.size(), b.column_indices.size());
   require("the windows' first rows", windows.first_row.size(), 1);
   require("the number of windows", windows.count.size(), 1);
   const std::size_t count = windows.most();
@@ -337,24 +339,24 @@ void hash_spgemm(Stream<Target>& stream, const SmashVersion& version, const Devi
           .shared_bytes = table_bytes(windows.table),
           .order_dependent = true},
          stream, kernel,
-         Arguments{a.row_pointers.data(), a.column.data(), b.row_pointers.data(), b.column.data(),
-                   a.value.data(), b.value.data(), b.columns, windows.table.slots_log2(),
-                   windows.table.products(), windows.count.data(), windows.first_row.data(),
-                   windows.first_product.data(), scratch.counters.data(), scratch.window_entries.data(),
-                   scratch.row_start.data(), scratch.fragment_column.data(), scratch.fragment_value.data(),
-                   scratch.unsorted.data()});
+         Arguments{a.row_pointers.data(), a.column_indices.data(), b.row_pointers.data(),
+                   b.column_indices.data(), a.values.data(), b.values.data(), static_cast<int>(b.columns),
+                   windows.table.slots_log2(), windows.table.products(), windows.count.data(),
+                   windows.first_row.data(), windows.first_product.data(), scratch.counters.data(),
+                   scratch.window_entries.data(), scratch.row_start.data(), scratch.fragment_column.data(),
+                   scratch.fragment_value.data(), scratch.unsorted.data()});
   launch({.name = "smash_offsets", .block = 1024}, stream, offsets_kernel, windows.count.data(),
          scratch.window_entries.data(), scratch.window_offset.data());
   launch({.name = "smash_gather", .grid = std::min(all, 16 * processors), .block = kThreads}, stream,
          gather_kernel,
          Gather{windows.count.data(), windows.first_row.data(), windows.first_product.data(),
                 scratch.window_offset.data(), scratch.row_start.data(), scratch.fragment_column.data(),
-                scratch.fragment_value.data(), c.row_pointers.data(), c.column.data(), c.value.data(), a.rows,
-                static_cast<long long>(c.column.size())});
+                scratch.fragment_value.data(), c.row_pointers.data(), c.column.data(), c.value.data(),
+                static_cast<int>(a.rows), static_cast<long long>(c.column.size())});
 }
 
-template void hash_spgemm(Stream<CompiledTarget>&, const SmashVersion&, const DeviceCsrRows<CompiledTarget>&,
-                          const DeviceCsrRows<CompiledTarget>&, const DeviceWindows<CompiledTarget>&,
+template void hash_spgemm(Stream<CompiledTarget>&, const SmashVersion&, const CsrView<CompiledTarget>&,
+                          const CsrView<CompiledTarget>&, const DeviceWindows<CompiledTarget>&,
                           const SmashScratch<CompiledTarget>&, const DeviceCsrResult<CompiledTarget>&);
 
 }  // namespace remeasure::kernels

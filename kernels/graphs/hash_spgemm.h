@@ -35,15 +35,6 @@ inline constexpr SmashVersion kSmashV2{"smash_v2", SlotHash::low, WorkShare::tok
 inline constexpr SmashVersion kSmashV3{"smash_v3", SlotHash::low, WorkShare::tokens, SumPlace::fragments};
 inline constexpr SmashVersion kSmashMixed{"smash_mixed", SlotHash::mixed, WorkShare::tokens, SumPlace::table};
 
-/// A sparse matrix on a device (CsrRows).
-template <class Target>
-struct DeviceCsrRows {
-  int rows = 0, columns = 0;
-  DeviceSpan<Target, const std::int32_t> row_pointers = {};
-  DeviceSpan<Target, const std::int32_t> column = {};
-  DeviceSpan<Target, const float> value = {};
-};
-
 /// The windows of a product (WindowPlan). Room for `most` windows, of which there are `count[0]`.
 template <class Target>
 struct DeviceWindows {
@@ -69,16 +60,16 @@ struct WindowScratch {
   DeviceSpan<Target, std::int32_t> part_windows = {};
   DeviceSpan<Target, std::int64_t> part_products = {};
 };
-constexpr std::size_t plan_parts(int rows) {
+constexpr std::size_t plan_parts(std::int64_t rows) {
   return rows == 0 ? 1 : (static_cast<std::size_t>(rows) + kPlanRows - 1) / kPlanRows;
 }
 
 /// Phase 1 on the device: the windows that plan_windows gives on the host. `products`: an upper bound, for
 /// the result. Bitwise deterministic. Throws std::invalid_argument as the host's.
 template <class Target>
-DeviceWindows<Target> plan_windows(Stream<Target>& stream, const DeviceCsrRows<Target>& a,
-                                   const DeviceCsrRows<Target>& b, const TablePlan& table,
-                                   std::int64_t products, const WindowScratch<Target>& scratch);
+DeviceWindows<Target> plan_windows(Stream<Target>& stream, const CsrView<Target>& a, const CsrView<Target>& b,
+                                   const TablePlan& table, std::int64_t products,
+                                   const WindowScratch<Target>& scratch);
 
 /// Scratch of a product; `unsorted` for SumPlace::fragments alone.
 template <class Target>
@@ -106,8 +97,8 @@ struct DeviceCsrResult {
 /// that any product falls on, also where they cancel. After it scratch.counters[1] is the number of tables
 /// that overflowed. Throws std::invalid_argument for sizes that don't fit.
 template <class Target>
-void hash_spgemm(Stream<Target>& stream, const SmashVersion& version, const DeviceCsrRows<Target>& a,
-                 const DeviceCsrRows<Target>& b, const DeviceWindows<Target>& windows,
+void hash_spgemm(Stream<Target>& stream, const SmashVersion& version, const CsrView<Target>& a,
+                 const CsrView<Target>& b, const DeviceWindows<Target>& windows,
                  const SmashScratch<Target>& scratch, const DeviceCsrResult<Target>& c);
 
 /// Bytes of a block's table.

@@ -33,18 +33,19 @@ void for_each_block(int count, int each, int threads, const Body& body) {
 /// visit(row of the piece, column of C, value of A, value of B) for all products of a piece, until it says
 /// no.
 template <class Visit>
-void for_each_product(const CsrRows& a, const CsrRows& b, const Piece& piece, const Visit& visit) {
+void for_each_product(const HostCsr& a, const HostCsr& b, const Piece& piece, const Visit& visit) {
   const bool all = piece.width == b.columns;
   for (int row = 0; row < piece.rows; ++row) {
     for (auto e = a.row_pointers[at(piece.row + row)]; e < a.row_pointers[at(piece.row + row + 1)]; ++e) {
-      const auto k = at(a.column[at(e)]);
-      auto begin = b.column.begin() + b.row_pointers[k], end = b.column.begin() + b.row_pointers[k + 1];
+      const auto k = at(a.column_indices[at(e)]);
+      auto begin = b.column_indices.begin() + b.row_pointers[k],
+           end = b.column_indices.begin() + b.row_pointers[k + 1];
       if (!all) {
         begin = std::lower_bound(begin, end, piece.column);
         end = std::lower_bound(begin, end, piece.column + piece.width);
       }
       for (; begin < end; ++begin) {
-        if (!visit(row, *begin, a.value[at(e)], b.value[at(begin - b.column.begin())])) return;
+        if (!visit(row, *begin, a.values[at(e)], b.values[at(begin - b.column_indices.begin())])) return;
       }
     }
   }
@@ -111,13 +112,14 @@ class Table {
 /// Fills tables for the pieces of one window; use(piece, table) for each that held. Returns what they went
 /// through.
 template <class Scalar, SlotHash kHash, class Use>
-HashStatistics fill_window(const CsrRows& a, const CsrRows& b, const WindowPlan& plan, int window,
+HashStatistics fill_window(const HostCsr& a, const HostCsr& b, const WindowPlan& plan, int window,
                            Table<Scalar, kHash>& table, const Use& use) {
   HashStatistics sum;
   const int row_end = plan.first_row[at(window) + 1], planned = plan.table.products();
   const std::int64_t of_window = plan.first_product[at(window) + 1] - plan.first_product[at(window)];
   const int first = plan.first_row[at(window)];
-  Piece piece = first_piece(first, row_end - first, b.columns, of_window, planned);
+  const auto columns = static_cast<int>(b.columns);
+  Piece piece = first_piece(first, row_end - first, columns, of_window, planned);
   while (piece.row < row_end) {
     const int key_bits = bits_below(piece.width);
     HashStatistics filling{.fillings = 1};
@@ -140,7 +142,7 @@ HashStatistics fill_window(const CsrRows& a, const CsrRows& b, const WindowPlan&
     }
     filling.entries = use(piece, table);
     sum += filling;
-    piece = following(piece, row_end, b.columns, static_cast<int>(filling.entries), planned);
+    piece = following(piece, row_end, columns, static_cast<int>(filling.entries), planned);
   }
   return sum;
 }
@@ -148,7 +150,7 @@ HashStatistics fill_window(const CsrRows& a, const CsrRows& b, const WindowPlan&
 constexpr int kWindowsEach = 16;  // a thread takes
 
 template <class Scalar, SlotHash kHash>
-void hash_fragments(const CsrRows& a, const CsrRows& b, const WindowPlan& plan,
+void hash_fragments(const HostCsr& a, const HostCsr& b, const WindowPlan& plan,
                     const HashFragments<Scalar>& fragments, std::span<std::int32_t> row_start, int threads) {
   for_each_block(plan.windows(), kWindowsEach, threads, [&](int first, int last) {
     Table<Scalar, kHash> table(plan.table.slots_log2());
@@ -193,13 +195,13 @@ auto with_hash(SlotHash hash, const Call& call) {
 
 /// One block of rows of the oracle.
 template <class Scalar>
-SparseProduct<Scalar> rows_by_dense_sums(const CsrRows& a, const CsrRows& b, int first, int last) {
+SparseProduct<Scalar> rows_by_dense_sums(const HostCsr& a, const HostCsr& b, int first, int last) {
   SparseProduct<Scalar> c;
   std::vector<Scalar> sum(at(b.columns), Scalar(0)), magnitude = sum;
   std::vector<std::int32_t> terms(at(b.columns), 0), touched;
   for (int row = first; row < last; ++row) {
     touched.clear();
-    for_each_product(a, b, {row, 1, 0, b.columns}, [&](int, int column, float x, float y) {
+    for_each_product(a, b, {row, 1, 0, static_cast<int>(b.columns)}, [&](int, int column, float x, float y) {
       const Scalar product = static_cast<Scalar>(x) * static_cast<Scalar>(y);
       if (terms[at(column)]++ == 0) touched.push_back(column);
       sum[at(column)] += product;
@@ -218,6 +220,13 @@ SparseProduct<Scalar> rows_by_dense_sums(const CsrRows& a, const CsrRows& b, int
   return c;
 }
 
+void require_values(const HostCsr& a, const HostCsr& b) {
+  if (a.values.size() == a.column_indices.size() && b.values.size() == b.column_indices.size()) return;
+  throw std::invalid_argument("sparse product: " + std::to_string(a.values.size()) + " and " +
+                              std::to_string(b.values.size()) + " values for " + std::to_string(a.edges()) +
+                              " and " + std::to_string(b.edges()) + " entries");
+}
+
 template <class Value>
 void append(std::vector<Value>& to, const std::vector<Value>& from) {
   to.insert(to.end(), from.begin(), from.end());
@@ -226,11 +235,12 @@ void append(std::vector<Value>& to, const std::vector<Value>& from) {
 }  // namespace
 
 template <class Scalar>
-SparseProduct<Scalar> spgemm_reference(const CsrRows& a, const CsrRows& b, int threads) {
+SparseProduct<Scalar> spgemm_reference(const HostCsr& a, const HostCsr& b, int threads) {
+  require_values(a, b);
   static_cast<void>(products_of_rows(a, b));  // checks the matrices
   constexpr int kRowsEach = 256;
   std::vector<SparseProduct<Scalar>> parts(at((a.rows + kRowsEach - 1) / kRowsEach));
-  for_each_block(a.rows, kRowsEach, threads, [&](int first, int last) {
+  for_each_block(static_cast<int>(a.rows), kRowsEach, threads, [&](int first, int last) {
     parts[at(first / kRowsEach)] = rows_by_dense_sums<Scalar>(a, b, first, last);
   });
   SparseProduct<Scalar> c{.row_pointers = {0}};
@@ -246,8 +256,9 @@ SparseProduct<Scalar> spgemm_reference(const CsrRows& a, const CsrRows& b, int t
 }
 
 template <class Scalar>
-void hash_spgemm_reference(const CsrRows& a, const CsrRows& b, const WindowPlan& plan, SlotHash hash,
+void hash_spgemm_reference(const HostCsr& a, const HostCsr& b, const WindowPlan& plan, SlotHash hash,
                            const HashFragments<Scalar>& fragments, const CsrResult<Scalar>& c, int threads) {
+  require_values(a, b);
   const auto products = at(plan.products());
   if (a.columns != b.rows || plan.first_row.back() != a.rows || fragments.column.size() < products ||
       fragments.value.size() < products || fragments.window_entries.size() < at(plan.windows()) ||
@@ -289,7 +300,7 @@ HashStatistics& HashStatistics::operator+=(const HashStatistics& other) {
   return *this;
 }
 
-HashStatistics hash_statistics(const CsrRows& a, const CsrRows& b, const WindowPlan& plan, SlotHash hash,
+HashStatistics hash_statistics(const HostCsr& a, const HostCsr& b, const WindowPlan& plan, SlotHash hash,
                                int threads) {
   return with_hash<float>(hash, [&]<SlotHash kHash>() {
     HashStatistics sum;
@@ -317,14 +328,14 @@ double row_imbalance(std::span<const std::int64_t> products, int threads) {
   return static_cast<double>(*std::max_element(load.begin(), load.end())) * threads / sum;
 }
 
-double token_imbalance(const CsrRows& a, const CsrRows& b, int entries, int threads) {
+double token_imbalance(const HostCsr& a, const HostCsr& b, int entries, int threads) {
   std::priority_queue<std::int64_t, std::vector<std::int64_t>, std::greater<>> done;
   for (int i = 0; i < threads; ++i) done.push(0);
   std::int64_t sum = 0, last = 0;
-  for (std::size_t begin = 0; begin < a.column.size(); begin += at(entries)) {
+  for (std::size_t begin = 0; begin < a.column_indices.size(); begin += at(entries)) {
     std::int64_t products = 0;
-    for (std::size_t e = begin; e < std::min(a.column.size(), begin + at(entries)); ++e) {
-      products += b.row_pointers[at(a.column[e]) + 1] - b.row_pointers[at(a.column[e])];
+    for (std::size_t e = begin; e < std::min(a.column_indices.size(), begin + at(entries)); ++e) {
+      products += b.row_pointers[at(a.column_indices[e]) + 1] - b.row_pointers[at(a.column_indices[e])];
     }
     sum += products;
     const std::int64_t finished = done.top() + products;
@@ -335,11 +346,11 @@ double token_imbalance(const CsrRows& a, const CsrRows& b, int entries, int thre
   return static_cast<double>(last) * threads / static_cast<double>(sum);
 }
 
-template SparseProduct<float> spgemm_reference(const CsrRows&, const CsrRows&, int);
-template SparseProduct<double> spgemm_reference(const CsrRows&, const CsrRows&, int);
-template void hash_spgemm_reference(const CsrRows&, const CsrRows&, const WindowPlan&, SlotHash,
+template SparseProduct<float> spgemm_reference(const HostCsr&, const HostCsr&, int);
+template SparseProduct<double> spgemm_reference(const HostCsr&, const HostCsr&, int);
+template void hash_spgemm_reference(const HostCsr&, const HostCsr&, const WindowPlan&, SlotHash,
                                     const HashFragments<float>&, const CsrResult<float>&, int);
-template void hash_spgemm_reference(const CsrRows&, const CsrRows&, const WindowPlan&, SlotHash,
+template void hash_spgemm_reference(const HostCsr&, const HostCsr&, const WindowPlan&, SlotHash,
                                     const HashFragments<double>&, const CsrResult<double>&, int);
 
 }  // namespace remeasure::kernels

@@ -25,7 +25,7 @@ struct SparseProduct {
 /// A dense row of sums at a time, then its touched columns in order. `threads`: 0 = all.
 /// Throws std::invalid_argument for matrices that don't match.
 template <class Scalar>
-SparseProduct<Scalar> spgemm_reference(const CsrRows& a, const CsrRows& b, int threads = 0);
+SparseProduct<Scalar> spgemm_reference(const HostCsr& a, const HostCsr& b, int threads = 0);
 
 /// Fragments of the windows, as the kernel has them.
 template <class Scalar>
@@ -45,7 +45,7 @@ struct CsrResult {
 /// The paper's method: a table per window, windows dealt out to `threads` (0 = all). Bitwise the same for any
 /// number of them.
 template <class Scalar>
-void hash_spgemm_reference(const CsrRows& a, const CsrRows& b, const WindowPlan& plan, SlotHash hash,
+void hash_spgemm_reference(const HostCsr& a, const HostCsr& b, const WindowPlan& plan, SlotHash hash,
                            const HashFragments<Scalar>& fragments, const CsrResult<Scalar>& c,
                            int threads = 0);
 
@@ -63,13 +63,13 @@ struct HashStatistics {
   HashStatistics& operator+=(const HashStatistics& other);
 };
 
-HashStatistics hash_statistics(const CsrRows& a, const CsrRows& b, const WindowPlan& plan, SlotHash hash,
+HashStatistics hash_statistics(const HostCsr& a, const HostCsr& b, const WindowPlan& plan, SlotHash hash,
                                int threads = 0);
 
 /// The largest share of the products that a thread gets over the mean share.
 /// Static: row i belongs to thread i % threads.
 double row_imbalance(std::span<const std::int64_t> products, int threads);
 /// Tokens of `entries` entries of A in their order, each taken by the thread that is done first.
-double token_imbalance(const CsrRows& a, const CsrRows& b, int entries, int threads);
+double token_imbalance(const HostCsr& a, const HostCsr& b, int entries, int threads);
 
 }  // namespace remeasure::kernels

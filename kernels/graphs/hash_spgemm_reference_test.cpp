@@ -16,9 +16,9 @@ namespace {
 using EigenCsr = Eigen::SparseMatrix<double, Eigen::RowMajor, int>;
 
 EigenCsr eigen_of(const OwnedCsr& m) {
-  std::vector<double> values(m.value.begin(), m.value.end());
-  return Eigen::Map<const EigenCsr>(m.rows, m.columns, static_cast<Eigen::Index>(m.column.size()),
-                                    m.row_pointers.data(), m.column.data(), values.data());
+  std::vector<double> values(m.values.begin(), m.values.end());
+  return Eigen::Map<const EigenCsr>(m.rows, m.columns, static_cast<Eigen::Index>(m.column_indices.size()),
+                                    m.row_pointers.data(), m.column_indices.data(), values.data());
 }
 
 template <class Scalar>

@@ -15,16 +15,13 @@ constexpr int kFewestSlots = 256, kMostSlots = 16'384;
   throw std::invalid_argument("plan_windows: " + what);
 }
 
-void check(const CsrRows& matrix, const char* name) {
-  const bool sound = matrix.rows >= 0 && matrix.columns >= 0 &&
-                     matrix.row_pointers.size() == static_cast<std::size_t>(matrix.rows) + 1 &&
-                     matrix.row_pointers.front() == 0 &&
-                     matrix.row_pointers.back() == static_cast<std::int32_t>(matrix.column.size());
-  if (!sound) {
-    refuse(std::string(name) + " has " + std::to_string(matrix.rows) + " rows, " +
-           std::to_string(matrix.row_pointers.size()) + " row pointers and " +
-           std::to_string(matrix.column.size()) +
-           " columns; row pointers go from 0 to the number of entries");
+void check(const HostCsr& matrix, const char* name) {
+  check_csr_sizes(name, matrix.rows, matrix.columns, matrix.row_pointers.size(), matrix.column_indices.size(),
+                  matrix.values.size());
+  if (matrix.row_pointers.front() != 0 || matrix.row_pointers.back() != matrix.edges()) {
+    refuse(std::string(name) + "'s row pointers go from " + std::to_string(matrix.row_pointers.front()) +
+           " to " + std::to_string(matrix.row_pointers.back()) + ", not from 0 to " +
+           std::to_string(matrix.edges()));
   }
 }
 
@@ -37,7 +34,7 @@ int TablePlan::products() const {
   return std::max(1, static_cast<int>(load * slots));
 }
 
-std::vector<std::int64_t> products_of_rows(const CsrRows& a, const CsrRows& b) {
+std::vector<std::int64_t> products_of_rows(const HostCsr& a, const HostCsr& b) {
   check(a, "A");
   check(b, "B");
   if (a.columns != b.rows) {
@@ -47,27 +44,28 @@ std::vector<std::int64_t> products_of_rows(const CsrRows& a, const CsrRows& b) {
   std::vector<std::int64_t> products(static_cast<std::size_t>(a.rows), 0);
   for (std::size_t i = 0; i < products.size(); ++i) {
     for (auto e = a.row_pointers[i]; e < a.row_pointers[i + 1]; ++e) {
-      const auto k = static_cast<std::size_t>(a.column[static_cast<std::size_t>(e)]);
+      const auto k = static_cast<std::size_t>(a.column_indices[static_cast<std::size_t>(e)]);
       products[i] += b.row_pointers[k + 1] - b.row_pointers[k];
     }
   }
   return products;
 }
 
-void check_table(const TablePlan& table, int columns) {
+void check_table(const TablePlan& table, std::int64_t columns) {
   const bool power = table.slots > 0 && std::has_single_bit(static_cast<unsigned>(table.slots));
   if (!power || table.slots < kFewestSlots || table.slots > kMostSlots || !(table.load > 0)) {
     refuse("a table of " + std::to_string(table.slots) + " slots at load " + std::to_string(table.load) +
            "; slots are a power of two from 256 to 16384, the load is positive");
   }
-  if (table.most_rows < 1 || table.most_rows > kFewestSlots ||
-      bits_below(columns) + bits_below(table.most_rows) > 31) {
+  if (table.most_rows < 1 || table.most_rows > kFewestSlots || columns > std::int64_t{1} << 30 ||
+      bits_below(static_cast<int>(columns)) + bits_below(table.most_rows) > 31) {
     refuse(std::to_string(table.most_rows) + " rows a window and " + std::to_string(columns) +
            " columns; 1 to 256 rows, and a tag of row and column has at most 31 bits");
   }
 }
 
-WindowPlan plan_windows(std::span<const std::int64_t> products, int columns, const TablePlan& table) {
+WindowPlan plan_windows(std::span<const std::int64_t> products, std::int64_t columns,
+                        const TablePlan& table) {
   check_table(table, columns);
   WindowPlan plan{.table = table, .first_row = {0}, .first_product = {0}};
   std::int64_t sum = 0;     // of the open window
@@ -91,7 +89,7 @@ WindowPlan plan_windows(std::span<const std::int64_t> products, int columns, con
   return plan;
 }
 
-WindowPlan plan_windows(const CsrRows& a, const CsrRows& b, const TablePlan& table) {
+WindowPlan plan_windows(const HostCsr& a, const HostCsr& b, const TablePlan& table) {
   return plan_windows(products_of_rows(a, b), b.columns, table);
 }
 

@@ -10,16 +10,9 @@
 #include <vector>
 
 #include "kernels/device/qualifiers.h"
+#include "kernels/graphs/csr_view.h"
 
 namespace remeasure::kernels {
-
-/// A sparse matrix in compressed rows. Columns of a row ascend, none twice.
-struct CsrRows {
-  int rows = 0, columns = 0;
-  std::span<const std::int32_t> row_pointers = {};  ///< [rows + 1]
-  std::span<const std::int32_t> column = {};        ///< [entries]
-  std::span<const float> value = {};                ///< [entries]
-};
 
 /// A table and how full it is planned to become.
 struct TablePlan {
@@ -47,16 +40,16 @@ struct WindowPlan {
 };
 
 /// Products a_ik b_kj of each row of A B.
-std::vector<std::int64_t> products_of_rows(const CsrRows& a, const CsrRows& b);
+std::vector<std::int64_t> products_of_rows(const HostCsr& a, const HostCsr& b);
 
 /// Throws std::invalid_argument for a table outside its limits, and columns whose tags wouldn't fit.
-void check_table(const TablePlan& table, int columns);
+void check_table(const TablePlan& table, std::int64_t columns);
 
 /// Throws std::invalid_argument for matrices that don't match, tables outside the limits, and tags of more
 /// than 31 bits.
-WindowPlan plan_windows(const CsrRows& a, const CsrRows& b, const TablePlan& table);
+WindowPlan plan_windows(const HostCsr& a, const HostCsr& b, const TablePlan& table);
 /// The same from products that are already counted.
-WindowPlan plan_windows(std::span<const std::int64_t> products, int columns, const TablePlan& table);
+WindowPlan plan_windows(std::span<const std::int64_t> products, std::int64_t columns, const TablePlan& table);
 
 /// Bits of the numbers below n.
 RM_HOST_DEVICE constexpr int bits_below(int n) {

@@ -146,17 +146,17 @@ void require(const char* what, std::size_t found, std::size_t wanted) {
 }  // namespace
 
 template <class Target>
-DeviceWindows<Target> plan_windows(Stream<Target>& stream, const DeviceCsrRows<Target>& a,
-                                   const DeviceCsrRows<Target>& b, const TablePlan& table,
-                                   std::int64_t products, const WindowScratch<Target>& scratch) {
+DeviceWindows<Target> plan_windows(Stream<Target>& stream, const CsrView<Target>& a, const CsrView<Target>& b,
+                                   const TablePlan& table, std::int64_t products,
+                                   const WindowScratch<Target>& scratch) {
   check_table(table, b.columns);
   if (a.columns != b.rows) {
     throw std::invalid_argument("plan_windows: A has " + std::to_string(a.columns) + " columns, B " +
                                 std::to_string(b.rows) + " rows");
   }
+  check_csr("plan_windows: A", a);
+  check_csr("plan_windows: B", b);
   const auto rows = static_cast<std::size_t>(a.rows), parts = plan_parts(a.rows);
-  require("A's row pointers", a.row_pointers.size(), rows + 1);
-  require("B's row pointers", b.row_pointers.size(), static_cast<std::size_t>(b.rows) + 1);
   require("the number of windows", scratch.count.size(), 1);
   require("first rows", scratch.first_row.size(), rows + 1);
   require("first products", scratch.first_product.size(), rows + 1);
@@ -166,13 +166,14 @@ DeviceWindows<Target> plan_windows(Stream<Target>& stream, const DeviceCsrRows<T
   require("windows of parts", scratch.part_windows.size(), 2 * parts);
   require("products of parts", scratch.part_products.size(), 2 * parts);
   const auto blocks = static_cast<unsigned>(parts);
+  const auto row_count = static_cast<int>(a.rows);
   launch({.name = "smash_products", .grid = blocks_for(rows, kRowsPerBlock), .block = 256}, stream,
-         products_kernel, a.rows, a.row_pointers.data(), a.column.data(), b.row_pointers.data(),
+         products_kernel, row_count, a.row_pointers.data(), a.column_indices.data(), b.row_pointers.data(),
          scratch.products.data());
-  launch({.name = "smash_pack", .grid = blocks, .block = 32}, stream, pack_kernel, a.rows, table.products(),
-         table.most_rows, scratch.products.data(), scratch.start.data(), scratch.start_product.data(),
-         scratch.part_windows.data(), scratch.part_products.data());
-  launch({.name = "smash_parts", .block = 128}, stream, parts_kernel, static_cast<int>(parts), a.rows,
+  launch({.name = "smash_pack", .grid = blocks, .block = 32}, stream, pack_kernel, row_count,
+         table.products(), table.most_rows, scratch.products.data(), scratch.start.data(),
+         scratch.start_product.data(), scratch.part_windows.data(), scratch.part_products.data());
+  launch({.name = "smash_parts", .block = 128}, stream, parts_kernel, static_cast<int>(parts), row_count,
          scratch.part_windows.data(), scratch.part_products.data(), scratch.count.data(),
          scratch.first_row.data(), scratch.first_product.data());
   launch({.name = "smash_place", .grid = blocks, .block = 128}, stream, place_kernel, static_cast<int>(parts),
@@ -181,9 +182,8 @@ DeviceWindows<Target> plan_windows(Stream<Target>& stream, const DeviceCsrRows<T
   return {table, scratch.count, scratch.first_row, scratch.first_product, products};
 }
 
-template DeviceWindows<CompiledTarget> plan_windows(Stream<CompiledTarget>&,
-                                                    const DeviceCsrRows<CompiledTarget>&,
-                                                    const DeviceCsrRows<CompiledTarget>&, const TablePlan&,
+template DeviceWindows<CompiledTarget> plan_windows(Stream<CompiledTarget>&, const CsrView<CompiledTarget>&,
+                                                    const CsrView<CompiledTarget>&, const TablePlan&,
                                                     std::int64_t, const WindowScratch<CompiledTarget>&);
 
 }  // namespace remeasure::kernels

@@ -18,10 +18,10 @@ namespace remeasure::kernels::testing {
 
 struct OwnedCsr {
   int rows = 0, columns = 0;
-  std::vector<std::int32_t> row_pointers = {0}, column = {};
-  std::vector<float> value = {};
+  std::vector<std::int32_t> row_pointers = {0}, column_indices = {};
+  std::vector<float> values = {};
 
-  CsrRows view() const { return {rows, columns, row_pointers, column, value}; }
+  HostCsr view() const { return {rows, columns, row_pointers, column_indices, values}; }
 };
 
 /// `per_row(i)` entries in row i at different places, chosen by place(i, n-th draw): values in (-1, 1).
@@ -33,11 +33,11 @@ OwnedCsr csr_of(int rows, int columns, std::uint64_t seed, PerRow per_row, Place
     for (int n = 0; n < per_row(i); ++n) row.push_back(place(i, n));
     std::sort(row.begin(), row.end());
     row.erase(std::unique(row.begin(), row.end()), row.end());
-    m.column.insert(m.column.end(), row.begin(), row.end());
-    m.row_pointers.push_back(static_cast<std::int32_t>(m.column.size()));
+    m.column_indices.insert(m.column_indices.end(), row.begin(), row.end());
+    m.row_pointers.push_back(static_cast<std::int32_t>(m.column_indices.size()));
   }
-  for (std::size_t e = 0; e < m.column.size(); ++e)
-    m.value.push_back(2 * uniform_float(philox(seed, e).word[3]) - 1);
+  for (std::size_t e = 0; e < m.column_indices.size(); ++e)
+    m.values.push_back(2 * uniform_float(philox(seed, e).word[3]) - 1);
   return m;
 }
 
@@ -87,9 +87,9 @@ DeviceProduct multiply(Device<Target>& device, const SmashVersion& version, cons
   const auto windows = static_cast<std::size_t>(plan.windows()),
              products = static_cast<std::size_t>(plan.products());
   const auto rows = static_cast<std::size_t>(a.rows);
-  auto a_rows = upload(a.row_pointers), a_column = upload(a.column), b_rows = upload(b.row_pointers),
-       b_column = upload(b.column);
-  auto a_value = upload(a.value), b_value = upload(b.value);
+  auto a_rows = upload(a.row_pointers), a_column = upload(a.column_indices), b_rows = upload(b.row_pointers),
+       b_column = upload(b.column_indices);
+  auto a_value = upload(a.values), b_value = upload(b.values);
   auto count = upload(std::vector<std::int32_t>{plan.windows()});
   auto first_row = upload(plan.first_row);
   auto first_product = upload(plan.first_product);
@@ -133,7 +133,7 @@ WindowPlan device_plan(Device<Target>& device, const OwnedCsr& a, const OwnedCsr
     return buffer;
   };
   const auto rows = static_cast<std::size_t>(a.rows), parts = plan_parts(a.rows);
-  auto a_rows = upload(a.row_pointers), a_column = upload(a.column), b_rows = upload(b.row_pointers);
+  auto a_rows = upload(a.row_pointers), a_column = upload(a.column_indices), b_rows = upload(b.row_pointers);
   DeviceBuffer<Target, std::int32_t> count(device, 1), first_row(device, rows + 1), start(device, rows),
       part_windows(device, 2 * parts);
   DeviceBuffer<Target, std::int64_t> first_product(device, rows + 1), products(device, rows),
