@@ -105,7 +105,7 @@ RM_DEVICE inline float same_side(float slope, float same, float opposite) {
   return slope * (slope >= 0 ? same : opposite);
 }
 
-__global__ void __launch_bounds__(kLanes* kSlices)
+__global__ void __launch_bounds__(kLanes* kSlices, 4)
     concretise_kernel(const ElementwiseArguments s, float* __restrict__ lower, float* __restrict__ upper) {
   RM_SHARED(float, part, [2][kSlices][kLanes]);
   const int channel = static_cast<int>(blockIdx.x) * kLanes + static_cast<int>(threadIdx.x);
@@ -124,7 +124,7 @@ __global__ void __launch_bounds__(kLanes* kSlices)
 }
 
 template <class Lines>
-__global__ void __launch_bounds__(kLanes* kSlices)
+__global__ void __launch_bounds__(kLanes* kSlices, 4)
     relax_kernel(const ElementwiseArguments s, const OutArrays out) {
   RM_SHARED(float, part, [2][kSlices][kLanes]);
   RM_SHARED(float, slopes, [2][kLanes]);
@@ -169,7 +169,7 @@ __global__ void __launch_bounds__(kLanes* kSlices)
 }
 
 /// x[r][c] y[r][c / group]: as above with the planes of a product.
-__global__ void __launch_bounds__(kLanes* kSlices)
+__global__ void __launch_bounds__(kLanes* kSlices, 4)
     product_kernel(const ElementwiseArguments s, const Arrays y, int group, const OutArrays out) {
   RM_SHARED(float, part, [3][kSlices][kLanes]);
   RM_SHARED(float, slopes, [3][kLanes]);

@@ -91,11 +91,11 @@ struct DotShape {
   BoundShape x_shape() const { return {rows, inputs, x_channels}; }
   BoundShape y_shape() const { return {y_rows(), inputs, y_channels}; }
   BoundShape out_shape() const { return {rows, inputs, heads * columns}; }
-  int x_channel(int head, int k) const { return x_first + head * inner + k; }
-  int y_channel(int head, int j, int k) const {
+  RM_HOST_DEVICE int x_channel(int head, int k) const { return x_first + head * inner + k; }
+  RM_HOST_DEVICE int y_channel(int head, int j, int k) const {
     return y_first + (kind == DotKind::scores ? head * inner + k : head * columns + j);
   }
-  int y_row(int j, int k) const { return kind == DotKind::scores ? j : k; }
+  RM_HOST_DEVICE int y_row(int j, int k) const { return kind == DotKind::scores ? j : k; }
 };
 
 /// Queries by keys, all in the joint output [q | k | v] of one dense layer.

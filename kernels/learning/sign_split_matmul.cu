@@ -322,18 +322,18 @@ void bound_matmul(Stream<Target>& stream, const BoundShape& shape, int columns,
   require_size("the upper bias of the output", out.upper_bias, after.biases());
   const long long rows = static_cast<long long>(shape.rows) * shape.inputs;
   SplitArguments s{};
-  s.pairs[0] = {in.lower_weight.data(),
-                in.upper_weight.data(),
-                out.lower_weight.data(),
-                out.upper_weight.data(),
-                nullptr,
-                rows};
-  s.pairs[1] = {in.lower_bias.data(),
-                in.upper_bias.data(),
-                out.lower_bias.data(),
-                out.upper_bias.data(),
-                offset.empty() ? nullptr : offset.data(),
-                shape.rows};
+  s.pairs[0] = Pair{in.lower_weight.data(),
+                    in.upper_weight.data(),
+                    out.lower_weight.data(),
+                    out.upper_weight.data(),
+                    nullptr,
+                    rows};
+  s.pairs[1] = Pair{in.lower_bias.data(),
+                    in.upper_bias.data(),
+                    out.lower_bias.data(),
+                    out.upper_bias.data(),
+                    offset.empty() ? nullptr : offset.data(),
+                    shape.rows};
   s.matrix = matrix.data();
   s.inner = shape.channels;
   s.columns = columns;
@@ -354,12 +354,12 @@ void interval_matmul(Stream<Target>& stream, const SplitShape& shape, DeviceSpan
   require_size("the lower end of the output", lower_out, out_size);
   require_size("the upper end of the output", upper_out, out_size);
   SplitArguments s{};
-  s.pairs[0] = {lower.data(),
-                upper.data(),
-                lower_out.data(),
-                upper_out.data(),
-                offset.empty() ? nullptr : offset.data(),
-                shape.rows};
+  s.pairs[0] = Pair{lower.data(),
+                    upper.data(),
+                    lower_out.data(),
+                    upper_out.data(),
+                    offset.empty() ? nullptr : offset.data(),
+                    shape.rows};
   s.matrix = matrix.data();
   s.inner = shape.inner;
   s.columns = shape.columns;
