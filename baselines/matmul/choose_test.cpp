@@ -69,6 +69,11 @@ TEST_CASE("a product that can't be described is refused with its numbers", "[cpu
   bad.batch = 2;
   bad.stride_c = 11;
   CHECK_THROWS_WITH(check_problem(bad), Catch::Matchers::ContainsSubstring("products overlap"));
+  bad.stride_c = 4;
+  bad.ldc = 8;   // columns 0 to 3 and 4 to 7 of each line of 8
+  CHECK_NOTHROW(check_problem(bad));
+  bad.ldc = 7;
+  CHECK_THROWS_WITH(check_problem(bad), Catch::Matchers::ContainsSubstring("products overlap"));
 }
 
 TEST_CASE("sizes of a product: c's extent over the batch, leading dimensions by default, alignment", "[cpu]") {

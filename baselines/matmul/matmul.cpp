@@ -28,8 +28,10 @@ void check_problem(const MatmulProblem& p) {
   check_leading("c", p.ldc, p.rows);
   MatmulProblem one = p;
   one.batch = 1;
-  // A single row may be interleaved with others'; anything else must lie apart.
-  if (p.batch > 1 && p.columns > 1 && p.stride_c < static_cast<std::int64_t>(c_elements(one))) {
+  // Columns of one product may lie between those of another, each within one leading dimension; else products lie apart.
+  const std::int64_t leading = p.ldc > 0 ? p.ldc : p.rows;
+  const bool interleaved = p.stride_c >= p.rows && (p.batch - 1) * p.stride_c + p.rows <= leading;
+  if (p.batch > 1 && p.columns > 1 && !interleaved && p.stride_c < static_cast<std::int64_t>(c_elements(one))) {
     throw std::invalid_argument(fmt::format("matrix product: products overlap in c: stride {}, each has {} elements", p.stride_c,
                                             c_elements(one)));
   }

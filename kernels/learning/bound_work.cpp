@@ -35,9 +35,9 @@ BoundWork relaxation_cost(Relaxation relaxation) {
     case Relaxation::relu:
       return {.flops = 3, .bytes = 0, .special = 0};
     case Relaxation::tanh:
-      return {.flops = 158, .bytes = 0, .special = 24.5};  // 24 functions over both signs, 25 over one
+      return {.flops = 158, .bytes = 0, .special = 25};  // 24 functions over both signs, 26 over one
     case Relaxation::exponential:
-      return {.flops = 10, .bytes = 0, .special = 3};
+      return {.flops = 14, .bytes = 0, .special = 3};
     case Relaxation::reciprocal:
       return {.flops = 8, .bytes = 0, .special = 0};
     case Relaxation::square_root:

@@ -211,9 +211,10 @@ TEST_CASE("minnorm_sweep_work is what the kernels do, in every tiling", "[simt]"
         run(device, kernel, p);
         simt::LaunchCounts counts;
         for (const auto& [name, launch] : device.engine().counts()) counts += launch;
-        const SweepWork work =
-            kernel == Kernel::nested ? minnorm_sweep_work(p.shape, p.sizes) : minnorm_naive_work(p.shape, p.sizes);
-        INFO("n = " << n << (isotropic ? "" : ", weighted") << (kernel == Kernel::nested ? ", nested" : ", naive"));
+        const SweepWork work = kernel == Kernel::nested ? minnorm_sweep_work(p.shape, p.sizes)
+                                                        : minnorm_naive_work(p.shape, p.sizes);
+        INFO("n = " << n << (isotropic ? "" : ", weighted")
+                    << (kernel == Kernel::nested ? ", nested" : ", naive"));
         CHECK(static_cast<double>(counts[simt::Counter::scalar_flops]) == Approx(work.flops).epsilon(1e-2));
         CHECK(static_cast<double>(counts[simt::Counter::distinct_global_bytes_read] +
                                   counts[simt::Counter::distinct_global_bytes_written]) == work.bytes);

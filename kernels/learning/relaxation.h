@@ -2,9 +2,9 @@
 //
 // Lines that enclose a function on an interval (Shi et al., "Robustness Verification for Transformers", ICLR
 // 2020, section 3.3, as Faith's kernels have them): lower(l, u) <= f <= upper(l, u) on [l, u]. One formula
-// for kernels and references; relaxation_test.cpp holds each line against its function on dense grids. A
-// chord's slope is kept between the function's slopes at the ends, so that an interval of rounding's width
-// gives the tangent and not noise.
+// for kernels and references; relaxation_test.cpp holds each line against its function on dense grids.
+// Slopes of chords are written without the difference of two nearly equal values, so that an interval of
+// rounding's width has the tangent and not noise.
 #pragma once
 
 #include <cmath>
@@ -22,15 +22,6 @@ struct Line {
 template <class T>
 RM_HOST_DEVICE inline Line<T> line_through(T slope, T x, T y) {
   return {slope, y - slope * x};
-}
-
-/// Chord of f on [l, u] through (l, at_l); its slope lies in [least, most], which is where the derivative
-/// lies.
-template <class T>
-RM_HOST_DEVICE inline Line<T> chord(T l, T u, T at_l, T at_u, T least, T most) {
-  T slope = u > l ? (at_u - at_l) / (u - l) : least;
-  slope = slope < least ? least : slope > most ? most : slope;
-  return line_through(slope, l, at_l);
 }
 
 struct ReluLines {
@@ -63,8 +54,7 @@ struct TanhLines {
   template <class T>
   RM_HOST_DEVICE static Line<T> upper(T l, T u) {
     const T at_l = std::tanh(l), at_u = std::tanh(u), middle = (l + u) / 2, at_middle = std::tanh(middle);
-    const T slope_l = 1 - at_l * at_l, slope_u = 1 - at_u * at_u;
-    const bool reaches = at_u - slope_u * (u - l) >= at_l;
+    const bool reaches = at_u - (1 - at_u * at_u) * (u - l) >= at_l;
     T unsafe = 0, safe = u, at_safe = at_u;
     for (int step = 0; step < 10; ++step) {
       const T d = (unsafe + safe) / 2, at_d = std::tanh(d);
@@ -75,7 +65,8 @@ struct TanhLines {
     }
     if (l >= 0) return line_through(1 - at_middle * at_middle, middle, at_middle);
     if (u > 0 && reaches) return line_through(1 - at_safe * at_safe, safe, at_safe);
-    return chord(l, u, at_l, at_u, slope_l < slope_u ? slope_l : slope_u, u > 0 ? T(1) : slope_u);
+    const T width = u - l;  // tanh u - tanh l = tanh(u - l) (1 - tanh u tanh l)
+    return line_through((width > 0 ? std::tanh(width) / width : T(1)) * (1 - at_l * at_u), l, at_l);
   }
   /// tanh is odd.
   template <class T>
@@ -103,10 +94,10 @@ struct ExponentialLines {
   }
   template <class T>
   RM_HOST_DEVICE static Line<T> upper(T l, T u) {
-    const T slope_l = std::exp(l < T(12) ? l : T(12)), slope_u = std::exp(u < T(12) ? u : T(12));
-    const T at_l = l < T(12) ? slope_l : slope_l * (l - T(11)),
-            at_u = u < T(12) ? slope_u : slope_u * (u - T(11));
-    return chord(l, u, at_l, at_u, slope_l, slope_u);
+    const T twelve = 12, low = l < twelve ? l : twelve, high = u < twelve ? u : twelve;
+    const T at_low = std::exp(low), beyond = (u < twelve ? twelve : u) - (l < twelve ? twelve : l);
+    const T rise = at_low * std::expm1(high - low) + T(162754.791419003921) * beyond;  // e^12 beyond 12
+    return line_through(u > l ? rise / (u - l) : at_low, l, l < twelve ? at_low : at_low * (l - T(11)));
   }
 };
 

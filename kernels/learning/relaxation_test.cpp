@@ -101,6 +101,18 @@ TEST_CASE("an interval of no width has the tangent on both sides", "[cpu]") {
   tangent(SquareLines{}, 0.7, 1.4);
 }
 
+TEST_CASE("a chord over rounding's width is no steeper than its function", "[cpu]") {
+  for (int i = 1; i < 2000; ++i) {
+    const float l = -0.001f * static_cast<float>(i), u = l + 1e-6f;
+    REQUIRE(static_cast<double>(TanhLines::upper(l, u).slope) <
+            1 - std::pow(std::tanh(static_cast<double>(u)), 2) + 1e-6);
+    REQUIRE(static_cast<double>(ExponentialLines::upper(l, u).slope) <
+            std::exp(static_cast<double>(u)) * (1 + 1e-6));
+    REQUIRE(static_cast<double>(ExponentialLines::upper(l, u).slope) >
+            std::exp(static_cast<double>(l)) * (1 - 1e-6));
+  }
+}
+
 TEST_CASE("lower lines of exponential and reciprocal stay positive, so that a softmax has a sum to divide by",
           "[cpu]") {
   for (const double l : {-20.0, -3.0, 0.0, 5.0}) {
