@@ -238,12 +238,16 @@ double certified_radius(const std::function<double(double)>& lower, double slack
   return low;
 }
 
-double rounding_slack(const VerifiedTransformer& model, int label) {
+double margin_scale(const VerifiedTransformer& model, int label) {
   const DensePlace& margin = model.margin[label];
   double size = std::fabs(static_cast<double>(model.parameters[margin.offset]));
   for (std::size_t i = 0; i < margin.matrix_size(); ++i)
     size += std::fabs(static_cast<double>(model.parameters[margin.matrix + i]));
-  return 100 * std::ldexp(size, -24);
+  return size;
+}
+
+double rounding_slack(const VerifiedTransformer& model, int label) {
+  return 100 * std::ldexp(margin_scale(model, label), -24);
 }
 
 #define RM_INSTANTIATE(Scalar)                                                                             \

@@ -55,9 +55,10 @@ std::vector<double> margin_gradient(const VerifiedTransformer& model, int label,
 double certified_radius(const std::function<double(double)>& lower, double slack, double start = 1e-5,
                         double cap = 0.01, int steps = 10);
 
+/// The largest margin that the model can have: |matrix of the margin|_1 (tanh is at most 1) and its offset.
+double margin_scale(const VerifiedTransformer& model, int label);
 /// What rounding may take from a bound in f32: a certificate needs a margin above it. A hundred roundings of
-/// the largest margin that the model can have, |matrix of the margin|_1 (tanh is at most 1), and of the
-/// offset.
+/// the margin's scale.
 double rounding_slack(const VerifiedTransformer& model, int label);
 
 }  // namespace remeasure::kernels
