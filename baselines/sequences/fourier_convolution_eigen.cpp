@@ -15,10 +15,12 @@ namespace {
 using kernels::Signal;
 
 void check(const char* what, const ConvolutionShape& shape, std::size_t u, std::size_t y) {
-  if (shape.signal != Signal::real || shape.hop != 0) throw std::invalid_argument(std::string(what) + ": real signals, whole sequences only");
+  if (shape.signal != Signal::real || shape.hop != 0)
+    throw std::invalid_argument(std::string(what) + ": real signals, whole sequences only");
   if (shape.length > shape.transform || u != shape.values() || y != shape.values()) {
-    throw std::invalid_argument(std::string(what) + ": " + std::to_string(u) + " values in, " + std::to_string(y) +
-                                " out; batch * channels * length is " + std::to_string(shape.values()) + ", the transform " +
+    throw std::invalid_argument(std::string(what) + ": " + std::to_string(u) + " values in, " +
+                                std::to_string(y) + " out; batch * channels * length is " +
+                                std::to_string(shape.values()) + ", the transform " +
                                 std::to_string(shape.transform));
   }
 }
@@ -26,7 +28,8 @@ void check(const char* what, const ConvolutionShape& shape, std::size_t u, std::
 }  // namespace
 
 std::vector<float> fourier_filters_eigen(const ConvolutionShape& shape, std::span<const float> filters) {
-  const auto channels = static_cast<std::size_t>(shape.channels), transform = static_cast<std::size_t>(shape.transform);
+  const auto channels = static_cast<std::size_t>(shape.channels),
+             transform = static_cast<std::size_t>(shape.transform);
   const std::size_t taps = filters.size() / channels;
   std::vector<float> padded(channels * transform, 0.0f);
   for (std::size_t i = 0; i < filters.size(); ++i) padded[i / taps * transform + i % taps] = filters[i];
@@ -36,10 +39,12 @@ std::vector<float> fourier_filters_eigen(const ConvolutionShape& shape, std::spa
   return spectra;
 }
 
-void fourier_convolution_eigen(const ConvolutionShape& shape, std::span<const float> u, std::span<const float> pregate,
-                               std::span<const float> spectra, std::span<const float> postgate, std::span<float> y, int threads) {
+void fourier_convolution_eigen(const ConvolutionShape& shape, std::span<const float> u,
+                               std::span<const float> pregate, std::span<const float> spectra,
+                               std::span<const float> postgate, std::span<float> y, int threads) {
   check("fourier_convolution_eigen", shape, u.size(), y.size());
-  const auto length = static_cast<std::size_t>(shape.length), transform = static_cast<std::size_t>(shape.transform);
+  const auto length = static_cast<std::size_t>(shape.length),
+             transform = static_cast<std::size_t>(shape.transform);
   const std::size_t bins = transform / 2 + 1;
   const auto* filter = reinterpret_cast<const std::complex<float>*>(spectra.data());
   kernels::for_each_row_block(1, shape.batch * shape.channels, threads, [&](int, int first, int count) {
@@ -48,22 +53,29 @@ void fourier_convolution_eigen(const ConvolutionShape& shape, std::span<const fl
     Eigen::ArrayXf x = Eigen::ArrayXf::Zero(shape.transform);
     Eigen::ArrayXcf spectrum(static_cast<Eigen::Index>(bins));
     for (auto row = static_cast<std::size_t>(first); row < static_cast<std::size_t>(first + count); ++row) {
-      const auto part = [&](std::span<const float> values) { return Eigen::Map<const Eigen::ArrayXf>(values.data() + row * length, shape.length); };
+      const auto part = [&](std::span<const float> values) {
+        return Eigen::Map<const Eigen::ArrayXf>(values.data() + row * length, shape.length);
+      };
       x.tail(shape.transform - shape.length).setZero();
-      if (pregate.empty()) x.head(shape.length) = part(u);
-      else x.head(shape.length) = part(u) * part(pregate);
+      if (pregate.empty())
+        x.head(shape.length) = part(u);
+      else
+        x.head(shape.length) = part(u) * part(pregate);
       fft.fwd(spectrum.data(), x.data(), static_cast<Eigen::Index>(transform));
-      spectrum *= Eigen::Map<const Eigen::ArrayXcf>(filter + row % static_cast<std::size_t>(shape.channels) * bins, static_cast<Eigen::Index>(bins));
+      spectrum *= Eigen::Map<const Eigen::ArrayXcf>(
+          filter + row % static_cast<std::size_t>(shape.channels) * bins, static_cast<Eigen::Index>(bins));
       fft.inv(x.data(), spectrum.data(), static_cast<Eigen::Index>(transform));
       Eigen::Map<Eigen::ArrayXf> out(y.data() + row * length, shape.length);
-      if (postgate.empty()) out = x.head(shape.length);
-      else out = x.head(shape.length) * part(postgate);
+      if (postgate.empty())
+        out = x.head(shape.length);
+      else
+        out = x.head(shape.length) * part(postgate);
     }
   });
 }
 
-void direct_convolution_eigen(const ConvolutionShape& shape, std::span<const float> u, std::span<const float> filters, std::span<float> y,
-                              int threads) {
+void direct_convolution_eigen(const ConvolutionShape& shape, std::span<const float> u,
+                              std::span<const float> filters, std::span<float> y, int threads) {
   check("direct_convolution_eigen", shape, u.size(), y.size());
   const Eigen::Index length = shape.length;
   const Eigen::Index taps = static_cast<Eigen::Index>(filters.size()) / shape.channels;

@@ -10,7 +10,8 @@ namespace remeasure::baselines {
 namespace {
 
 void check(cufftResult status, const char* call) {
-  if (status != CUFFT_SUCCESS) throw DeviceError(std::string(call) + " failed: cuFFT error " + std::to_string(status));
+  if (status != CUFFT_SUCCESS)
+    throw DeviceError(std::string(call) + " failed: cuFFT error " + std::to_string(status));
 }
 
 }  // namespace
@@ -24,10 +25,13 @@ struct CufftTransform<Value>::State {
     std::size_t bytes = 0;
     check(cufftCreate(&handle), "cufftCreate");
     check(cufftSetAutoAllocation(handle, 0), "cufftSetAutoAllocation");
-    check(cufftXtMakePlanMany(handle, 1, &length, nullptr, 1, 0, of.kind == Fourier::real_to_complex ? real : complex, nullptr, 1, 0,
-                              of.kind == Fourier::complex_to_real ? real : complex, static_cast<long long>(of.batch), &bytes, complex),
+    check(cufftXtMakePlanMany(handle, 1, &length, nullptr, 1, 0,
+                              of.kind == Fourier::real_to_complex ? real : complex, nullptr, 1, 0,
+                              of.kind == Fourier::complex_to_real ? real : complex,
+                              static_cast<long long>(of.batch), &bytes, complex),
           "cufftXtMakePlanMany");
-    workspace = DeviceBuffer<Cuda, unsigned char>(on.device(), bytes, MemoryUse::workspace, "cuFFT workspace");
+    workspace =
+        DeviceBuffer<Cuda, unsigned char>(on.device(), bytes, MemoryUse::workspace, "cuFFT workspace");
     check(cufftSetWorkArea(handle, workspace.data()), "cufftSetWorkArea");
     check(cufftSetStream(handle, static_cast<cudaStream_t>(on.native())), "cufftSetStream");
   }
@@ -39,7 +43,8 @@ struct CufftTransform<Value>::State {
 };
 
 template <class Value>
-CufftTransform<Value>::CufftTransform(Stream<Cuda>& stream, const FourierShape& shape) : state_(std::make_unique<State>(stream, shape)) {}
+CufftTransform<Value>::CufftTransform(Stream<Cuda>& stream, const FourierShape& shape)
+    : state_(std::make_unique<State>(stream, shape)) {}
 template <class Value>
 CufftTransform<Value>::~CufftTransform() = default;
 

@@ -10,19 +10,23 @@
 
 namespace remeasure::baselines {
 
-void check_transform(const char* what, const FourierShape& shape, bool forward, std::size_t time, std::size_t spectrum) {
+void check_transform(const char* what, const FourierShape& shape, bool forward, std::size_t time,
+                     std::size_t spectrum) {
   if (shape.kind == (forward ? Fourier::complex_to_real : Fourier::real_to_complex)) {
-    throw std::invalid_argument(std::string(what) + ": this plan has no " + (forward ? "forward" : "inverse") + " direction");
+    throw std::invalid_argument(std::string(what) + ": this plan has no " +
+                                (forward ? "forward" : "inverse") + " direction");
   }
   if (time == shape.time_values() && spectrum == shape.spectrum_values()) return;
-  throw std::invalid_argument(std::string(what) + ": " + std::to_string(time) + " values in time and " + std::to_string(spectrum) +
-                              " of spectra; the shape has " + std::to_string(shape.time_values()) + " and " +
+  throw std::invalid_argument(std::string(what) + ": " + std::to_string(time) + " values in time and " +
+                              std::to_string(spectrum) + " of spectra; the shape has " +
+                              std::to_string(shape.time_values()) + " and " +
                               std::to_string(shape.spectrum_values()));
 }
 
 EigenTransform::EigenTransform(const FourierShape& shape, int threads) : shape_(shape), threads_(threads) {
   if (shape.length < 2 || shape.batch == 0) {
-    throw std::invalid_argument("EigenTransform: " + std::to_string(shape.batch) + " sequences of " + std::to_string(shape.length));
+    throw std::invalid_argument("EigenTransform: " + std::to_string(shape.batch) + " sequences of " +
+                                std::to_string(shape.length));
   }
 }
 
@@ -35,8 +39,11 @@ void EigenTransform::forward(std::span<const float> time, std::span<float> spect
     if (real) fft.SetFlag(Eigen::FFT<float>::HalfSpectrum);
     for (auto i = static_cast<std::size_t>(first); i < static_cast<std::size_t>(first + count); ++i) {
       const auto length = static_cast<Eigen::Index>(shape_.length);
-      if (real) fft.fwd(to + i * shape_.bins(), time.data() + i * shape_.length, length);
-      else fft.fwd(to + i * shape_.bins(), reinterpret_cast<const std::complex<float>*>(time.data()) + i * shape_.length, length);
+      if (real)
+        fft.fwd(to + i * shape_.bins(), time.data() + i * shape_.length, length);
+      else
+        fft.fwd(to + i * shape_.bins(),
+                reinterpret_cast<const std::complex<float>*>(time.data()) + i * shape_.length, length);
     }
   });
 }
@@ -51,8 +58,11 @@ void EigenTransform::inverse(std::span<const float> spectrum, std::span<float> t
     if (real) fft.SetFlag(Eigen::FFT<float>::HalfSpectrum);
     for (auto i = static_cast<std::size_t>(first); i < static_cast<std::size_t>(first + count); ++i) {
       const auto length = static_cast<Eigen::Index>(shape_.length);
-      if (real) fft.inv(time.data() + i * shape_.length, from + i * shape_.bins(), length);
-      else fft.inv(reinterpret_cast<std::complex<float>*>(time.data()) + i * shape_.length, from + i * shape_.bins(), length);
+      if (real)
+        fft.inv(time.data() + i * shape_.length, from + i * shape_.bins(), length);
+      else
+        fft.inv(reinterpret_cast<std::complex<float>*>(time.data()) + i * shape_.length,
+                from + i * shape_.bins(), length);
     }
   });
 }

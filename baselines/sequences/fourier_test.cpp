@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "baselines/sequences/fourier.h"
 
-#include <cmath>
 #include <testing/catch.h>
+#include <cmath>
 #include <vector>
 
 #include "baselines/sequences/fourier_convolution.h"
@@ -18,9 +18,11 @@ using kernels::Signal;
 TEST_CASE("Eigen's transforms are the DFT, complex and real, and unscaled inverses", "[cpu]") {
   const std::size_t length = 24, batch = 5;
   const std::vector<float> values = noise(2 * length * batch, 1);
-  const FourierShape complex{Fourier::complex_to_complex, length, batch}, real{Fourier::real_to_complex, length, batch};
+  const FourierShape complex{Fourier::complex_to_complex, length, batch},
+      real{Fourier::real_to_complex, length, batch};
   std::vector<float> spectrum(complex.spectrum_values()), half_spectrum(real.spectrum_values());
-  const std::vector<float> reals(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(length * batch));
+  const std::vector<float> reals(values.begin(),
+                                 values.begin() + static_cast<std::ptrdiff_t>(length * batch));
   EigenTransform(complex, 2).forward(values, spectrum);
   EigenTransform(real).forward(reals, half_spectrum);
   for (std::size_t b = 0; b < batch; ++b) {
@@ -35,7 +37,8 @@ TEST_CASE("Eigen's transforms are the DFT, complex and real, and unscaled invers
       REQUIRE(std::abs(sum - std::complex<double>(spectrum[at], spectrum[at + 1])) < 1e-4);
       if (k >= real.bins()) continue;
       const std::size_t half_at = 2 * (b * real.bins() + k);
-      REQUIRE(std::abs(of_reals - std::complex<double>(half_spectrum[half_at], half_spectrum[half_at + 1])) < 1e-4);
+      REQUIRE(std::abs(of_reals - std::complex<double>(half_spectrum[half_at], half_spectrum[half_at + 1])) <
+              1e-4);
     }
   }
   std::vector<float> back(values.size()), real_back(reals.size());
@@ -43,8 +46,10 @@ TEST_CASE("Eigen's transforms are the DFT, complex and real, and unscaled invers
   EigenTransform({Fourier::complex_to_real, length, batch}).inverse(half_spectrum, real_back);
   for (std::size_t i = 0; i < back.size(); ++i) REQUIRE(std::abs(back[i] - 24 * values[i]) < 1e-3);
   for (std::size_t i = 0; i < real_back.size(); ++i) REQUIRE(std::abs(real_back[i] - 24 * reals[i]) < 1e-3);
-  CHECK_THROWS_WITH(EigenTransform(real).inverse(half_spectrum, real_back), ContainsSubstring("no inverse direction"));
-  CHECK_THROWS_WITH(EigenTransform(real).forward(values, half_spectrum), ContainsSubstring("240 values in time"));
+  CHECK_THROWS_WITH(EigenTransform(real).inverse(half_spectrum, real_back),
+                    ContainsSubstring("no inverse direction"));
+  CHECK_THROWS_WITH(EigenTransform(real).forward(values, half_spectrum),
+                    ContainsSubstring("240 values in time"));
 }
 
 TEST_CASE("convolution by Eigen's transforms and by the sum over pairs are the oracle's", "[cpu]") {
@@ -54,7 +59,8 @@ TEST_CASE("convolution by Eigen's transforms and by the sum over pairs are the o
       const Problem problem = make_problem(shape, length, gated);
       const std::vector<double> exact = oracle(shape, problem);
       std::vector<float> y(shape.values());
-      fourier_convolution_eigen(shape, problem.u, problem.pregate, fourier_filters_eigen(shape, problem.filters), problem.postgate, y);
+      fourier_convolution_eigen(shape, problem.u, problem.pregate,
+                                fourier_filters_eigen(shape, problem.filters), problem.postgate, y);
       CHECK(relative_error(y, exact) < 1e-6);
       if (gated) continue;
       direct_convolution_eigen(shape, problem.u, problem.filters, y, 2);
@@ -63,7 +69,8 @@ TEST_CASE("convolution by Eigen's transforms and by the sum over pairs are the o
   }
   std::vector<float> y(64);
   CHECK_THROWS_WITH(direct_convolution_eigen({1, 1, 64, 32}, y, y, y), ContainsSubstring("the transform 32"));
-  CHECK_THROWS_WITH(direct_convolution_eigen({1, 1, 64, 64, 0, Signal::packed}, y, y, y), ContainsSubstring("real signals"));
+  CHECK_THROWS_WITH(direct_convolution_eigen({1, 1, 64, 64, 0, Signal::packed}, y, y, y),
+                    ContainsSubstring("real signals"));
 }
 
 TEST_CASE("cuFFT's convolutions are the oracle's on a GPU", "[gpu]") {

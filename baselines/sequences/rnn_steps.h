@@ -17,8 +17,8 @@ namespace remeasure::baselines {
 using kernels::RnnShape;
 
 /// Eigen: per step a matrix product for each head and array operations for the gates, all heads before the
-/// next step; heads split over `threads` (0 = all cores). f32, all cells. Throws std::invalid_argument for
-/// sizes that don't fit.
+/// next step; heads, and the batch where heads are few, split over `threads` (0 = all cores). f32, all cells.
+/// Throws std::invalid_argument for sizes that don't fit.
 void rnn_steps_eigen(const RnnShape& shape, std::span<const float> wx, std::span<const float> weights,
                      std::span<const float> bias, std::span<const float> first, std::span<float> states,
                      int threads = 0);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <Eigen/Core>
+#include <algorithm>
+#include <thread>
 #include <vector>
 
 #include "baselines/sequences/rnn_steps.h"
@@ -66,13 +68,20 @@ void rnn_steps_eigen(const RnnShape& shape, std::span<const float> wx, std::span
   kernels::check_rnn_array("states", states.size(), shape.states_size());
   const kernels::CellSizes sizes = shape.sizes();
   const Eigen::Index batch = shape.batch, dim = shape.dim, hidden = static_cast<Eigen::Index>(shape.hidden());
-  // [batch, dim] of one head in a slot; in wx entries are further apart.
-  const auto slot_of = [&](auto* data, Eigen::Index slot, int n) {
-    using Plain =
-        std::conditional_t<std::is_const_v<std::remove_pointer_t<decltype(data)>>, const Rows, Rows>;
-    return Eigen::Map<Plain, 0, Stride>(data + slot * batch * hidden + n * dim, batch, dim, Stride(hidden));
-  };
-  kernels::for_each_row_block(1, shape.heads, threads, [&](int, int begin, int count) {
+  // Where heads are too few for the threads, the batch is split as well.
+  if (threads <= 0) threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  const int groups = std::min(threads, shape.heads);
+  const int each = (shape.heads + groups - 1) / groups;
+  kernels::for_each_row_block(groups, shape.batch, threads, [&](int group, int first_entry, int entries) {
+    const int begin = group * each, count = std::min(each, shape.heads - begin);
+    if (count <= 0) return;
+    // [entries, dim] of one head in a slot; in wx entries are further apart.
+    const auto slot_of = [&](auto* data, Eigen::Index slot, int n) {
+      using Plain =
+          std::conditional_t<std::is_const_v<std::remove_pointer_t<decltype(data)>>, const Rows, Rows>;
+      return Eigen::Map<Plain, 0, Stride>(data + (slot * batch + first_entry) * hidden + n * dim, entries,
+                                          dim, Stride(hidden));
+    };
     std::vector<Head> heads(static_cast<std::size_t>(count));
     for (int n = begin; n < begin + count; ++n) {
       for (int s = 0; s < sizes.states; ++s) {
@@ -91,14 +100,17 @@ void rnn_steps_eigen(const RnnShape& shape, std::span<const float> wx, std::span
         head.products.noalias() = head.state[0].matrix() * of_head.transpose();
         for (int gate = 0; gate < sizes.inputs; ++gate) {
           x[static_cast<std::size_t>(gate)] = Eigen::Map<const Rows, 0, Stride>(
-              wx.data() + (static_cast<Eigen::Index>(t) * sizes.inputs + gate) * hidden + n * dim, batch, dim,
-              Stride(static_cast<Eigen::Index>(shape.steps) * sizes.inputs * hidden));
+              wx.data() +
+                  ((static_cast<Eigen::Index>(first_entry) * shape.steps + t) * sizes.inputs + gate) *
+                      hidden +
+                  n * dim,
+              entries, dim, Stride(static_cast<Eigen::Index>(shape.steps) * sizes.inputs * hidden));
         }
         for (int gate = 0; gate < sizes.recurrent; ++gate)
           r[static_cast<std::size_t>(gate)] = head.products.middleCols(gate * dim, dim).array();
         for (int k = 0; k < sizes.biases; ++k) {
           b[static_cast<std::size_t>(k)] =
-              Eigen::Map<const Rows>(bias.data() + k * hidden + n * dim, 1, dim).replicate(batch, 1);
+              Eigen::Map<const Rows>(bias.data() + k * hidden + n * dim, 1, dim).replicate(entries, 1);
         }
         head.step(shape.cell, x, r, b);
         for (int s = 0; s < sizes.states; ++s) {

@@ -13,7 +13,7 @@ TEST_CASE("Eigen's steps are the double oracle for all cells, whatever the threa
   for (const Cell cell : {Cell::elman, Cell::lstm, Cell::gru, Cell::slstm}) {
     const RnnProblem p({cell, 3, 40, 5, 7});
     const std::vector<double> exact = p.states();
-    for (const int threads : {1, 3}) {
+    for (const int threads : {1, 3, 8}) {  // 8: more than heads
       std::vector<float> states(p.shape.states_size());
       baselines::rnn_steps_eigen(p.shape, p.wx, p.weights, p.bias, p.first, states, threads);
       INFO(name_of(cell));

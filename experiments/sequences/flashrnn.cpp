@@ -27,6 +27,7 @@ void measure_layer(Trial& t, const RnnShape& shape, bool simt, bool on_cpu, bool
   declare_fused<float>(t, c, "kernel/f32", single_limit(shape), kSingleReason);
   declare_steps(t, c);
   declare_cudnn(t, c);
+  declare_linear(t, c);
   declare_attention(t, c);
   t.measure();
 
@@ -37,6 +38,7 @@ void measure_layer(Trial& t, const RnnShape& shape, bool simt, bool on_cpu, bool
   t.speedup("alternating", "vanilla");
   if (shape.heads == 1) {
     t.speedup("kernel", "vendor");
+    t.speedup("kernel/linear", "vendor");
     t.speedup("alternating", "vendor");
   }
   if (shape.dim <= 256) t.speedup("kernel", "sdpa");
@@ -207,7 +209,9 @@ const Experiment flashrnn = {
          "warp has all gates of its 16 units, so a "
          "step needs one barrier (of the block up to a head dim of 128, of the grid above), not two grid "
          "barriers and partial sums in memory.",
-         "W x is outside of all times but cuDNN's ('vendor'), which can't leave its linear layer out. In the "
+         "W x is outside of all times but cuDNN's ('vendor'), which can't leave its linear layer out, and "
+         "that of "
+         "'kernel/linear', which stands beside it. In the "
          "authors' figure cuDNN is faster at one "
          "head of 768 (2.01 against 4.87 ms), the only one it can run.",
          "The backward pass is alternating; the rows fwbw are compared with the authors' alternating column.",
@@ -222,9 +226,9 @@ const Experiment flashrnn = {
          "By shared memory alone, all blocks hold a hidden size about sqrt(multiprocessors) times that of "
          "one block, 10 to 12; the factor of 40 rests on what "
          "else limits their Triton kernel.",
-         "On a CPU 'method' (a head at a time) has scalar cells and 'eigen' vectorised ones: up to heads of "
-         "256 the exponentials cost more "
-         "than R's way from memory, and 'method' is the slower.",
+         "On a CPU 'method' (a head at a time) has scalar cells and 'eigen' vectorised ones, and the "
+         "exponentials cost more than "
+         "R's way from memory: 'method' is the slower, and level at one head of 768.",
          "sLSTM's first step is recognised by each element's n, not by the whole tensor's."},
 };
 

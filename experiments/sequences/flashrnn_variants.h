@@ -4,6 +4,7 @@
 #pragma once
 
 #include "baselines/attention/fused_attention_cudnn.h"
+#include "baselines/matmul/matmul.h"
 #include "baselines/sequences/rnn_steps.h"
 #include "experiments/sequences/flashrnn_problem.h"
 #include "kernels/sequences/rnn_alternating.h"
@@ -294,6 +295,42 @@ inline void declare_cudnn(Trial& t, const LayerCase& c) {
   };
   declare("vendor", "cuDNN's LSTM (fastest of standard and persistent), with its linear layer", false);
   if (c.trains) declare("vendor/fwbw", "cuDNN's LSTM forwards and backwards, with its linear layer", true);
+}
+
+/// The fused kernel behind a linear layer of cublasLt: what cuDNN's call does.
+inline void declare_linear(Trial& t, const LayerCase& c) {
+  const std::string why_not = kernels::rnn_fused_why_not(c.shape, 2);
+  if (c.shape.cell != Cell::lstm || c.shape.heads != 1 || !why_not.empty()) return;
+  t.vendor(on_device(c, "kernel/linear", "W x by cublasLt, then the fused kernel", "bf16",
+                     accept("states", 2e-2, kHalfReason)),
+           [c]<class Target>(DeviceBench<Target>& b) -> Run {
+             const LayerInputs& in = c.in[b.set()];
+             const RnnShape s = c.shape;
+             const DeviceInputs<Target, bfloat16> of(b, in);
+             std::vector<bfloat16> linear, rows;  // W [4, dim, dim]; x [batch, steps, dim], which is gate 0
+             for (const float w : CudnnInputs(s, in).input) linear.push_back(bfloat16(w));
+             const auto dim = static_cast<std::size_t>(s.dim);
+             for (std::size_t i = 0; i < in.wx.size(); ++i) {
+               if (i / dim % 4 == 0) rows.push_back(bfloat16(in.wx[i]));
+             }
+             const auto w = b.input(linear), x = b.input(rows);
+             const auto wx = b.template workspace<bfloat16>(s.wx_size());
+             const auto states = b.template output<bfloat16>("states", s.states_size());
+             auto& library = b.template own<baselines::MatmulLibrary>(b.stream());
+             auto& product = b.template own<baselines::Matmul>(
+                 library, baselines::MatmulProblem{.type = baselines::MatmulType::bf16,
+                                                   .transpose_a = true,
+                                                   .rows = 4 * s.dim,
+                                                   .columns = s.batch * s.steps,
+                                                   .inner = s.dim});
+             auto& stream = b.stream();
+             const auto plan = kernels::rnn_fused_plan(s, 2, limits_of(stream));
+             return [=, &product, &stream] {
+               product(w.data(), x.data(), wx.data());
+               kernels::rnn_fused<Target, bfloat16>(stream, s, plan, wx, of.weights, of.bias, of.first,
+                                                    states);
+             };
+           });
 }
 
 /// Context: attention over the same tokens, heads and head dim. Queries, keys and values are the inputs of
