@@ -24,10 +24,12 @@ inline void declare_scores(Trial& t, const GraphCase& c) {
                      sddmm_work(c.sums, c.dim)),
            [c, edges]<class Target>(DeviceBench<Target>& b) -> Run {
              const auto x = b.input(c.in[b.set()].x);
-             const auto windows = OnDevice<Target>(b, *c.graph).windows();
+             const OnDevice<Target> graph(b, *c.graph);
+             const auto windows = graph.windows();
+             const auto parts = graph.parts(c.graph->parts, c.dim);
              const auto scores = b.template output<float>("scores", edges);
              auto& stream = b.stream();
-             return [=, &stream] { kernels::tc_sddmm<Target>(stream, windows, c.dim, x, x, scores); };
+             return [=, &stream] { kernels::tc_sddmm<Target>(stream, windows, parts, c.dim, x, x, scores); };
            });
   t.vendor(on_device(c, "sddmm/vendor", "cusparseSDDMM", "f32", accept_f32("scores"), {.flops = useful}),
            [c, edges]<class Target>(DeviceBench<Target>& b) -> Run {
@@ -91,13 +93,14 @@ inline void declare_layer(Trial& t, const GraphCase& c) {
              const auto x = b.input(c.in[b.set()].x);
              const OnDevice<Target> graph(b, *c.graph);
              const auto windows = graph.windows();
+             const auto parts = graph.parts(c.graph->parts, c.dim);
              const auto csr = graph.csr();
              const auto y = b.template output<float>("y", values_of(c));
              const auto unit = b.template workspace<float>(values_of(c)),
                         scores = b.template workspace<float>(edges);
              auto& stream = b.stream();
              return [=, &stream] {
-               kernels::agnn_layer<Target>(stream, windows, csr, kBeta, c.dim, x, unit, scores, y);
+               kernels::agnn_layer<Target>(stream, windows, parts, csr, kBeta, c.dim, x, unit, scores, y);
              };
            });
   t.vendor(on_device(c, "vendor", "cusparseSDDMM and cusparseSpMM with our norms and softmax between", "f32",

@@ -71,11 +71,16 @@ inline HostCsr host(const Csr& csr) {
   return {csr.rows, csr.columns, csr.row_pointers, csr.column_indices, csr.values};
 }
 
+/// Windows with fewer edges per tile go to CUDA cores in the ablation. A full tile has eight at least, one
+/// per column.
+inline constexpr float kLeastEdgesPerTile = 12;
+
 /// A graph and its translation.
 struct Translated {
   Csr csr;
   RowWindows windows;
   TileCounts counts;
+  kernels::WindowParts parts, hybrid_parts;
   bool synthetic = true;
 
   HostCsr host_csr() const { return host(csr); }
@@ -86,6 +91,8 @@ inline std::shared_ptr<const Translated> load(Trial& t, const Graph& graph) {
   auto result = std::make_shared<Translated>();
   result->csr = read_graph(*opened.reader);
   result->windows = kernels::translate_rows(result->host_csr());
+  result->parts = kernels::split_windows(result->windows);
+  result->hybrid_parts = kernels::split_windows(result->windows, kernels::kPartTiles, kLeastEdgesPerTile);
   result->counts = kernels::count_tiles(result->host_csr());
   result->synthetic = opened.provenance.synthetic;
   return result;
@@ -126,7 +133,7 @@ struct FormBytes {
 inline FormBytes form_bytes(const Translated& g) {
   const auto n = static_cast<double>(g.csr.rows), e = static_cast<double>(g.csr.edges()),
              tiles = static_cast<double>(g.windows.tiles());
-  const double plain = e + 36 * tiles + n / 4;
+  const double plain = e + 36 * tiles + 16 * static_cast<double>(g.parts.count());
   return {4 * e + 4 * n, 8 * e + 32 * tiles + n / 4, plain, plain + 4 * e};
 }
 

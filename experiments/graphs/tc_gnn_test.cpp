@@ -48,7 +48,7 @@ std::vector<float> product(const Csr& csr, const RowWindows& windows, int dim, c
   kernels::testing::OnDevice<Simt> device(bench, host(csr), windows);
   auto in = bench.upload(x);
   auto y = bench.output<float>(static_cast<std::size_t>(csr.rows) * static_cast<std::size_t>(dim));
-  kernels::tc_spmm<Simt>(bench.stream(), device.windows(), dim, {}, in, y);
+  kernels::tc_spmm<Simt>(bench.stream(), device.windows(), device.parts(bench, dim), dim, {}, in, y);
   return bench.download(y);
 }
 
@@ -200,7 +200,7 @@ TEST_CASE("tc-gnn: scores of rows with themselves are symmetric on a symmetric g
     kernels::testing::OnDevice<Simt> device(bench, host(csr));
     auto of_a = bench.upload(a), of_b = bench.upload(b);
     auto out = bench.output<float>(csr.column_indices.size());
-    kernels::tc_sddmm<Simt>(bench.stream(), device.windows(), dim, of_a, of_b, out);
+    kernels::tc_sddmm<Simt>(bench.stream(), device.windows(), device.parts(bench, dim), dim, of_a, of_b, out);
     return bench.download(out);
   };
   // Of the edge i <- j and the edge j <- i, relative to |x_i| |x_j|.

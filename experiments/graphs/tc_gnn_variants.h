@@ -23,9 +23,6 @@ struct Features {
   std::vector<float> x;  ///< [nodes, dim], N(0, 1)
 };
 
-/// Windows with fewer edges per tile go to CUDA cores in the ablation. A full tile has eight at least, one
-/// per column.
-inline constexpr float kLeastEdgesPerTile = 12;
 inline constexpr std::int64_t kDenseNodes = 4096;
 inline constexpr std::int64_t kMostEllBytes = std::int64_t{1} << 30;
 struct GraphCase {
@@ -61,6 +58,16 @@ struct OnDevice {
             bench.input(w.edge_pointers),
             bench.input(w.places),
             bench.input(w.edge_order)};
+  }
+
+  kernels::WindowPartsView<Target> parts(const kernels::WindowParts& of, int dim) const {
+    const std::size_t scratch =
+        static_cast<std::size_t>(of.slots) * kernels::kWindowRows * static_cast<std::size_t>(dim);
+    kernels::WindowPartsView<Target> view{.parts = bench.input(of.parts), .slots = of.slots};
+    if (of.slots == 0) return view;
+    view.splits = bench.input(of.splits);
+    view.scratch = bench.template workspace<float>(scratch);
+    return view;
   }
 
   DeviceBench<Target>& bench;
@@ -112,10 +119,12 @@ inline void declare_spmm_kernels(Trial& t, const GraphCase& c) {
                      tc_spmm_work(c.sums, c.dim, false)),
            [c]<class Target>(DeviceBench<Target>& b) -> Run {
              const auto x = b.input(c.in[b.set()].x);
-             const auto windows = OnDevice<Target>(b, *c.graph).windows();
+             const OnDevice<Target> graph(b, *c.graph);
+             const auto windows = graph.windows();
+             const auto parts = graph.parts(c.graph->parts, c.dim);
              const auto y = b.template output<float>("y", values_of(c));
              auto& stream = b.stream();
-             return [=, &stream] { kernels::tc_spmm<Target>(stream, windows, c.dim, {}, x, y); };
+             return [=, &stream] { kernels::tc_spmm<Target>(stream, windows, parts, c.dim, {}, x, y); };
            });
   t.kernel(on_device(c, "tcgnn-orig", "every tile looks through its window's edges, as the public kernel",
                      "tf32", accept_tf32(), rescan_work(c.sums, c.dim)),
@@ -150,12 +159,11 @@ inline void declare_spmm_kernels(Trial& t, const GraphCase& c) {
         const auto x = b.input(c.in[b.set()].x);
         const OnDevice<Target> graph(b, *c.graph);
         const auto windows = graph.windows();
+        const auto parts = graph.parts(c.graph->hybrid_parts, c.dim);
         const auto csr = graph.csr();
         const auto y = b.template output<float>("y", values_of(c));
         auto& stream = b.stream();
-        return [=, &stream] {
-          kernels::hybrid_spmm<Target>(stream, windows, csr, kLeastEdgesPerTile, c.dim, x, y);
-        };
+        return [=, &stream] { kernels::hybrid_spmm<Target>(stream, windows, parts, csr, c.dim, x, y); };
       });
 }
 

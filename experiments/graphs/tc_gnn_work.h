@@ -12,6 +12,25 @@ namespace remeasure::experiments::tc_gnn_graphs {
 
 using bench::Work;
 
+/// Of the parts of all windows.
+struct PartSums {
+  double parts = 0, slots = 0, splits = 0;
+};
+
+inline PartSums sums_of(const kernels::WindowParts& parts) {
+  return {static_cast<double>(parts.count()), static_cast<double>(parts.slots),
+          static_cast<double>(parts.split_count())};
+}
+
+/// Slots that are written and read, and the parts' own description.
+inline double part_bytes(const PartSums& s, int dim) {
+  return 16 * s.parts + 16 * s.splits + 2 * 4.0 * 16 * dim * s.slots;
+}
+/// A split window's slots but the first are added.
+inline double part_flops(const PartSums& s, int dim) {
+  return 16.0 * dim * (s.slots - s.splits);
+}
+
 /// Sums over the windows.
 struct WindowSums {
   double nodes = 0, edges = 0, windows = 0, tiles = 0, pairs = 0;
@@ -19,6 +38,7 @@ struct WindowSums {
   double rows_in_use = 0;  ///< rows of windows that have a tile
   double rows_with_edge = 0;
   double sorted_in_memory = 0;  ///< edges of windows that don't fit shared memory
+  PartSums parts = {}, hybrid_parts = {};
   // For hybrid_spmm: what goes to CUDA cores.
   double cuda_edges = 0, cuda_rows = 0, cuda_tiles = 0, cuda_windows = 0;
 };
@@ -29,6 +49,8 @@ inline WindowSums sums_of(const Translated& g, double least_edges_per_tile, int 
                .windows = static_cast<double>(g.windows.windows()),
                .tiles = static_cast<double>(g.windows.tiles()),
                .distinct = static_cast<double>(g.counts.distinct)};
+  s.parts = sums_of(g.parts);
+  s.hybrid_parts = sums_of(g.hybrid_parts);
   for (std::int64_t w = 0; w < g.windows.windows(); ++w) {
     const auto at = static_cast<std::size_t>(w);
     const double tiles = g.windows.tile_pointers[at + 1] - g.windows.tile_pointers[at];
@@ -51,11 +73,11 @@ inline WindowSums sums_of(const Translated& g, double least_edges_per_tile, int 
   return s;
 }
 
-/// Products over `tiles` tiles and, where warps take turns, their sums of a window.
-inline double tensor_flops(double tiles, double windows, int dim) {
+/// Products over `tiles` tiles and, where warps take turns, their sums of a part.
+inline double tensor_flops(double tiles, double parts, int dim) {
   const kernels::SpmmPlan plan = kernels::spmm_plan(dim);
   const double columns = plan.columns() * plan.column_blocks;
-  return 2.0 * 16 * 8 * columns * tiles + (plan.depth_warps - 1) * 16.0 * columns * windows;
+  return 2.0 * 16 * 8 * columns * tiles + (plan.depth_warps - 1) * 16.0 * columns * parts;
 }
 
 /// Two per edge and column, and the sums of lanes that share a row: log2 rounds of 4 x 32. Where there is one
@@ -72,8 +94,8 @@ inline double dense_bytes(const WindowSums& s, int dim) {
 }
 
 inline Work tc_spmm_work(const WindowSums& s, int dim, bool weighted) {
-  return {.flops = tensor_flops(s.tiles, s.windows, dim),
-          .bytes = dense_bytes(s, dim) + 4 * (s.windows + 1) + 32 * s.tiles + 4 * (s.tiles + 1) +
+  return {.flops = tensor_flops(s.tiles, s.parts.parts, dim) + part_flops(s.parts, dim),
+          .bytes = dense_bytes(s, dim) + part_bytes(s.parts, dim) + 32 * s.tiles + 4 * (s.tiles + 1) +
                    s.edges * (weighted ? 9 : 1)};
 }
 
@@ -87,14 +109,12 @@ inline Work csr_spmm_work(const WindowSums& s, int dim) {
           .bytes = dense_bytes(s, dim) + 4 * (s.nodes + 1) + 4 * s.edges};
 }
 
-/// Each thread compares edges with `least` times tiles. Windows on CUDA cores read columns and pointers of
-/// their rows.
+/// Windows on CUDA cores, a part each, read columns and pointers of their rows.
 inline Work hybrid_work(const WindowSums& s, int dim) {
   const double tiles = s.tiles - s.cuda_tiles, edges = s.edges - s.cuda_edges;
-  const kernels::SpmmPlan plan = kernels::spmm_plan(dim);
-  return {.flops = tensor_flops(tiles, s.windows - s.cuda_windows, dim) +
-                   cuda_flops(s.cuda_edges, s.cuda_rows, dim) + 128 * s.windows * plan.column_blocks,
-          .bytes = dense_bytes(s, dim) + 4 * (s.windows + 1) + 36 * tiles + edges + 4 * s.cuda_windows +
+  return {.flops = tensor_flops(tiles, s.hybrid_parts.parts - s.cuda_windows, dim) +
+                   part_flops(s.hybrid_parts, dim) + cuda_flops(s.cuda_edges, s.cuda_rows, dim),
+          .bytes = dense_bytes(s, dim) + part_bytes(s.hybrid_parts, dim) + 36 * tiles + edges +
                    4 * s.cuda_edges + 4 * s.cuda_rows};
 }
 
@@ -111,7 +131,7 @@ inline Work translate_work(const WindowSums& s) {
 inline Work sddmm_work(const WindowSums& s, int dim) {
   const double padded = std::ceil(dim / 16.0) * 16;
   return {.flops = 2.0 * 16 * 16 * padded * s.pairs,
-          .bytes = 4.0 * dim * s.rows_in_use + 4 * (s.windows + 1) + 32 * s.tiles + 4 * (s.tiles + 1) +
+          .bytes = 4.0 * dim * s.rows_in_use + 16 * s.parts.parts + 32 * s.tiles + 4 * (s.tiles + 1) +
                    9 * s.edges};
 }
 

@@ -7,10 +7,8 @@
 //   for (row i) scores of i = softmax(beta * scores of i);
 //   y = tc_spmm(scores, x);
 //
-//
 // Launch: a warp per row, 4 rows a block, for the first and the third.
-// Bytes: 8 N dim; 8 E + 4 N. Both are
-// bound by memory; the softmax reads a row three times, the latter two from the cache.
+// Bytes: 8 N dim; 8 E + 4 N. Both are bound by memory; the softmax reads a row three times, the latter two from the cache.
 #include "kernels/device/kernel.h"
 #include "kernels/graphs/agnn.h"
 #include "kernels/graphs/tc_spmm.h"
@@ -76,13 +74,14 @@ void edge_softmax(Stream<Target>& stream, const CsrView<Target>& csr, float beta
 }
 
 template <class Target>
-void agnn_layer(Stream<Target>& stream, const RowWindowsView<Target>& windows, const CsrView<Target>& csr,
-                float beta, int dim, DeviceSpan<Target, const float> x, DeviceSpan<Target, float> unit,
+void agnn_layer(Stream<Target>& stream, const RowWindowsView<Target>& windows,
+                const WindowPartsView<Target>& parts, const CsrView<Target>& csr, float beta, int dim,
+                DeviceSpan<Target, const float> x, DeviceSpan<Target, float> unit,
                 DeviceSpan<Target, float> scores, DeviceSpan<Target, float> y) {
   normalise_rows<Target>(stream, dim, x, unit);
-  tc_sddmm<Target>(stream, windows, dim, unit, unit, scores);
+  tc_sddmm<Target>(stream, windows, parts, dim, unit, unit, scores);
   edge_softmax<Target>(stream, csr, beta, scores);
-  tc_spmm<Target>(stream, windows, dim, scores, x, y);
+  tc_spmm<Target>(stream, windows, parts, dim, scores, x, y);
 }
 
 template void normalise_rows(Stream<CompiledTarget>&, int, DeviceSpan<CompiledTarget, const float>,
@@ -90,8 +89,8 @@ template void normalise_rows(Stream<CompiledTarget>&, int, DeviceSpan<CompiledTa
 template void edge_softmax(Stream<CompiledTarget>&, const CsrView<CompiledTarget>&, float,
                            DeviceSpan<CompiledTarget, float>);
 template void agnn_layer(Stream<CompiledTarget>&, const RowWindowsView<CompiledTarget>&,
-                         const CsrView<CompiledTarget>&, float, int, DeviceSpan<CompiledTarget, const float>,
-                         DeviceSpan<CompiledTarget, float>, DeviceSpan<CompiledTarget, float>,
-                         DeviceSpan<CompiledTarget, float>);
+                         const WindowPartsView<CompiledTarget>&, const CsrView<CompiledTarget>&, float, int,
+                         DeviceSpan<CompiledTarget, const float>, DeviceSpan<CompiledTarget, float>,
+                         DeviceSpan<CompiledTarget, float>, DeviceSpan<CompiledTarget, float>);
 
 }  // namespace remeasure::kernels

@@ -21,8 +21,9 @@ void edge_softmax(Stream<Target>& stream, const CsrView<Target>& csr, float beta
 /// y_i = sum_j softmax_j(beta cos(x_i, x_j)) x_j over the edges of row i: four launches. `unit` [rows, dim]
 /// and `scores` [edges] are scratch. x, y: [rows, dim]
 template <class Target>
-void agnn_layer(Stream<Target>& stream, const RowWindowsView<Target>& windows, const CsrView<Target>& csr,
-                float beta, int dim, DeviceSpan<Target, const float> x, DeviceSpan<Target, float> unit,
+void agnn_layer(Stream<Target>& stream, const RowWindowsView<Target>& windows,
+                const WindowPartsView<Target>& parts, const CsrView<Target>& csr, float beta, int dim,
+                DeviceSpan<Target, const float> x, DeviceSpan<Target, float> unit,
                 DeviceSpan<Target, float> scores, DeviceSpan<Target, float> y);
 
 }  // namespace remeasure::kernels

@@ -17,10 +17,12 @@ namespace {
 template <class Target>
 std::vector<float> sddmm(TestBench<Target>& bench, const HostCsr& csr, int dim, const std::vector<float>& a,
                          const std::vector<float>& b) {
-  OnDevice<Target> device(bench, csr);
+  const RowWindows translated = translate_rows(csr);
+  OnDevice<Target> device(bench, csr, translated,
+                          split_windows(translated, 3));  // hubs are split, also in odd parts
   auto of_a = bench.upload(a), of_b = bench.upload(b);
   auto scores = bench.template output<float>(static_cast<std::size_t>(csr.edges()), "scores");
-  tc_sddmm<Target>(bench.stream(), device.windows(), dim, of_a, of_b, scores);
+  tc_sddmm<Target>(bench.stream(), device.windows(), device.parts(bench, dim), dim, of_a, of_b, scores);
   return bench.download(scores);
 }
 
@@ -40,11 +42,14 @@ double worst_score(const HostCsr& csr, int dim, const std::vector<float>& a, con
 template <class Target>
 std::vector<float> layer(TestBench<Target>& bench, const HostCsr& csr, float beta, int dim,
                          const std::vector<float>& x) {
-  OnDevice<Target> device(bench, csr);
+  const RowWindows translated = translate_rows(csr);
+  OnDevice<Target> device(bench, csr, translated,
+                          split_windows(translated, 3));  // hubs are split, also in odd parts
   auto in = bench.upload(x);
   auto unit = bench.template output<float>(x.size()), y = bench.template output<float>(x.size());
   auto scores = bench.template output<float>(static_cast<std::size_t>(csr.edges()));
-  agnn_layer<Target>(bench.stream(), device.windows(), device.csr(), beta, dim, in, unit, scores, y);
+  agnn_layer<Target>(bench.stream(), device.windows(), device.parts(bench, dim), device.csr(), beta, dim, in,
+                     unit, scores, y);
   return bench.download(y);
 }
 
@@ -134,7 +139,7 @@ TEST_CASE("kernels of AGNN refuse sizes that don't fit", "[simt]") {
   const SparseProblem problem = random_sparse(20, 20, 4, 12);
   OnDevice<Simt> device(bench, problem.csr());
   auto x = bench.upload(random_dense(20, 16, 1)), few = bench.output<float>(3);
-  CHECK_THROWS_WITH(tc_sddmm<Simt>(bench.stream(), device.windows(), 16, x, x, few),
+  CHECK_THROWS_WITH(tc_sddmm<Simt>(bench.stream(), device.windows(), device.parts(bench, 16), 16, x, x, few),
                     ContainsSubstring("tc_sddmm: arrays"));
   CHECK_THROWS_WITH(edge_softmax<Simt>(bench.stream(), device.csr(), 1, few),
                     ContainsSubstring("a score for each edge"));

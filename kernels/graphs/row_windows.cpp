@@ -99,6 +99,32 @@ RowWindows translate_rows(const HostCsr& csr) {
   return arrange_edges(csr, std::move(result));
 }
 
+WindowParts split_windows(const RowWindows& windows, int most, float least_edges_per_tile) {
+  if (most < 1) throw std::invalid_argument("split_windows: parts of no tile");
+  WindowParts result;
+  for (std::int64_t w = 0; w < windows.windows(); ++w) {
+    const std::int32_t begin = windows.tile_pointers[at(w)], end = windows.tile_pointers[at(w) + 1];
+    const std::int32_t edges = windows.edge_pointers[at(end)] - windows.edge_pointers[at(begin)];
+    const auto window = static_cast<std::int32_t>(w);
+    const auto add = [&](std::int32_t first, std::int32_t last, std::int32_t place) {
+      result.parts.insert(result.parts.end(), {window, first, last, place});
+    };
+    if (static_cast<float>(edges) < least_edges_per_tile * static_cast<float>(end - begin)) {
+      add(begin, end, WindowParts::kCudaCores);
+    } else if (end - begin <= most) {
+      add(begin, end, WindowParts::kWhole);
+    } else {
+      const auto first_slot = static_cast<std::int32_t>(result.slots);
+      for (std::int32_t tile = begin; tile < end; tile += most) {
+        add(tile, std::min(end, tile + most), static_cast<std::int32_t>(result.slots++));
+      }
+      result.splits.insert(result.splits.end(),
+                           {window, first_slot, static_cast<std::int32_t>(result.slots) - first_slot, 0});
+    }
+  }
+  return result;
+}
+
 Untranslated untranslate(const RowWindows& windows) {
   Untranslated result;
   result.row_pointers.assign(at(windows.rows) + 1, 0);

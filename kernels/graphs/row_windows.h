@@ -70,6 +70,35 @@ struct Untranslated {
 };
 Untranslated untranslate(const RowWindows& windows);
 
+/// Tiles of one block at most, unless the caller says otherwise.
+inline constexpr int kPartTiles = 32;
+
+/// How windows are shared out among blocks. A hub's window has hundreds of times the tiles of others: windows
+/// of more than `most` tiles are split, and their parts' sums meet in scratch memory, in order.
+struct WindowParts {
+  /// A part's place: the window's rows of Y, the rows on CUDA cores, or else a slot of the scratch, from 0
+  /// on.
+  static constexpr std::int32_t kWhole = -1, kCudaCores = -2;
+
+  std::vector<std::int32_t> parts = {};   ///< four each: window, first tile, end, place
+  std::vector<std::int32_t> splits = {};  ///< four each: window, first slot, number of slots, 0
+  std::int64_t slots = 0;                 ///< of [16, dim]
+
+  std::int64_t count() const { return static_cast<std::int64_t>(parts.size() / 4); }
+  std::int64_t split_count() const { return static_cast<std::int64_t>(splits.size() / 4); }
+};
+
+/// Windows with fewer than `least_edges_per_tile` are one part each, for CUDA cores.
+WindowParts split_windows(const RowWindows& windows, int most = kPartTiles, float least_edges_per_tile = 0);
+
+/// On a device.
+template <class Target>
+struct WindowPartsView {
+  DeviceSpan<Target, const std::int32_t> parts = {}, splits = {};
+  DeviceSpan<Target, float> scratch = {};  ///< [slots, 16, dim]
+  std::int64_t slots = 0;
+};
+
 /// Tiles with and without translation, counted from the CSR. Naive: windows of `tile_columns` neighbouring
 /// columns slide over U from its first uncovered column on (the authors' 3_cnt_TC_blk_SpMM.py).
 struct TileCounts {

@@ -13,11 +13,10 @@
 // a row as one 16-byte load, and uses them as the two places along K of two products: rows of B go from
 // memory to registers in whole sectors, without shared memory. The 16 x 16 result passes through shared
 // memory, from which edges pick theirs.
-// Launch: a block of 128 per window. FLOP: 2 * 16 * 16 * dim per pair
-// (dim rounded up to 16), useful 2 E dim.
+// Launch: a block of 128 per part of a window.
+// FLOP: 2 * 16 * 16 * dim per pair (dim rounded up to 16), useful 2 E dim.
 // Bytes: 4 N dim twice (rows that occur), E + 36 T, 8 E.
-// Limits: dim
-// a multiple of 4, up to 512; a hub's window is walked by one block.
+// Limits: dim a multiple of 4, up to 512; windows are split as for tc_spmm.
 #include "kernels/device/kernel.h"
 #include "kernels/device/mma.h"
 #include "kernels/graphs/tc_spmm.h"
@@ -37,14 +36,15 @@ RM_HOST_DEVICE constexpr int row_stride(int dim) {
 }
 
 __global__ void __launch_bounds__(kThreads)
-    tc_sddmm_kernel(long long rows, int dim, const int* __restrict__ tile_pointers,
+    tc_sddmm_kernel(long long rows, int dim, const int* __restrict__ parts,
                     const int* __restrict__ column_map, const int* __restrict__ edge_pointers,
                     const std::uint8_t* __restrict__ places, const int* __restrict__ edge_order,
                     const float* __restrict__ a, const float* __restrict__ b, float* __restrict__ scores) {
   RM_DYNAMIC_SHARED(std::uint32_t, own_rows);
   RM_SHARED(float, results, [kWarps][kWindowRows * kResultStride]);
-  const long long window = blockIdx.x, row0 = window * kWindowRows;
-  const int tile_begin = tile_pointers[window], tile_end = tile_pointers[window + 1];
+  const int4 part = reinterpret_cast<const int4*>(parts)[blockIdx.x];  // window, first tile, end
+  const long long row0 = static_cast<long long>(part.x) * kWindowRows;
+  const int tile_begin = part.y, tile_end = part.z;
   if (tile_begin == tile_end) return;
   const int stride = row_stride(dim), padded = (dim + 15) / 16 * 16;
   for (int i = static_cast<int>(threadIdx.x); i < kWindowRows * (padded / 4); i += kThreads) {
@@ -108,24 +108,25 @@ __global__ void __launch_bounds__(kThreads)
 }  // namespace
 
 template <class Target>
-void tc_sddmm(Stream<Target>& stream, const RowWindowsView<Target>& windows, int dim,
-              DeviceSpan<Target, const float> a, DeviceSpan<Target, const float> b,
-              DeviceSpan<Target, float> scores) {
+void tc_sddmm(Stream<Target>& stream, const RowWindowsView<Target>& windows,
+              const WindowPartsView<Target>& parts, int dim, DeviceSpan<Target, const float> a,
+              DeviceSpan<Target, const float> b, DeviceSpan<Target, float> scores) {
   check_windows("tc_sddmm", windows, scores.size());
   check_aggregation("tc_sddmm", windows.rows, windows.columns, dim, b.size(), a.size());
+  check_parts("tc_sddmm", windows, WindowPartsView<Target>{parts.parts, {}, {}, 0}, dim);
   if (dim > kMostDim)
     throw std::invalid_argument("tc_sddmm: rows of more than 512 values don't fit shared memory");
   launch({.name = "tc_sddmm",
-          .grid = static_cast<unsigned>(window_count(windows.rows)),
+          .grid = static_cast<unsigned>(parts.parts.size() / 4),
           .block = kThreads,
           .shared_bytes = static_cast<std::size_t>(kWindowRows * row_stride(dim)) * sizeof(float)},
-         stream, tc_sddmm_kernel, windows.rows, dim, windows.tile_pointers.data(), windows.column_map.data(),
+         stream, tc_sddmm_kernel, windows.rows, dim, parts.parts.data(), windows.column_map.data(),
          windows.edge_pointers.data(), windows.places.data(), windows.edge_order.data(), a.data(), b.data(),
          scores.data());
 }
 
-template void tc_sddmm(Stream<CompiledTarget>&, const RowWindowsView<CompiledTarget>&, int,
-                       DeviceSpan<CompiledTarget, const float>, DeviceSpan<CompiledTarget, const float>,
-                       DeviceSpan<CompiledTarget, float>);
+template void tc_sddmm(Stream<CompiledTarget>&, const RowWindowsView<CompiledTarget>&,
+                       const WindowPartsView<CompiledTarget>&, int, DeviceSpan<CompiledTarget, const float>,
+                       DeviceSpan<CompiledTarget, const float>, DeviceSpan<CompiledTarget, float>);
 
 }  // namespace remeasure::kernels

@@ -5,8 +5,7 @@
 //
 //   for (window w) for (tile t of w) {
 //     block = 0;   for (edge i of t) block[places[i] / 8, places[i] % 8] = weight of i;     // 16 x 8
-//     Y[16 w .. 16 w + 15, :] += block * X[column_map[8 t .. 8 t + 7], :];                  // TF32, fp32
-//     sums
+//     Y[16 w .. 16 w + 15, :] += block * X[column_map[8 t .. 8 t + 7], :];                  // TF32
 //   }
 //
 // Optimisation: warps share nothing, so there is no barrier until the end. A warp gathers its slice of 8 rows
@@ -14,12 +13,13 @@
 // scatters its block's edges into 16 x 8 shared floats, and holds its sums in registers. For narrow X, where
 // 16 columns are all there is, the four warps take turns at the tiles instead and add up at the end. Strides
 // of 8 mod 32 and 12 keep fragment loads free of bank conflicts.
-// Launch: (windows, dim / 128) blocks of 128.
+// Windows of more than 32 tiles, those of hubs, are split among blocks, whose sums meet in scratch memory in
+// order.
+// Launch: (parts, dim / 128) blocks of 128, and (split windows, dim / 32) of 128 for their sums.
 // FLOP: 2 * 16 * 8 * dim * T (dim rounded up to the block's columns), useful 2 E dim.
-// Bytes: 32 T dim
-// gathered before the caches (4 dim per column that occurs at least), 4 N dim, E + 36 T; weights 8 E.
-// Limits:
-// a hub's window is walked by one block; dim a multiple of 4.
+// Bytes: 32 T dim gathered before the caches (4 dim per column that occurs at least), 4 N dim,
+// E + 36 T, 16 per part, 128 dim per slot; weights 8 E.
+// Limits: dim a multiple of 4.
 #include "kernels/device/copy.h"
 #include "kernels/device/mma.h"
 #include "kernels/graphs/csr_window.h"
@@ -103,7 +103,7 @@ RM_DEVICE void multiply_tile(float (&sums)[kSlice / 8][4], const float* block, c
 
 template <int kSlice, int kDepthWarps, Mode kMode>
 __global__ void __launch_bounds__(kSpmmThreads)
-    tc_spmm_kernel(long long rows, int dim, float least, const int* __restrict__ tile_pointers,
+    tc_spmm_kernel(long long rows, int dim, const int* __restrict__ parts, float* __restrict__ scratch,
                    const int* __restrict__ column_map, const int* __restrict__ edge_pointers,
                    const std::uint8_t* __restrict__ places, const int* __restrict__ edge_order,
                    const float* __restrict__ weights, const int* __restrict__ row_pointers,
@@ -112,11 +112,11 @@ __global__ void __launch_bounds__(kSpmmThreads)
   using Tiles = WarpTiles<kSlice>;
   constexpr int kColumnWarps = kSpmmThreads / 32 / kDepthWarps, kColumns = kColumnWarps * kSlice;
   RM_SHARED(float4, shared, [kSpmmThreads / 32][Tiles::kFloats / 4]);
-  const long long window = blockIdx.x;
-  const int tile_end = tile_pointers[window + 1], tile_begin = tile_pointers[window];
+  const int4 part = reinterpret_cast<const int4*>(parts)[blockIdx.x];  // window, first tile, end, place
+  const long long window = part.x;
+  const int tile_begin = part.y, tile_end = part.z;
   if constexpr (kMode == Mode::hybrid) {
-    const int edges = edge_pointers[tile_end] - edge_pointers[tile_begin];
-    if (static_cast<float>(edges) < least * static_cast<float>(tile_end - tile_begin)) {
+    if (part.w == WindowParts::kCudaCores) {
       csr_window<kColumns>(window, rows, dim, static_cast<int>(blockIdx.y) * kColumns, row_pointers,
                            column_indices, nullptr, x, y);
       return;
@@ -165,18 +165,43 @@ __global__ void __launch_bounds__(kSpmmThreads)
       for (int i = 0; i < kSlice / 2; ++i) sums[i / 4][i % 4] += of_other[32 * i + lane_id()];
     }
   }
+  const bool whole = part.w < 0;
+  float* const to =
+      whole ? y + window * kWindowRows * dim : scratch + static_cast<long long>(part.w) * kWindowRows * dim;
 #pragma unroll
   for (int half_tile = 0; half_tile < 2; ++half_tile) {
-    const long long row = window * kWindowRows + lane_id() / 4 + 8 * half_tile;
-    if (row >= rows) continue;
+    const int row = lane_id() / 4 + 8 * half_tile;
+    if (whole && window * kWindowRows + row >= rows) continue;
 #pragma unroll
     for (int n = 0; n < kSlice / 8; ++n) {
       const int column = column0 + 8 * n + 2 * (lane_id() % 4);
       if (column >= dim) continue;
-      *reinterpret_cast<float2*>(y + row * dim + column) =
+      *reinterpret_cast<float2*>(to + row * dim + column) =
           make_float2(sums[n][2 * half_tile], sums[n][2 * half_tile + 1]);
     }
   }
+}
+
+/// Y's rows of a split window are the sum of its slots, in order: a thread per four values.
+__global__ void __launch_bounds__(kSpmmThreads)
+    sum_slots_kernel(long long rows, int dim, const int* __restrict__ splits,
+                     const float* __restrict__ scratch, float* __restrict__ y) {
+  const int4 split = reinterpret_cast<const int4*>(splits)[blockIdx.x];  // window, first slot, slots
+  const int i = static_cast<int>(blockIdx.y * kSpmmThreads + threadIdx.x), values = kWindowRows * dim;
+  const long long row0 = static_cast<long long>(split.x) * kWindowRows;
+  if (4 * i >= values || row0 + 4 * i / dim >= rows) return;
+  const float4* from =
+      reinterpret_cast<const float4*>(scratch + static_cast<long long>(split.y) * values) + i;
+  float4 sum = *from;
+#pragma unroll 4
+  for (int slot = 1; slot < split.z; ++slot) {
+    const float4 v = from[static_cast<long long>(slot) * (values / 4)];
+    sum.x += v.x;
+    sum.y += v.y;
+    sum.z += v.z;
+    sum.w += v.w;
+  }
+  reinterpret_cast<float4*>(y + row0 * dim)[i] = sum;
 }
 
 template <int kColumns>
@@ -194,43 +219,61 @@ dim3 grid_of(std::int64_t rows, const SpmmPlan& plan) {
 
 template <Mode kMode, class Target>
 void launch_spmm(const char* name, Stream<Target>& stream, const RowWindowsView<Target>& windows,
-                 const CsrView<Target>& csr, float least, int dim, DeviceSpan<Target, const float> weights,
-                 DeviceSpan<Target, const float> x, DeviceSpan<Target, float> y) {
+                 const WindowPartsView<Target>& parts, const CsrView<Target>& csr, int dim,
+                 DeviceSpan<Target, const float> weights, DeviceSpan<Target, const float> x,
+                 DeviceSpan<Target, float> y) {
   check_windows(name, windows, windows.places.size());
   check_aggregation(name, windows.rows, windows.columns, dim, x.size(), y.size());
+  check_parts(name, windows, parts, dim);
   const SpmmPlan plan = spmm_plan(dim);
   const auto run = [&](auto kernel) {
-    launch({.name = name, .grid = grid_of(windows.rows, plan), .block = kSpmmThreads}, stream, kernel,
-           windows.rows, dim, least, windows.tile_pointers.data(), windows.column_map.data(),
-           windows.edge_pointers.data(), windows.places.data(), windows.edge_order.data(), weights.data(),
-           csr.row_pointers.data(), csr.column_indices.data(), x.data(), y.data());
+    launch({.name = name,
+            .grid = dim3(static_cast<unsigned>(parts.parts.size() / 4),
+                         static_cast<unsigned>(plan.column_blocks)),
+            .block = kSpmmThreads},
+           stream, kernel, windows.rows, dim, parts.parts.data(), parts.scratch.data(),
+           windows.column_map.data(), windows.edge_pointers.data(), windows.places.data(),
+           windows.edge_order.data(), weights.data(), csr.row_pointers.data(), csr.column_indices.data(),
+           x.data(), y.data());
   };
-  if (plan.slice == 32) return run(tc_spmm_kernel<32, 1, kMode>);
-  if (plan.depth_warps == 4) return run(tc_spmm_kernel<16, 4, kMode>);
-  if (plan.depth_warps == 2) return run(tc_spmm_kernel<16, 2, kMode>);
-  run(tc_spmm_kernel<16, 1, kMode>);
+  if (plan.slice == 32) {
+    run(tc_spmm_kernel<32, 1, kMode>);
+  } else if (plan.depth_warps == 4) {
+    run(tc_spmm_kernel<16, 4, kMode>);
+  } else if (plan.depth_warps == 2) {
+    run(tc_spmm_kernel<16, 2, kMode>);
+  } else {
+    run(tc_spmm_kernel<16, 1, kMode>);
+  }
+  if (parts.splits.size() == 0) return;
+  launch({.name = "sum_slots",
+          .grid = dim3(static_cast<unsigned>(parts.splits.size() / 4),
+                       blocks_for(kWindowRows * dim / 4, kSpmmThreads)),
+          .block = kSpmmThreads},
+         stream, sum_slots_kernel, windows.rows, dim, parts.splits.data(), parts.scratch.data(), y.data());
 }
 
 }  // namespace
 
 template <class Target>
-void tc_spmm(Stream<Target>& stream, const RowWindowsView<Target>& windows, int dim,
-             DeviceSpan<Target, const float> weights, DeviceSpan<Target, const float> x,
-             DeviceSpan<Target, float> y) {
+void tc_spmm(Stream<Target>& stream, const RowWindowsView<Target>& windows,
+             const WindowPartsView<Target>& parts, int dim, DeviceSpan<Target, const float> weights,
+             DeviceSpan<Target, const float> x, DeviceSpan<Target, float> y) {
   if (weights.size() == 0)
-    return launch_spmm<Mode::plain, Target>("tc_spmm", stream, windows, {}, 0, dim, weights, x, y);
+    return launch_spmm<Mode::plain, Target>("tc_spmm", stream, windows, parts, {}, dim, weights, x, y);
   check_windows("tc_spmm: weights", windows, weights.size());
-  launch_spmm<Mode::weighted, Target>("tc_spmm_weighted", stream, windows, {}, 0, dim, weights, x, y);
+  launch_spmm<Mode::weighted, Target>("tc_spmm_weighted", stream, windows, parts, {}, dim, weights, x, y);
 }
 
 template <class Target>
-void hybrid_spmm(Stream<Target>& stream, const RowWindowsView<Target>& windows, const CsrView<Target>& csr,
-                 float least, int dim, DeviceSpan<Target, const float> x, DeviceSpan<Target, float> y) {
+void hybrid_spmm(Stream<Target>& stream, const RowWindowsView<Target>& windows,
+                 const WindowPartsView<Target>& parts, const CsrView<Target>& csr, int dim,
+                 DeviceSpan<Target, const float> x, DeviceSpan<Target, float> y) {
   check_csr("hybrid_spmm", csr);
   check_windows("hybrid_spmm", windows, static_cast<std::size_t>(csr.edges()));
   if (csr.rows != windows.rows || csr.columns != windows.columns || csr.values.size() != 0)
     check_aggregation("hybrid_spmm", -1, 0, 0, 0, 0);
-  launch_spmm<Mode::hybrid, Target>("hybrid_spmm", stream, windows, csr, least, dim, {}, x, y);
+  launch_spmm<Mode::hybrid, Target>("hybrid_spmm", stream, windows, parts, csr, dim, {}, x, y);
 }
 
 template <class Target>
@@ -256,12 +299,12 @@ void csr_spmm(Stream<Target>& stream, const CsrView<Target>& csr, int dim, Devic
   }
 }
 
-template void tc_spmm(Stream<CompiledTarget>&, const RowWindowsView<CompiledTarget>&, int,
-                      DeviceSpan<CompiledTarget, const float>, DeviceSpan<CompiledTarget, const float>,
-                      DeviceSpan<CompiledTarget, float>);
+template void tc_spmm(Stream<CompiledTarget>&, const RowWindowsView<CompiledTarget>&,
+                      const WindowPartsView<CompiledTarget>&, int, DeviceSpan<CompiledTarget, const float>,
+                      DeviceSpan<CompiledTarget, const float>, DeviceSpan<CompiledTarget, float>);
 template void hybrid_spmm(Stream<CompiledTarget>&, const RowWindowsView<CompiledTarget>&,
-                          const CsrView<CompiledTarget>&, float, int, DeviceSpan<CompiledTarget, const float>,
-                          DeviceSpan<CompiledTarget, float>);
+                          const WindowPartsView<CompiledTarget>&, const CsrView<CompiledTarget>&, int,
+                          DeviceSpan<CompiledTarget, const float>, DeviceSpan<CompiledTarget, float>);
 template void csr_spmm(Stream<CompiledTarget>&, const CsrView<CompiledTarget>&, int,
                        DeviceSpan<CompiledTarget, const float>, DeviceSpan<CompiledTarget, float>);
 

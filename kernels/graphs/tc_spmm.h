@@ -21,15 +21,15 @@ SpmmPlan spmm_plan(int dim);
 
 /// Y = A X by TF32 tensor cores, fp32 sums. `weights`: one per edge in the CSR's order, or none = 1.
 template <class Target>
-void tc_spmm(Stream<Target>& stream, const RowWindowsView<Target>& windows, int dim,
-             DeviceSpan<Target, const float> weights, DeviceSpan<Target, const float> x,
-             DeviceSpan<Target, float> y);
+void tc_spmm(Stream<Target>& stream, const RowWindowsView<Target>& windows,
+             const WindowPartsView<Target>& parts, int dim, DeviceSpan<Target, const float> weights,
+             DeviceSpan<Target, const float> x, DeviceSpan<Target, float> y);
 
-/// Y = A X where windows with fewer than `least` edges per tile go to CUDA cores (in fp32), the others to
-/// tensor cores.
+/// Y = A X where `parts` sends some windows to CUDA cores (in fp32), the others to tensor cores.
 template <class Target>
-void hybrid_spmm(Stream<Target>& stream, const RowWindowsView<Target>& windows, const CsrView<Target>& csr,
-                 float least, int dim, DeviceSpan<Target, const float> x, DeviceSpan<Target, float> y);
+void hybrid_spmm(Stream<Target>& stream, const RowWindowsView<Target>& windows,
+                 const WindowPartsView<Target>& parts, const CsrView<Target>& csr, int dim,
+                 DeviceSpan<Target, const float> x, DeviceSpan<Target, float> y);
 
 /// Y = A X by CUDA cores from the CSR alone.
 template <class Target>
@@ -51,9 +51,9 @@ std::vector<std::int32_t> rows_in_window(const HostCsr& csr);
 /// scores[e] = <a[row of e, :], b[column of e, :]> in TF32, in the CSR's order of edges.  a: [rows, dim], b:
 /// [columns, dim]
 template <class Target>
-void tc_sddmm(Stream<Target>& stream, const RowWindowsView<Target>& windows, int dim,
-              DeviceSpan<Target, const float> a, DeviceSpan<Target, const float> b,
-              DeviceSpan<Target, float> scores);
+void tc_sddmm(Stream<Target>& stream, const RowWindowsView<Target>& windows,
+              const WindowPartsView<Target>& parts, int dim, DeviceSpan<Target, const float> a,
+              DeviceSpan<Target, const float> b, DeviceSpan<Target, float> scores);
 
 /// Throws std::invalid_argument, beginning with `what`, unless the arrays hold the windows and [columns, dim]
 /// and [rows, dim].
@@ -66,6 +66,19 @@ void check_windows(const char* what, const RowWindowsView<Target>& windows, std:
   if (windows.tile_pointers.size() != pointers || windows.column_map.size() % kTileColumns != 0 ||
       windows.edge_pointers.size() != windows.column_map.size() / kTileColumns + 1 ||
       windows.places.size() != edges || windows.edge_order.size() != edges) {
+    check_aggregation(what, -1, 0, 0, 0, 0);
+  }
+}
+
+/// The parts are whole, and their scratch holds [slots, 16, dim].
+template <class Target>
+void check_parts(const char* what, const RowWindowsView<Target>& windows,
+                 const WindowPartsView<Target>& parts, int dim) {
+  const auto least = static_cast<std::size_t>(window_count(windows.rows));
+  if (parts.parts.size() % 4 != 0 || parts.parts.size() / 4 < least || parts.splits.size() % 4 != 0 ||
+      (parts.slots > 0) != (parts.splits.size() > 0) ||
+      parts.scratch.size() <
+          static_cast<std::size_t>(parts.slots) * kWindowRows * static_cast<std::size_t>(dim)) {
     check_aggregation(what, -1, 0, 0, 0, 0);
   }
 }

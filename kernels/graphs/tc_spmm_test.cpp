@@ -19,14 +19,16 @@ enum class Way { tensor_cores, rescan, cuda_cores, hybrid };
 
 template <class Target>
 std::vector<float> spmm(TestBench<Target>& bench, Way way, const HostCsr& csr, int dim,
-                        const std::vector<float>& x, float least = 0) {
-  OnDevice<Target> device(bench, csr);
+                        const std::vector<float>& x, int most = kPartTiles, float least = 0) {
+  const RowWindows windows = translate_rows(csr);
+  OnDevice<Target> device(bench, csr, windows, split_windows(windows, most, least));
+  const WindowPartsView<Target> parts = device.parts(bench, dim);
   auto in = bench.upload(x);
   auto y = bench.template output<float>(static_cast<std::size_t>(csr.rows) * static_cast<std::size_t>(dim));
   auto& stream = bench.stream();
   switch (way) {
     case Way::tensor_cores:
-      tc_spmm<Target>(stream, device.windows(), dim,
+      tc_spmm<Target>(stream, device.windows(), parts, dim,
                       csr.values.empty() ? DeviceSpan<Target, const float>() : device.values, in, y);
       break;
     case Way::rescan:
@@ -37,7 +39,7 @@ std::vector<float> spmm(TestBench<Target>& bench, Way way, const HostCsr& csr, i
       csr_spmm<Target>(stream, device.csr(), dim, in, y);
       break;
     case Way::hybrid:
-      hybrid_spmm<Target>(stream, device.windows(), device.csr(false), least, dim, in, y);
+      hybrid_spmm<Target>(stream, device.windows(), parts, device.csr(false), dim, in, y);
       break;
   }
   return bench.download(y);
@@ -84,6 +86,53 @@ TEST_CASE("tc_spmm is the product with X rounded to TF32, at all widths and size
       if (problem.rows > 1) CHECK(found.worst > 0x1p-14);  // it is TF32, not f32
     }
   }
+}
+
+TEST_CASE(
+    "windows that are split among blocks have the same product, and the sums of their slots the order of the "
+    "parts",
+    "[simt]") {
+  TestBench<Simt> bench;
+  const SparseProblem problem =
+      random_sparse(43, 150, 6, 2, 40);  // a hub in the last window, which has 11 rows
+  const RowWindows windows = translate_rows(problem.csr());
+  for (const int dim : {4, 16, 20, 32, 64, 132}) {
+    for (const int most : {1, 2, 5, 18}) {
+      INFO("dim " << dim << ", parts of " << most << " tiles");
+      REQUIRE(split_windows(windows, most).slots > 0);
+      const std::vector<float> x = random_dense(problem.columns, dim, 4);
+      for (const bool weighted : {false, true}) {
+        const HostCsr csr = problem.csr(weighted);
+        const Errors found = errors(csr, dim, x, spmm(bench, Way::tensor_cores, csr, dim, x, most));
+        CHECK(found.zeros);
+        CHECK(found.worst <= (weighted ? 2 : 1) * kTf32);
+      }
+      CHECK(errors(problem.csr(), dim, x, spmm(bench, Way::hybrid, problem.csr(), dim, x, most, 10)).worst <=
+            kTf32);
+    }
+  }
+}
+
+TEST_CASE("parts cover each window's tiles once, and none is longer than it may be", "[cpu]") {
+  const SparseProblem problem = random_sparse(100, 300, 5, 3, 50);
+  const RowWindows windows = translate_rows(problem.csr());
+  for (const int most : {1, 3, 32}) {
+    const WindowParts parts = split_windows(windows, most);
+    std::int64_t next = 0, slots = 0;
+    std::int32_t window = -1;
+    for (std::size_t i = 0; i < parts.parts.size(); i += 4) {
+      if (parts.parts[i] != window) CHECK(parts.parts[i] == ++window);
+      CHECK(parts.parts[i + 1] == next);
+      next = parts.parts[i + 2];
+      CHECK(next - parts.parts[i + 1] <= most);
+      if (parts.parts[i + 3] != WindowParts::kWhole) CHECK(parts.parts[i + 3] == slots++);
+    }
+    CHECK(next == windows.tiles());
+    CHECK(window + 1 == windows.windows());
+    CHECK(slots == parts.slots);
+    for (std::size_t i = 0; i < parts.splits.size(); i += 4) CHECK(parts.splits[i + 2] > 1);
+  }
+  CHECK_THROWS_WITH(split_windows(windows, 0), Catch::Matchers::ContainsSubstring("no tile"));
 }
 
 TEST_CASE("tc_spmm multiplies by the weights of the edges, in the CSR's order", "[simt]") {
@@ -145,9 +194,9 @@ TEST_CASE("hybrid_spmm sends each window to the cores that its edges per tile as
     const std::vector<float> tensor = spmm(bench, Way::tensor_cores, problem.csr(), dim, x),
                              cuda = spmm(bench, Way::cuda_cores, problem.csr(), dim, x);
     CHECK(tensor != cuda);
-    CHECK(spmm(bench, Way::hybrid, problem.csr(), dim, x, 0) == tensor);
-    CHECK(spmm(bench, Way::hybrid, problem.csr(), dim, x, 129) == cuda);  // a tile holds 128
-    const std::vector<float> mixed = spmm(bench, Way::hybrid, problem.csr(), dim, x, least);
+    CHECK(spmm(bench, Way::hybrid, problem.csr(), dim, x, kPartTiles, 0) == tensor);
+    CHECK(spmm(bench, Way::hybrid, problem.csr(), dim, x, kPartTiles, 129) == cuda);  // a tile holds 128
+    const std::vector<float> mixed = spmm(bench, Way::hybrid, problem.csr(), dim, x, kPartTiles, least);
     int to_cuda = 0;
     for (std::size_t w = 0; w < 4; ++w) {
       const bool on_cuda = occupancy(w) < least;
@@ -169,7 +218,7 @@ TEST_CASE("products over a translated graph have the same bits under every sched
     const std::vector<float> x = random_dense(problem.columns, dim, 6);
     for (const Way way : {Way::tensor_cores, Way::rescan, Way::cuda_cores}) {
       CHECK_NOTHROW(simt::expect_schedule_independent(bench.device().engine(), seeds, [&] {
-        const std::vector<float> y = spmm(bench, way, problem.csr(), dim, x);
+        const std::vector<float> y = spmm(bench, way, problem.csr(), dim, x, 3);
         const auto bytes = std::as_bytes(std::span(y));
         return std::vector<std::byte>(bytes.begin(), bytes.end());
       }));
@@ -199,11 +248,11 @@ TEST_CASE("products over a graph refuse sizes that don't fit", "[simt]") {
   OnDevice<Simt> device(bench, problem.csr());
   auto x = bench.upload(random_dense(30, 16, 1)), y = bench.output<float>(20 * 16),
        few = bench.output<float>(20 * 16 - 1);
-  CHECK_THROWS_WITH(tc_spmm<Simt>(bench.stream(), device.windows(), 16, {}, x, few),
+  CHECK_THROWS_WITH(tc_spmm<Simt>(bench.stream(), device.windows(), device.parts(bench, 16), 16, {}, x, few),
                     ContainsSubstring("480 values for [30, 16] and 319 for [20, 16]"));
-  CHECK_THROWS_WITH(tc_spmm<Simt>(bench.stream(), device.windows(), 10, {}, x, y),
+  CHECK_THROWS_WITH(tc_spmm<Simt>(bench.stream(), device.windows(), device.parts(bench, 16), 10, {}, x, y),
                     ContainsSubstring("multiple of 4"));
-  CHECK_THROWS_WITH(tc_spmm<Simt>(bench.stream(), device.windows(), 16, few, x, y),
+  CHECK_THROWS_WITH(tc_spmm<Simt>(bench.stream(), device.windows(), device.parts(bench, 16), 16, few, x, y),
                     ContainsSubstring("tc_spmm: weights"));
   CHECK_THROWS_WITH(
       csr_spmm<Simt>(bench.stream(), {21, 30, device.row_pointers, device.column_indices, {}}, 16, x, y),
@@ -227,7 +276,7 @@ TEST_CASE("On a GPU products over a translated graph have the errors that they h
                 .worst <= 2 * kTf32 + 1e-5);
       CHECK(errors(problem.csr(), dim, x, spmm(bench, Way::rescan, problem.csr(), dim, x)).worst <=
             kTf32 + 1e-5);
-      CHECK(errors(problem.csr(), dim, x, spmm(bench, Way::hybrid, problem.csr(), dim, x, 10)).worst <=
+      CHECK(errors(problem.csr(), dim, x, spmm(bench, Way::hybrid, problem.csr(), dim, x, 4, 10)).worst <=
             kTf32 + 1e-5);
       CHECK(
           errors(problem.csr(true), dim, x, spmm(bench, Way::cuda_cores, problem.csr(true), dim, x)).worst <=

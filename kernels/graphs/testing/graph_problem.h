@@ -65,12 +65,16 @@ template <class Target>
 struct OnDevice {
   DeviceBuffer<Target, std::int32_t> row_pointers, column_indices, tile_pointers, column_map, edge_pointers,
       edge_order, condensed, edge_rows;
-  DeviceBuffer<Target, float> values;
+  DeviceBuffer<Target, float> values, scratch;
+  DeviceBuffer<Target, std::int32_t> part_places, part_splits;
+  std::int64_t slots;
   DeviceBuffer<Target, std::uint8_t> places;
   std::int64_t rows, columns;
   bool weighted;
 
   OnDevice(TestBench<Target>& bench, const HostCsr& csr, const RowWindows& windows)
+      : OnDevice(bench, csr, windows, split_windows(windows)) {}
+  OnDevice(TestBench<Target>& bench, const HostCsr& csr, const RowWindows& windows, const WindowParts& parts)
       : row_pointers(
             bench.upload(std::vector<std::int32_t>(csr.row_pointers.begin(), csr.row_pointers.end()))),
         column_indices(
@@ -82,6 +86,10 @@ struct OnDevice {
         condensed(bench.upload(windows.condensed)),
         edge_rows(bench.upload(rows_in_window(csr))),
         values(bench.upload(std::vector<float>(csr.values.begin(), csr.values.end()))),
+        scratch(bench.template output<float>(0)),
+        part_places(bench.upload(parts.parts)),
+        part_splits(bench.upload(parts.splits)),
+        slots(parts.slots),
         places(bench.upload(windows.places)),
         rows(csr.rows),
         columns(csr.columns),
@@ -92,6 +100,11 @@ struct OnDevice {
     CsrView<Target> view{rows, columns, row_pointers, column_indices, {}};
     if (weighted && with_values) view.values = values;
     return view;
+  }
+  WindowPartsView<Target> parts(TestBench<Target>& bench, int dim) {
+    scratch = bench.template output<float>(
+        static_cast<std::size_t>(slots) * kWindowRows * static_cast<std::size_t>(dim), "scratch");
+    return {part_places, part_splits, scratch, slots};
   }
   RowWindowsView<Target> windows() {
     return {rows, columns, tile_pointers, column_map, edge_pointers, places, edge_order};
