@@ -83,11 +83,12 @@ TwinQuantizer<Scalar> gelu_quantizer(Scalar high_step, int bits) {
           .high = {0, most}};
 }
 
-/// One byte: flag << (bits - 1) | magnitude.
+/// One byte: flag << (bits - 1) | magnitude. Zero is 0 of the low range, wherever it comes from.
 template <class Scalar>
 RM_HOST_DEVICE inline std::uint8_t packed_code(const TwinQuantizer<Scalar>& quantizer, Scalar x, int bits) {
   const std::int32_t code = quantizer.code(x), magnitude = code < 0 ? -code : code;
-  return static_cast<std::uint8_t>((quantizer.is_low(x) ? 0 : 1 << (bits - 1)) | magnitude);
+  const std::int32_t flag = magnitude == 0 || quantizer.is_low(x) ? 0 : 1 << (bits - 1);
+  return static_cast<std::uint8_t>(flag | magnitude);
 }
 
 }  // namespace remeasure::kernels

@@ -75,7 +75,7 @@ TEST_CASE("twin codes are one bit of range and bits - 1 of magnitude; the split 
   CHECK(softmax.low_step == softmax.high_step / 8);
   CHECK(softmax.code(2.0f) == 127);
   const auto gelu = gelu_quantizer(0.1f, 6);
-  CHECK(packed_code(gelu, 0.0f, 6) == 32);
+  CHECK(packed_code(gelu, 0.0f, 6) == 0);
   CHECK(gelu.code(static_cast<float>(kGeluMinimum)) == -31);  // -32 needs a bit more
   CHECK(std::abs(gelu(-0.05f) + 0.05f) <= 0.5f * gelu.low_step);
   CHECK(gelu.code(10.0f) == 31);
@@ -156,6 +156,8 @@ TEST_CASE("softmax_twin_codes are the codes of the softmax", "[simt]") {
       const int stride = (columns + 15) / 16 * 16, shift = 4;
       std::vector<float> scores(rows * static_cast<std::size_t>(columns));
       for (float& x : scores) x = 16 * normal(random);
+      for (int c = 0; c < columns; ++c)
+        scores[static_cast<std::size_t>(c)] += 1000;  // e^125 without the largest
       const auto x = bench.upload(scores);
       auto codes = bench.output<std::uint8_t>(rows * static_cast<std::size_t>(stride));
       softmax_twin_codes<Simt>(bench.stream(), rows, columns, stride, 0.125f, shift, bits, x, codes);
@@ -208,10 +210,9 @@ TEST_CASE("gelu_twin_codes are the codes of GELU", "[simt]") {
       for (std::size_t i = 0; i < size; ++i) {
         const double v = static_cast<double>(values[i]), gelu = v * 0.5 * std::erfc(-v * std::sqrt(0.5));
         const int wanted = packed_code(quantizer, gelu, bits);
-        const int magnitudes = (1 << (bits - 1)) - 1;
-        if ((out[i] & magnitudes) == 0 && (wanted & magnitudes) == 0) continue;  // zero has two codes
         if (out[i] != wanted) ++differ;
-        REQUIRE(std::abs(out[i] - wanted) <= 1);
+        REQUIRE((std::abs(out[i] - wanted) <= 1 ||
+                 std::min<int>(out[i], wanted) == 0));  // 0 and +1 aren't neighbours as bytes
       }
       CHECK(differ <= 1 + size / 500);
     }
