@@ -123,21 +123,22 @@ TEST_CASE("at 6 bit the Hessian's scales cost less than cosine's; with permuted 
   CHECK(control.cosine == summary.cosine);
 }
 
-TEST_CASE(
-    "all parts together keep the model nearer to the exact one than the base: at 6 bit in its predictions, "
-    "at 4 in its accuracy",
-    "[cpu]") {
-  SearchCache cache(layers());
+TEST_CASE("all parts together are a point above the base at 6 bit, and nearer to the exact predictions",
+          "[cpu]") {
   const Ablation &base = ablations().front(), &all = ablations().back();
-  const Quality exact = quality_of({}, 0);
-  const auto of = [&](const Ablation& ablation, int bits) {
+  const Quality exact = evaluate(model(), model().test, model().test_label, {}, 0);
+  CHECK(std::abs(divergence(exact, exact, 10)) < 1e-12);
+  const auto of = [&](SearchCache& cache, const Ablation& ablation, int bits) {
     return evaluate(model(), model().test, model().test_label, cache.all(ablation, bits), bits);
   };
-  const Quality whole = evaluate(model(), model().test, model().test_label, {}, 0);
-  const double base6 = divergence(whole, of(base, 6), 10), all6 = divergence(whole, of(all, 6), 10);
-  CHECK(all6 < 0.6 * base6);
-  const Quality base4 = of(base, 4), all4 = of(all, 4);
-  CHECK(all4.accuracy >= base4.accuracy + 0.01);
-  CHECK(divergence(whole, all4, 10) < 0.6 * divergence(whole, base4, 10));
-  CHECK(std::abs(divergence(exact, exact, 10)) < 1e-12);
+  for (const int images : {8, 32}) {
+    INFO(images << " calibration images");
+    const Layers captured = capture(model(), images, Weighting::fisher);
+    SearchCache cache(captured);
+    const Quality base6 = of(cache, base, 6), all6 = of(cache, all, 6);
+    CHECK(divergence(exact, all6, 10) < 0.6 * divergence(exact, base6, 10));
+    // With 32 images it is 1.2 points, which is a single image from less than one.
+    CHECK(all6.accuracy >= base6.accuracy + (images == 8 ? 0.01 : 0.005));
+    CHECK(exact.accuracy - of(cache, all, 8).accuracy < 0.01);
+  }
 }
