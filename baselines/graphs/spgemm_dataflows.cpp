@@ -71,7 +71,7 @@ SparseProduct<double> inner_product(const HostCsr& a, const HostCsr& b, int stri
   SparseProduct<double> c{.row_pointers = {0}};
   for (int i = 0; i < a.rows; ++i) {
     const auto begin = a.row_pointers[at(i)], end = a.row_pointers[at(i) + 1];
-    for (int j = 0; j < b.columns && i % stride == 0 && begin < end; ++j) {
+    for (int j = 0; j < b.columns && i % stride == stride / 2 && begin < end; ++j) {
       auto p = begin, q = of_b.pointers[at(j)];
       const auto last = of_b.pointers[at(j) + 1];
       if (q == last) continue;

@@ -20,7 +20,7 @@ struct DataflowTraffic {
 };
 
 /// c_ij = row i . column j: row i of A and column j of B are merged for each pair of nonempty ones. Of the
-/// rows of A every `stride`-th is done, beginning with the first; the others are empty in C.
+/// rows of A every `stride`-th is done, from row stride / 2 on; the others are empty in C.
 kernels::SparseProduct<double> inner_product(const kernels::HostCsr& a, const kernels::HostCsr& b, int stride,
                                              DataflowTraffic& traffic);
 /// Column k of A times row k of B is a matrix of products; all are written, then read and merged by rows.

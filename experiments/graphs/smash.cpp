@@ -133,7 +133,7 @@ std::vector<CaseDefinition> cases(Size size) {
     if (smoke)
       product({.pair = {name, 2048, 16'384}, .all_versions_on_simt = name == "rmat40", .inner_stride = 7});
     else
-      product({.pair = {name, 16'384, 254'211}, .inner_stride = 1021});
+      product({.pair = {name, 16'384, 254'211}, .inner_stride = 127});
   }
   if (smoke) product({.pair = {"ragged", 384, 1536}, .analysis = false});
   list.push_back({.name = {{"matrix", "ragged"}, {"load", "4"}},
@@ -244,7 +244,9 @@ const Experiment smash = {
               "than either may be nsparse or spECK, which aren't here.",
               "Kernels sort the rows of C, as cuSPARSE does. The copy engine of V3 has no part on a GPU: "
               "stores don't hold up the threads.",
-              "Eigen's sparse product has one thread; here blocks of rows are dealt out to all cores."},
+              "Eigen's sparse product has one thread; here blocks of rows are dealt out to all cores. On a "
+              "CPU the "
+              "tables lose to it: Eigen keeps a dense row of sums, which fits the cache there."},
 };
 
 }  // namespace remeasure::experiments

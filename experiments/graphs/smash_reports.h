@@ -148,7 +148,8 @@ inline void report_dataflows(Trial& t, const Problem& p, const Exact& exact, int
   const auto by_inner = baselines::inner_product(p.a(), p.b(), stride, inner);
   const auto by_outer = baselines::outer_product(p.a(), p.b(), outer);
   const auto by_rows = baselines::row_wise_product(p.a(), p.b(), rows);
-  const double rows_done = std::ceil(static_cast<double>(p.rows()) / stride),
+  const auto products = static_cast<std::int64_t>(p.pair.products);
+  const double rows_done = std::ceil((static_cast<double>(p.rows()) - stride / 2) / stride),
                whole = static_cast<double>(p.rows()) / rows_done;
   const double inner_reads = whole * static_cast<double>(inner.index_reads),
                row_reads = static_cast<double>(rows.index_reads);
@@ -161,13 +162,12 @@ inline void report_dataflows(Trial& t, const Problem& p, const Exact& exact, int
                     ? "What each order of the loops moves"
                     : fmt::format("What each order of the loops moves; inner from every {}th row", stride),
        .columns = {"order", "index reads", "reads of B", "partials written", "partials read", "pairs tried"},
-       .rows = {{"inner", count(inner.index_reads, whole), count(inner.b_reads, whole), "0", "0",
-                 count(inner.pairs, whole)},
+       .rows = {{"inner", count(inner.index_reads, whole), count(stride == 1 ? inner.b_reads : products), "0",
+                 "0", count(inner.pairs, whole)},
                 {"outer", count(outer.index_reads), count(outer.b_reads), count(outer.partial_writes),
                  count(outer.partial_reads), "0"},
                 {"row-wise", count(rows.index_reads), count(rows.b_reads), "0", "0", "0"}}});
   t.metric(exact_metric("index reads, inner over row-wise", inner_reads / row_reads, "x"));
-  const auto products = static_cast<std::int64_t>(p.pair.products);
   t.check("row-wise reads an entry of B per product", rows.b_reads == products,
           fmt::format("{} reads, {} products", rows.b_reads, products));
   t.check("an outer product writes and reads each product",
