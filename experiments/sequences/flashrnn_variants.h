@@ -6,6 +6,7 @@
 #include "baselines/attention/fused_attention_cudnn.h"
 #include "baselines/matmul/matmul.h"
 #include "baselines/sequences/rnn_steps.h"
+#include "bench/launch_queue.h"
 #include "experiments/sequences/flashrnn_problem.h"
 #include "kernels/sequences/rnn_alternating.h"
 #include "kernels/sequences/rnn_vanilla.h"
@@ -47,8 +48,7 @@ inline VariantInfo on_device(const LayerCase& c, std::string name, std::string w
 /// Forms of `launches` a step fill the driver's queue of some thousand: then the GPU has to work while they
 /// are made.
 inline VariantInfo with_launches(VariantInfo info, const RnnShape& shape, int launches) {
-  const int all = launches * shape.steps;
-  if (all > 500) info.synchronises = fmt::format("{} launches are more than the driver's queue holds", all);
+  info.synchronises = bench::beyond_launch_queue(long{launches} * shape.steps);
   return info;
 }
 

@@ -3,6 +3,7 @@
 // The variants of a layer of spsn: forward and backward, with and without reset, on every device.
 #pragma once
 
+#include "bench/launch_queue.h"
 #include "experiments/spiking/spsn_layer.h"
 
 namespace remeasure::experiments::spsn_layer {
@@ -114,8 +115,10 @@ inline void declare_forward(Trial& t, const LayerCase& c) {
              auto& stream = b.stream();
              return [=, &stream] { kernels::lif_fused<Target>(stream, c.shape, kDecay, kThreshold, x, m, z); };
            });
-  t.vendor(on_device(c, "vendor", "LIF, a step at a time: 2 cublasSgeam and a kernel, 3 T launches", accept_lif(c.firm),
-                     work_of(c.shape, 6 * n, 12)),
+  VariantInfo forward = on_device(c, "vendor", "LIF, a step at a time: 2 cublasSgeam and a kernel, 3 T launches", accept_lif(c.firm),
+                                  work_of(c.shape, 6 * n, 12));
+  forward.synchronises = bench::beyond_launch_queue(3L * c.shape.steps);
+  t.vendor(std::move(forward),
            [c]<class Target>(DeviceBench<Target>& b) -> Run {
              const auto x = b.input(c.in[b.set()].current);
              const auto m = b.template output<float>("lif", x.size()), z = b.template output<float>("spikes", x.size());
@@ -153,8 +156,10 @@ inline void declare_backward(Trial& t, const LayerCase& c) {
              auto& stream = b.stream();
              return [=, &stream] { kernels::lif_fused_backward<Target>(stream, c.shape, kDecay, kThreshold, m, dz, dx); };
            });
-  t.vendor(on_device(c, "vendor/backward", "LIF, a step at a time: a kernel and cublasSgeam, 2 T launches",
-                     accept_gradient("lif gradient"), work_of(c.shape, 11 * n, 16)),
+  VariantInfo backward = on_device(c, "vendor/backward", "LIF, a step at a time: a kernel and cublasSgeam, 2 T launches",
+                                   accept_gradient("lif gradient"), work_of(c.shape, 11 * n, 16));
+  backward.synchronises = bench::beyond_launch_queue(2L * c.shape.steps);
+  t.vendor(std::move(backward),
            [c]<class Target>(DeviceBench<Target>& b) -> Run {
              const LayerInputs& in = c.in[b.set()];
              const auto m = b.input(in.lif), dz = b.input(in.spike_gradient);
