@@ -85,13 +85,11 @@ __global__ void __launch_bounds__(256)
   codes[(planes - 1) * n + i] = static_cast<std::int8_t>(low ? 0 : code);
 }
 
-constexpr int kLinesPerBlock = 8;
-
 __global__ void __launch_bounds__(256)
     weighted_error_kernel(ErrorShape shape, const std::int32_t* __restrict__ products,
                           const float* __restrict__ fixed_step, const float* __restrict__ target,
                           const float* __restrict__ gradient, float* __restrict__ partials) {
-  const int line = static_cast<int>(blockIdx.x) * kLinesPerBlock + warp_id(),
+  const int line = static_cast<int>(blockIdx.x) * kErrorLinesPerBlock + warp_id(),
             planes = shape.varied_planes * shape.fixed_planes;
   float sum = 0;
   if (line < shape.lines) {
@@ -169,10 +167,6 @@ void quantize_planes(Stream<Target>& stream, const TwinQuantizer<float>& quantiz
          quantize_planes_kernel, static_cast<long long>(x.size()), planes, quantizer, x.data(), codes.data());
 }
 
-std::size_t weighted_error_blocks(const ErrorShape& shape) {
-  return blocks_for(shape.lines, kLinesPerBlock);
-}
-
 template <class Target>
 void weighted_error(Stream<Target>& stream, const ErrorShape& shape,
                     DeviceSpan<Target, const std::int32_t> products,
@@ -187,7 +181,7 @@ void weighted_error(Stream<Target>& stream, const ErrorShape& shape,
       partials.size() != weighted_error_blocks(shape)) {
     throw std::invalid_argument("weighted_error: an array's size doesn't fit the shape");
   }
-  launch({.name = "weighted_error", .grid = blocks_for(shape.lines, kLinesPerBlock), .block = 256}, stream,
+  launch({.name = "weighted_error", .grid = blocks_for(shape.lines, kErrorLinesPerBlock), .block = 256}, stream,
          weighted_error_kernel, shape, products.data(), fixed_step.data(), target.data(), gradient.data(),
          partials.data());
 }

@@ -50,6 +50,9 @@ void weighted_error(Stream<Target>& stream, const ErrorShape& shape,
                     DeviceSpan<Target, const std::int32_t> products,
                     DeviceSpan<Target, const float> fixed_step, DeviceSpan<Target, const float> target,
                     DeviceSpan<Target, const float> gradient, DeviceSpan<Target, float> partials);
-std::size_t weighted_error_blocks(const ErrorShape& shape);
+inline constexpr int kErrorLinesPerBlock = 8;
+inline std::size_t weighted_error_blocks(const ErrorShape& shape) {
+  return static_cast<std::size_t>((shape.lines + kErrorLinesPerBlock - 1) / kErrorLinesPerBlock);
+}
 
 }  // namespace remeasure::kernels
