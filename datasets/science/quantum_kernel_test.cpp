@@ -7,6 +7,7 @@
 #include <complex>
 #include <numbers>
 
+#include "datasets/science/feature_angles.h"
 #include "datasets/test_support.h"
 
 using namespace remeasure::datasets;
@@ -136,4 +137,19 @@ TEST_CASE("qiskit's grid of labels is imported, and other files are refused", "[
   write_npy(file, {100, 100}, labels);
   REQUIRE_THROWS_WITH(store.import(quantum_kernel_definition, file, quantum_kernel(2, 0.3, 20, 20, 1)),
                       ContainsSubstring("label 2 at [0, 3]"));
+}
+
+TEST_CASE("feature angles fill their interval evenly", "[cpu]") {
+  const TemporaryFolder folder;
+  Store store(folder.path());
+  const std::vector<double> x =
+      read_feature_angles(*store.open(feature_angles_definition, feature_angles(2000, 3, 2)).reader);
+  REQUIRE(x.size() == 6000);
+  double mean = 0, squares = 0;
+  for (const double value : x) {
+    mean += (value / std::numbers::pi - 1) / 6000;
+    squares += std::pow(value / std::numbers::pi - 1, 2) / 6000;
+  }
+  CHECK(std::abs(mean) < 0.04);
+  CHECK(std::abs(squares - 1.0 / 3) < 0.02);
 }
