@@ -87,7 +87,7 @@ RM_DEVICE inline Tile tile_of(long long number, int row_tiles, bool symmetric) {
 }
 
 template <bool kSymmetric, bool kShots>
-__global__ void __launch_bounds__(kGramThreads, 3)
+__global__ void __launch_bounds__(kGramThreads, 2)
     gram_kernel(int rows, int columns, int row_tiles, long long amplitudes, float keep, float noise_floor,
                 int shots, std::uint64_t seed, const float* __restrict__ a, const float* __restrict__ b,
                 float* __restrict__ gram) {
