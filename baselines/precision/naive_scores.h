@@ -14,8 +14,8 @@
 
 namespace remeasure::baselines {
 
-/// As kernels::candidate_scores_reference<float> with the Hessian-guided metric, by Eigen on whole matrices
-/// with all its threads.
+/// As kernels::candidate_scores_reference<float> with the Hessian-guided metric, by Eigen on whole matrices;
+/// candidates run on all cores.
 std::vector<float> naive_scores_eigen(const kernels::LayerProduct& layer, kernels::Operand varied,
                                       std::span<const float> fixed_values,
                                       std::span<const kernels::TwinQuantizer<float>> candidates,

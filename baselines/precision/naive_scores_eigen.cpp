@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+#define EIGEN_DONT_PARALLELIZE  // the threads are for_each_row_block's, one per candidate
+
 #include <Eigen/Core>
 
 #include "baselines/precision/naive_scores.h"
+#include "kernels/parallel_tasks.h"
 
 namespace remeasure::baselines {
 
@@ -16,9 +19,10 @@ std::vector<float> naive_scores_eigen(const LayerProduct& layer, Operand varied,
   using Part = Eigen::Map<const Matrix, 0, Eigen::OuterStride<>>;
   if (count == 0) count = layer.columns;
   const Eigen::Index rows = layer.rows, inner = layer.inner, columns = layer.columns;
-  std::vector<float> scores;
-  Matrix y;
-  for (const TwinQuantizer<float>& candidate : candidates) {
+  std::vector<float> scores(candidates.size());
+  for_each_row_block(static_cast<int>(candidates.size()), 1, 0, [&](int index, int, int) {
+    const TwinQuantizer<float>& candidate = candidates[static_cast<std::size_t>(index)];
+    Matrix y;
     double score = 0;
     const std::vector<float> values =
         quantized(varied == Operand::a ? layer.a : layer.b, std::span(&candidate, 1));
@@ -33,8 +37,8 @@ std::vector<float> naive_scores_eigen(const LayerProduct& layer, Operand varied,
                           Eigen::OuterStride<>(columns));
       score += static_cast<double>(((y - exact).array() * gradient.array()).square().sum());
     }
-    scores.push_back(static_cast<float>(score));
-  }
+    scores[static_cast<std::size_t>(index)] = static_cast<float>(score);
+  });
   return scores;
 }
 

@@ -90,7 +90,7 @@ std::vector<CaseDefinition> cases(Size size) {
                     measure_model(t, {datasets::kSmokeVit, 32, {8, 6, 4}, 512});
                   }});
   list.push_back({.name = {{"model", "d96"}}, .run = [](Trial& t) {
-                    measure_model(t, {{}, 16, {8, 6, 4}, 256});
+                    measure_model(t, {{.train = 2000, .epochs = 8, .test = 1000}, 16, {8, 6, 4}, 128});
                   }});
   return list;
 }

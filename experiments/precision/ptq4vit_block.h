@@ -297,7 +297,7 @@ inline void declare_host(Trial& t, const InputSets<BlockInputs>& in) {
              };
            });
   };
-  declare("eigen", "a candidate at a time: the operand quantised, a product, a comparison",
+  declare("eigen", "a candidate at a time on each core: the operand quantised, a product, a comparison",
           [](const LayerProduct& layer, const HostPass& pass) {
             return baselines::naive_scores_eigen(layer, pass.varied, pass.fixed_values, pass.candidates,
                                                  pass.first, pass.count);
