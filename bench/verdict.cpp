@@ -225,7 +225,7 @@ ClaimResult judge(const Claim& claim, std::span<const ClaimSample> samples, cons
   const bool model = std::any_of(kept.samples.begin(), kept.samples.end(),
                                  [](const ClaimSample& sample) { return begins_with(sample.on, kModelPrefix); });
   result.modelled = model;
-  if (model && !claim.modelled) return undecided(Verdict::not_comparable, "from a model here, reported from hardware");
+  if (model && !claim.modelled) return undecided(Verdict::not_comparable, "from a model of ours, not from what the paper measured on");
   if (setting.size == Size::smoke && !claim.any_size) {
     return undecided(Verdict::not_comparable, "smoke size: the claim is about the paper's sizes");
   }

@@ -89,7 +89,7 @@ inline void report_balance(Trial& t, const Problem& p, const Behaviour& b) {
 
 inline void report_accelerator(Trial& t, const smash_accelerator::Cycles& cycles) {
   reports::Table table{.name = "accelerator",
-                       .title = "Model of a block with 64 threads (assumed costs, fitted to nothing)",
+                       .title = "Model of a block with 64 threads (assumed costs)",
                        .columns = {"version", "Mcycles", "V1 over it", "reported, ms", "reported V1 over it"},
                        .rows = {}};
   const std::tuple<const char*, double, double> rows[] = {
