@@ -264,19 +264,19 @@ std::vector<CaseDefinition> cases(Size size) {
     list.push_back({.name = std::move(name), .run = std::move(run), .left_out = on_cpu || gpu ? "" : reason});
   };
   const auto matmul = [&](int rows, int dim) {
-    const bool simt = rows * dim < 4096 && dim <= 128;
+    const bool simt = rows * dim * dim <= 65'536;  // checked at those; the engine's arithmetic is slow
     add({{"op", "matmul"}, {"L", std::to_string(rows)}, {"D", std::to_string(dim)}}, [=](Trial& t) {
       measure_matmul(t, {rows, dim, dim}, dim, true, simt);
     });
   };
   const auto relax = [&](Relaxation relaxation, const char* name, int rows, int dim) {
     add({{"op", name}, {"L", std::to_string(rows)}, {"D", std::to_string(dim)}}, [=](Trial& t) {
-      measure_relax(t, relaxation, {rows, dim, dim}, true, rows <= 32);
+      measure_relax(t, relaxation, {rows, dim, dim}, true, rows <= 8);
     });
   };
   const auto dot = [&](int rows, int dim) {
     add({{"op", "dot"}, {"L", std::to_string(rows)}, {"D", std::to_string(dim)}},
-        [=](Trial& t) { measure_dot(t, rows, dim, 4, true, rows * dim <= 2048); });
+        [=](Trial& t) { measure_dot(t, rows, dim, 4, true, rows * dim <= 1024); });
   };
   const auto verify = [&](int rows, int hidden, int mlp, int layers, double limit, bool simt,
                           bool on_cpu = true) {
@@ -314,7 +314,7 @@ std::vector<CaseDefinition> cases(Size size) {
     relax(Relaxation::tanh, "tanh", rows, 128);
     dot(rows, 128);
   }
-  for (const int layers : {1, 2, 3, 6}) verify(16, 64, 512, layers, layers == 1 ? 5e-4 : 0.02, layers == 1);
+  for (const int layers : {1, 2, 3, 6}) verify(16, 64, 512, layers, layers == 1 ? 5e-4 : 0.02, false);
   verify(16, 256, 512, 1, 5e-4, false);
   for (const int layers : {2, 3, 6}) verify(32, 256, 512, layers, 0.02, false, false);
   for (const int layers : {1, 2, 3})

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/learning/bound_verifier.h"
 
+#include <Eigen/Core>
 #include <cmath>
 
 #include "kernels/learning/bound_reference.h"
@@ -28,24 +29,22 @@ struct IntervalOps {
 
   Value input() { return start; }
   Value dense(Slot, const Value& in, const DensePlace& d) {
+    using Rows = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+    using Weights = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+    const Eigen::Map<const Rows> l(in.lower.data(), in.rows, in.channels),
+        u(in.upper.data(), in.rows, in.channels);
+    const Rows w =
+        Eigen::Map<const Weights>(model.parameters.data() + d.matrix, d.outputs, d.inputs).cast<double>();
+    const Eigen::RowVectorXd offset =
+        Eigen::Map<const Eigen::RowVectorXf>(model.parameters.data() + d.offset, d.outputs).cast<double>();
+    const Rows centre = 0.5 * (u + l), radius = 0.5 * (u - l);
+    const Rows centres = (centre * w.transpose()).rowwise() + offset;
+    Rows radii = Rows::Zero(in.rows, d.outputs);
+    if (radius.any()) radii.noalias() = radius * w.cwiseAbs().transpose();
     Value out{in.rows, d.outputs, std::vector<double>(index(in.rows) * index(d.outputs)), {}};
     out.upper = out.lower;
-    const float *const matrix = model.parameters.data() + d.matrix, *const offset =
-                                                                        model.parameters.data() + d.offset;
-    for (std::size_t row = 0; row < index(in.rows); ++row) {
-      const double *const l = &in.lower[row * index(in.channels)], *const u =
-                                                                       &in.upper[row * index(in.channels)];
-      for (std::size_t n = 0; n < index(d.outputs); ++n) {
-        double centre = static_cast<double>(offset[n]), radius = 0;
-        for (std::size_t k = 0; k < index(d.inputs); ++k) {
-          const double w = static_cast<double>(matrix[n * index(d.inputs) + k]);
-          centre += w * (0.5 * (u[k] + l[k]));
-          radius += std::fabs(w) * (0.5 * (u[k] - l[k]));
-        }
-        out.lower[row * index(d.outputs) + n] = centre - radius;
-        out.upper[row * index(d.outputs) + n] = centre + radius;
-      }
-    }
+    Eigen::Map<Rows>(out.lower.data(), in.rows, d.outputs) = centres - radii;
+    Eigen::Map<Rows>(out.upper.data(), in.rows, d.outputs) = centres + radii;
     return out;
   }
   /// Sums of exact products of intervals.
