@@ -137,7 +137,7 @@ std::vector<float> xavier(const TransformerShape& shape, std::uint64_t seed) {
     double deviation = std::sqrt(2.0 / (slice.rows + slice.columns));
     if (slice.name.starts_with("embed")) deviation = 0.5;
     if (slice.name.ends_with("proj.weight") || slice.name.ends_with("fc2.weight"))
-      deviation /= std::sqrt(2.0 * shape.layers);
+      deviation /= 4.0 * shape.layers;
     for (std::size_t i = slice.offset; i < slice.offset + slice.size(); ++i)
       weights[i] = static_cast<float>(deviation * random.normal(i));
   }
@@ -275,7 +275,7 @@ const Definition sentiment_transformer_definition = {
     .title = "A text encoder with sentences to verify it on",
     .theme = "learning",
     .schema_version = 1,
-    .generator_version = 1,
+    .generator_version = 2,
     .stands_for =
         "transformers of 1 to 6 layers on SST-2 and Yelp, hidden 256 or 64, 4 heads, mlp 512; here 200 "
         "words, of which 80 have a polarity",

@@ -121,13 +121,15 @@ void measure_dot(Trial& t, int tokens, int hidden, int heads, bool on_cpu, bool 
     of.upper.assign(ends.upper.begin(), ends.upper.end());
     return of;
   });
-  // All of the biases, and of the weights the first, the last and six other numbers of the perturbation.
+  // All of the biases, and of the weights the first, the last and six or more other numbers of the
+  // perturbation.
   const BoundArrays<double> exact = in[0].bounds.as<double>();
   const kernels::oracle::Intervals ends{wide(in[0].lower), wide(in[0].upper)};
   OracleOutput low, high;
   const auto out_channels = static_cast<std::size_t>(heads) * static_cast<std::size_t>(tokens);
-  for (int i = 0; i < 8; ++i) {
-    const int input = i * (hidden - 1) / 7;
+  const int inputs = std::min(hidden, std::max(8, 4096 / (tokens * tokens * heads)));
+  for (int i = 0; i < inputs; ++i) {
+    const int input = i * (hidden - 1) / (inputs - 1);
     const kernels::oracle::Intervals of =
         kernels::oracle::dot_of_input(dots, exact, ends, exact, ends, input);
     for (std::size_t j = 0; j < of.lower.size(); ++j) {
@@ -211,7 +213,7 @@ void measure_soundness(Trial& t, const datasets::SentimentChoice& choice, const 
          fmt::format("{:.4f}", found.least), fmt::format("[{:.4f}, {:.4f}]", bounds.lower, bounds.upper),
          violation > 1e-5 ? "yes" : "none"});
     if (i == 0) {
-      nodes = node_widths(s, radii.intervals > 0 ? radii.intervals : radius);
+      nodes = node_widths(s, radii.intervals > 0 ? radii.intervals : 1e-5);
       reports::Plot plot{.name = "widths",
                          .title = "Width of the margin's interval against the radius",
                          .x_label = "radius",
@@ -224,9 +226,10 @@ void measure_soundness(Trial& t, const datasets::SentimentChoice& choice, const 
                                 by_intervals = kernels::margin_by_intervals(s.model, s.label, s.embedding,
                                                                             s.perturbation(r));
         for (std::size_t curve = 0; curve < 2; ++curve) {
+          const kernels::Interval& ends = curve == 0 ? by_linear : by_intervals;
+          if (!std::isfinite(ends.upper - ends.lower)) continue;
           plot.curves[curve].x.push_back(r);
-          plot.curves[curve].y.push_back(curve == 0 ? by_linear.upper - by_linear.lower
-                                                    : by_intervals.upper - by_intervals.lower);
+          plot.curves[curve].y.push_back(ends.upper - ends.lower);
         }
       }
       t.plot(std::move(plot));
@@ -241,10 +244,12 @@ void measure_soundness(Trial& t, const datasets::SentimentChoice& choice, const 
                       probe.sentences));
   const bool narrower =
       std::all_of(nodes.begin(), nodes.end(), [](const NodeWidth& n) { return n.linear <= n.intervals; });
-  reports::Table widths{.name = "steps",
-                        .title = "Mean width after each step, at the radius that intervals certify",
-                        .columns = {"step", "linear bounds", "intervals"},
-                        .rows = {}};
+  reports::Table widths{
+      .name = "steps",
+      .title =
+          "Mean width after each step, at the radius that intervals certify (1e-5 where they certify none)",
+      .columns = {"step", "linear bounds", "intervals"},
+      .rows = {}};
   for (const NodeWidth& n : nodes)
     widths.rows.push_back({n.node, fmt::format("{:.2e}", n.linear), fmt::format("{:.2e}", n.intervals)});
   t.table(widths);
@@ -282,13 +287,18 @@ std::vector<CaseDefinition> cases(Size size) {
                           bool on_cpu = true) {
     const datasets::SentimentChoice choice{
         .rows = rows, .hidden = hidden, .heads = 4, .mlp = mlp, .layers = layers, .sentences = 10};
-    add(
-        {{"op", "verify"},
-         {"layers", std::to_string(layers)},
-         {"D", std::to_string(hidden)},
-         {"L", std::to_string(rows)}},
-        [=](Trial& t) { measure_verification(t, choice, layers == 1 ? 1e-3 : 1e-4, limit, on_cpu, simt); },
-        on_cpu);
+    list.push_back({.name = {{"op", "verify"},
+                             {"layers", std::to_string(layers)},
+                             {"D", std::to_string(hidden)},
+                             {"L", std::to_string(rows)}},
+                    .run =
+                        [=](Trial& t) {
+                          measure_verification(t, choice, layers > 1 ? 1e-5 : 1e-4, limit, on_cpu, simt);
+                        },
+                    .left_out = layers > 2
+                                    ? "fp32 bounds of an untrained model this deep have fewer than two digits"
+                                : on_cpu || gpu ? ""
+                                                : "for the GPU's kernels: too slow on a CPU"});
   };
   const auto soundness = [&](const datasets::SentimentChoice& choice, const Probe& probe) {
     add({{"check", "soundness"},
@@ -315,9 +325,9 @@ std::vector<CaseDefinition> cases(Size size) {
     dot(rows, 128);
   }
   for (const int layers : {1, 2, 3, 6}) verify(16, 64, 512, layers, layers == 1 ? 5e-4 : 0.02, false);
-  verify(16, 256, 512, 1, 5e-4, false);
+  verify(16, 256, 512, 1, 2e-3, false);
   for (const int layers : {2, 3, 6}) verify(32, 256, 512, layers, 0.02, false, false);
-  for (const int layers : {1, 2, 3})
+  for (const int layers : {1, 2})
     soundness({.rows = 12, .hidden = 64, .mlp = 128, .layers = layers, .sentences = 10, .trained = true},
               {layers == 1 ? 10 : 4, 2000, 20});
   soundness({.rows = 8, .hidden = 64, .mlp = 128, .layers = 1, .sentences = 10}, {4, 2000, 20});
@@ -385,6 +395,13 @@ const Experiment faith = {
               "Linear bounds with these relaxations aren't monotone at large radii: a tanh that saturates is "
               "enclosed by lines that leave [-1, 1]. "
               "Then intervals may be narrower; the tests are about radii that can be certified.",
+              "Verifications of three and more layers of untrained models are left out: widths that rounding "
+              "makes "
+              "grow from layer to layer, and fp32 bounds differ from double's by 3 % after three layers at a "
+              "radius "
+              "of 1e-5, fused or not. The reported range is for trained models of up to 6 layers, which need "
+              "exported "
+              "checkpoints.",
               "Models: Xavier, or trained here on sentences of 200 words; the certified radii are theirs, "
               "not SST's or Yelp's. Sentences have one "
               "length each, so that there is no padding to attend to. Exported checkpoints: remeasure data "
