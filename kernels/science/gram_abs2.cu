@@ -112,7 +112,7 @@ __global__ void __launch_bounds__(kGramThreads, 2)
     if (first + kGramStep < amplitudes) load(stage ^ 1, first + kGramStep);
     const unsigned char* const rows_tile = shared + stage * 2 * kTileBytes;
     const unsigned char* const columns_tile = rows_tile + kTileBytes;
-#pragma unroll
+#pragma unroll 1  // unrolled, the steps overlap until registers spill
     for (int step = 0; step < kGramStep / 4; ++step) {
       Operand left[2];
 #pragma unroll
