@@ -7,8 +7,8 @@
 #include <testing/catch.h>
 
 #include "bench/run_case.h"
-#include "bench/test_case.h"
 #include "datasets/attention/attention_inputs.h"
+#include "experiments/testing/smoke_cases.h"
 #include "kernels/attention/nm_sparse_reference.h"
 
 namespace remeasure::experiments {
@@ -24,17 +24,7 @@ using reports::Where;
 
 /// All smoke cases, run once for all tests of this file.
 const std::vector<CaseResult>& smoke_results() {
-  static const std::vector<CaseResult> results = [] {
-    const bench::testing::TemporaryFolder folder;
-    std::vector<CaseResult> all;
-    bench::RunOptions options;
-    options.data_root = folder.path();
-    options.min_time = 1e-3;
-    for (const bench::CaseDefinition& definition : dfss.cases(Size::smoke)) {
-      all.push_back(bench::run_case({&dfss, "attention"}, definition, options));
-    }
-    return all;
-  }();
+  static const std::vector<CaseResult> results = testing::run_smoke_cases(dfss, "attention");
   return results;
 }
 
@@ -59,20 +49,7 @@ Generated generated(const std::string& generator, int tokens) {
 }
 
 TEST_CASE("dfss: at smoke size all that needs no GPU passes, the kernels on Simt and their masks among it", "[simt][slow]") {
-  for (const CaseResult& result : smoke_results()) {
-    INFO(result.name << ": " << result.error);
-    CHECK(result.error.empty());
-    for (const reports::Check& check : result.checks) {
-      INFO(check.name << ": " << check.detail);
-      CHECK(check.passed);
-    }
-    for (const reports::VariantResult& variant : result.variants) {
-      INFO(variant.name << ": " << variant.reason);
-      if (variant.where != Where::gpu) CHECK(variant.status == Status::passed);
-      else CHECK((variant.status == Status::passed || variant.status == Status::not_run ||
-                  variant.status == Status::not_supported));
-    }
-  }
+  CHECK(testing::check_all_passed(smoke_results())["kernel"] == 4);
 }
 
 TEST_CASE("dfss: fewer than 0.5 % of the metadata words of the kernels differ from fp64's", "[simt][slow]") {

@@ -7,9 +7,9 @@
 #include <map>
 
 #include "baselines/graphs/spgemm.h"
-#include "bench/test_case.h"
 #include "experiments/graphs/smash_reports.h"
 #include "experiments/graphs/smash_variants.h"
+#include "experiments/testing/smoke_cases.h"
 
 namespace remeasure::experiments {
 
@@ -53,38 +53,14 @@ const AtPaperSize& paper(const std::string& kind) {
 }
 
 const std::vector<CaseResult>& smoke_results() {
-  static const std::vector<CaseResult> results = [] {
-    const bench::testing::TemporaryFolder folder;
-    std::vector<CaseResult> all;
-    bench::RunOptions options;
-    options.data_root = folder.path();
-    options.min_time = 1e-3;
-    for (const bench::CaseDefinition& definition : smash.cases(Size::smoke)) {
-      all.push_back(bench::run_case({&smash, "graphs"}, definition, options));
-    }
-    return all;
-  }();
+  static const std::vector<CaseResult> results = testing::run_smoke_cases(smash, "graphs");
   return results;
 }
 
 }  // namespace
 
 TEST_CASE("smash: every variant that runs here passes, and every check holds", "[simt]") {
-  std::map<std::string, int> passed;
-  for (const CaseResult& result : smoke_results()) {
-    INFO(result.name);
-    CHECK(result.error == "");
-    for (const auto& check : result.checks) {
-      INFO(check.name << ": " << check.detail);
-      CHECK(check.passed);
-    }
-    for (const auto& variant : result.variants) {
-      if (variant.where == Where::gpu) continue;
-      INFO(variant.name << ": " << variant.reason);
-      if (variant.status != Status::not_run) CHECK(variant.status == Status::passed);
-      passed[variant.name] += variant.status == Status::passed ? 1 : 0;
-    }
-  }
+  std::map<std::string, int> passed = testing::check_all_passed(smoke_results());
   for (const char* name : {"eigen", "method", "kernel", "kernel/planning", "v1", "v2", "v3"}) {
     INFO(name);
     CHECK(passed[name] >= 1);
@@ -233,23 +209,18 @@ TEST_CASE("smash: the model has V1 > V2 > V3 on R-MAT, and V1 over V2 below 1.5 
   CHECK(waiting.v3 > waiting.v2);
 }
 
-TEST_CASE("smash: the model's ratio reproduces the paper's only between 4 and 20", "[cpu]") {
-  const auto verdict = [](double low, double high) {
-    std::vector<CaseResult> results(2);
-    const double values[] = {low, high};
-    for (std::size_t i = 0; i < 2; ++i) {
-      reports::ClaimSample sample;
-      sample.claim = "best-speedup";
-      sample.value = reports::Estimate{values[i], values[i], values[i]};
-      sample.on = "model: a block of 64 threads";
-      results[i].claim_samples = {sample};
-    }
-    return bench::judge_all(smash, results, Size::paper).front().verdict;
-  };
-  CHECK(verdict(4.5, 9.4) == reports::Verdict::reproduced);
-  CHECK(verdict(3.9, 9.4) == reports::Verdict::partly);
-  CHECK(verdict(9.4, 21) == reports::Verdict::partly);
-  CHECK(verdict(0.5, 0.9) == reports::Verdict::not_reproduced);
+TEST_CASE("smash: whatever the model's ratio is, it decides no claim", "[cpu]") {
+  for (const double ratio : {0.5, 3.9, 9.4, 21.0}) {
+    std::vector<CaseResult> results(1);
+    reports::ClaimSample sample;
+    sample.claim = "best-speedup";
+    sample.value = reports::Estimate{ratio, ratio, ratio};
+    sample.on = "model: a block of 64 threads";
+    results[0].claim_samples = {sample};
+    const auto claim = bench::judge_all(smash, results, Size::paper).front();
+    CHECK(claim.verdict == reports::Verdict::not_comparable);
+    CHECK(claim.measured.has_value());
+  }
 }
 
 TEST_CASE("smash: tables planned above a load of 1 are found to overflow and filled again", "[cpu]") {

@@ -4,10 +4,10 @@
 #include <map>
 #include <testing/catch.h>
 
-#include "bench/test_case.h"
 #include "experiments/systems/c4_filling.h"
 #include "experiments/systems/c4_localise.h"
 #include "experiments/systems/c4_policies.h"
+#include "experiments/testing/smoke_cases.h"
 
 namespace remeasure::experiments {
 
@@ -29,36 +29,14 @@ Traffic traffic(const ClusterChoice& c, int qps, std::uint64_t seed = 1) {
 }
 
 const std::vector<CaseResult>& smoke_results() {
-  static const std::vector<CaseResult> results = [] {
-    const bench::testing::TemporaryFolder folder;
-    std::vector<CaseResult> all;
-    bench::RunOptions options;
-    options.data_root = folder.path();
-    options.min_time = 1e-3;
-    for (const bench::CaseDefinition& definition : c4.cases(Size::smoke)) all.push_back(bench::run_case({&c4, "systems"}, definition, options));
-    return all;
-  }();
+  static const std::vector<CaseResult> results = testing::run_smoke_cases(c4, "systems");
   return results;
 }
 
 }  // namespace
 
 TEST_CASE("c4: every variant that runs here passes, and every check holds", "[simt]") {
-  std::map<std::string, int> passed;
-  for (const CaseResult& result : smoke_results()) {
-    INFO(result.name);
-    CHECK(result.error == "");
-    for (const auto& check : result.checks) {
-      INFO(check.name << ": " << check.detail);
-      CHECK(check.passed);
-    }
-    for (const auto& variant : result.variants) {
-      if (variant.where == Where::gpu) continue;
-      INFO(variant.name << ": " << variant.reason);
-      if (variant.status != Status::not_run) CHECK(variant.status == Status::passed);
-      passed[variant.name] += variant.status == Status::passed ? 1 : 0;
-    }
-  }
+  std::map<std::string, int> passed = testing::check_all_passed(smoke_results());
   for (const char* name : {"kernel", "eigen", "method"}) CHECK(passed[name] == 4);
   CHECK(passed["kernel/block"] == 2);
 }
