@@ -65,6 +65,15 @@ TEST_CASE("a hash is rehashed evenly over the living spines alone", "[cpu]") {
   for (const int spine : {0, 2, 3}) CHECK(std::abs(moved[static_cast<std::size_t>(spine)] / n - 1.0 / 3) < 5 * 0.47 / std::sqrt(n));
 }
 
+TEST_CASE("a plan looks at both ends: a flow avoids the spine that another leaf's flow takes down to the same one", "[cpu]") {
+  // Nodes 0 and 2 have leaves of their own, 1 and 3 share one. 0 -> 1 takes spine 0; 2 -> 3 finds both uplinks free and one downlink taken.
+  const std::vector<std::vector<std::int32_t>> jobs = {{0, 1}, {2, 3}};
+  const Traffic t = ring_traffic(4, 1, 2, 1, 200, 362, {0, 2, 1, 2}, jobs);
+  const auto plan = plan_paths(t);
+  CHECK(FlowPath::of(plan[static_cast<std::size_t>(t.shape.flow(0, 0, 0))]).spine == 0);
+  CHECK(FlowPath::of(plan[static_cast<std::size_t>(t.shape.flow(2, 0, 0))]).spine == 1);
+}
+
 TEST_CASE("filling shares one link evenly, and gives what a bottleneck leaves to the others", "[cpu]") {
   // Two queue pairs on port 0 and one on port 1: 100, 100 and 200 of 200 Gb/s each, inside a leaf.
   const Traffic t = traffic_of({.nodes = 2, .groups = 1, .uplinks = 1, .qps = 3, .rails = 1});
