@@ -8,7 +8,29 @@
 #include <thread>
 #include <vector>
 
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
 namespace remeasure::kernels {
+
+/// While it lives, products of Eigen on this thread stay on it. In a thread that isn't OpenMP's each of them would begin a
+/// team of its own: threads of threads, which on small matrices cost more than the product.
+class OneThread {
+ public:
+#ifdef _OPENMP
+  OneThread() : before_(omp_get_max_threads()) { omp_set_num_threads(1); }
+  ~OneThread() { omp_set_num_threads(before_); }
+#else
+  OneThread() = default;
+  ~OneThread() {}
+#endif
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
+
+ private:
+  [[maybe_unused]] int before_ = 1;
+};
 
 /// Calls body(matrix, first row, rows) for blocks of rows that cover all rows of all matrices, on `threads` CPU threads
 /// (0 = all). A block is a whole matrix where there are matrices enough for the threads. The first exception is rethrown.
@@ -23,6 +45,7 @@ void for_each_row_block(int matrices, int rows, int threads, Body body) {
   std::exception_ptr failure;
   std::mutex failure_mutex;
   const auto work = [&] {
+    const OneThread alone;
     for (int task = next.fetch_add(1); task < tasks; task = next.fetch_add(1)) {
       try {
         const int first = task % blocks * block_rows;

@@ -203,7 +203,7 @@ const Experiment smash = {
     .paper = {.id = "smash",
               .title = "SMASH: Sparse Matrix Atomic Scratchpad Hashing",
               .authors = "Kaustubh Shivdikar",
-              .venue = "MS thesis, Northeastern University, 2021",
+              .venue = "MS thesis 2021",
               .arxiv = "2105.14156",
               .summary = "Sparse times sparse by rows, products merged at once by atomic additions to hash "
                          "tables in scratchpad"},

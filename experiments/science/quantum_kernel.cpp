@@ -97,7 +97,7 @@ const Experiment quantum_kernel = {
     .paper = {.id = "quantum-kernel",
               .title = "Supervised learning with quantum enhanced feature spaces",
               .authors = "Havlicek, Corcoles, Temme, Harrow, Kandala, Chow, Gambetta",
-              .venue = "Nature 567 (2019) 209",
+              .venue = "Nature 2019",
               .arxiv = "1804.11326",
               .summary = "Support vectors on overlaps of quantum states, and trained circuits, simulated "
                          "exactly with shots and noise"},

@@ -9,6 +9,10 @@
 #include <cstring>
 #include <stdexcept>
 
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#endif
+
 namespace remeasure::simt {
 namespace {
 
@@ -26,7 +30,13 @@ StackPool::StackPool(std::size_t stack_bytes) {
 }
 
 StackPool::~StackPool() {
-  for (std::byte* chunk : chunks_) munmap(chunk, kChunkStacks * (kGuardBytes + stack_bytes_));
+  const std::size_t bytes = kChunkStacks * (kGuardBytes + stack_bytes_);
+  for (std::byte* chunk : chunks_) {
+#ifdef __SANITIZE_ADDRESS__
+    __asan_unpoison_memory_region(chunk, bytes);  // frames that an error abandoned: whatever is mapped here next has none
+#endif
+    munmap(chunk, bytes);
+  }
 }
 
 Stack StackPool::add() {
