@@ -24,6 +24,7 @@
 #include <string>
 
 #include "kernels/device/kernel.h"
+#include "kernels/device/unit_number.h"
 #include "kernels/science/feature_map_plan.h"
 #include "kernels/science/walsh_hadamard.h"
 
@@ -31,18 +32,6 @@ namespace remeasure::kernels {
 namespace {
 
 constexpr double kPi = 3.14159265358979323846;
-
-/// exp(i phase) for |phase| <= pi.
-RM_DEVICE inline float2 unit_number(double phase) {
-  float sine, cosine;
-#ifdef __CUDACC__
-  sincospif(static_cast<float>(phase * (1 / kPi)), &sine,
-            &cosine);  // has no path, nor stack, for large angles
-#else
-  sincosf(static_cast<float>(phase), &sine, &cosine);
-#endif
-  return make_float2(cosine, sine);
-}
 
 /// The bit in which the Gray code of k differs from that of k - 1, for k < 16: a constant where the loop is
 /// unrolled.
