@@ -6,18 +6,17 @@
 #pragma once
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <cstdint>
 #include <map>
 #include <span>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "datasets/learning/dense_math.h"
 #include "datasets/precision/small_vit.h"
 #include "datasets/random.h"
+#include "kernels/parallel_tasks.h"
 #include "kernels/precision/quantized_layer.h"
 
 namespace remeasure::experiments::twin_calibration {
@@ -158,15 +157,7 @@ Scales search_all(const Layers& layers, SettingsOf settings) {
 /// run(i) for i below `tasks`, on all cores.
 template <class Run>
 void on_all_cores(std::size_t tasks, Run run) {
-  std::atomic<std::size_t> next{0};
-  const auto work = [&] {
-    for (std::size_t i = next.fetch_add(1); i < tasks; i = next.fetch_add(1)) run(i);
-  };
-  std::vector<std::thread> others;
-  for (std::size_t i = 1; i < std::min<std::size_t>(tasks, std::thread::hardware_concurrency()); ++i)
-    others.emplace_back(work);
-  work();
-  for (std::thread& other : others) other.join();
+  kernels::for_each_row_block(static_cast<int>(tasks), 1, 0, [&](int i, int, int) { run(static_cast<std::size_t>(i)); });
 }
 
 struct Quality {

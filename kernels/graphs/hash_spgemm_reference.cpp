@@ -193,7 +193,7 @@ auto with_hash(SlotHash hash, const Call& call) {
   return call.template operator()<SlotHash::mixed>();
 }
 
-/// One block of rows of the oracle.
+/// One block of rows of the oracle. `row_pointers` has the rows' sizes: spgemm_reference joins the blocks and sums them.
 template <class Scalar>
 SparseProduct<Scalar> rows_by_dense_sums(const HostCsr& a, const HostCsr& b, int first, int last) {
   SparseProduct<Scalar> c;
@@ -215,7 +215,7 @@ SparseProduct<Scalar> rows_by_dense_sums(const HostCsr& a, const HostCsr& b, int
       c.magnitude.push_back(std::exchange(magnitude[at(column)], Scalar(0)));
       c.terms.push_back(std::exchange(terms[at(column)], 0));
     }
-    c.row_pointers.push_back(static_cast<std::int32_t>(touched.size()));  // sizes, for now
+    c.row_pointers.push_back(static_cast<std::int32_t>(touched.size()));
   }
   return c;
 }
