@@ -12,7 +12,7 @@ REMEASURE = $(BUILD)/remeasure
 GENERATOR = $(shell command -v ninja >/dev/null 2>&1 && echo "-G Ninja")
 
 .DEFAULT_GOAL := build
-.PHONY: help setup configure build test named run reproduce-all report check check-rates mutants kills bundle lint lint-floors format clean
+.PHONY: help setup configure build test named run reproduce-all report check check-rates mutants kills bundle lint lint-floors lint-format format clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -66,7 +66,10 @@ bundle: ## a folder that runs on a Linux machine with an NVIDIA driver and the C
 lint-floors: ## includes run downward, PTX stays in kernels/device
 	cmake/scripts/floors.sh
 
-lint: configure ## clang-tidy and the floors of the house
+lint-format: ## every file is as .clang-format (version 14) lays it out
+	git ls-files '*.h' '*.cpp' '*.cu' | xargs clang-format --dry-run -Werror
+
+lint: configure lint-format ## clang-tidy, the layout and the floors of the house
 	BUILD=$(BUILD) JOBS=$(JOBS) cmake/scripts/lint.sh
 
 format: ## clang-format everything

@@ -10,10 +10,10 @@ namespace remeasure::bench {
 /// How an output is compared with the oracle. All are relative to a scale, so that an output of zeros fails;
 /// NaN or Inf where the oracle is finite gives an infinite error.
 enum class ErrorMetric {
-  relative_l2,      ///< |out - ref|_2 / |ref|_2
-  max_scaled,       ///< max_i |out_i - ref_i| / scale_i
-  median_scaled,    ///< median of the same
-  mismatches,       ///< fraction of elements that differ at all (masks, indices, integers)
+  relative_l2,    ///< |out - ref|_2 / |ref|_2
+  max_scaled,     ///< max_i |out_i - ref_i| / scale_i
+  median_scaled,  ///< median of the same
+  mismatches,     ///< fraction of elements that differ at all (masks, indices, integers)
 };
 
 struct ErrorValue {

@@ -45,12 +45,15 @@ TEST_CASE("an output of zeros has error one, however small the reference", "[cpu
   CHECK(error(ErrorMetric::mismatches, zeros, reference) == 1);
 }
 
-TEST_CASE("NaN or Inf where the oracle is finite is an infinite error under every metric but the count", "[cpu]") {
+TEST_CASE("NaN or Inf where the oracle is finite is an infinite error under every metric but the count",
+          "[cpu]") {
   for (const double wrong : {kNan, kInfinity, -kInfinity}) {
     for (const ErrorMetric metric : kAll) {
       const double value = error(metric, {1, wrong, 3}, {1, 2, 3});
-      if (metric == ErrorMetric::mismatches) CHECK(value == 1.0 / 3);
-      else CHECK(std::isinf(value));
+      if (metric == ErrorMetric::mismatches)
+        CHECK(value == 1.0 / 3);
+      else
+        CHECK(std::isinf(value));
     }
   }
 }
@@ -62,8 +65,10 @@ TEST_CASE("an infinite reference demands the same infinity", "[cpu]") {
 }
 
 TEST_CASE("huge and tiny values neither overflow nor vanish", "[cpu]") {
-  CHECK(std::abs(error(ErrorMetric::relative_l2, {1.1e300, 1e300}, {1e300, 1e300}) - 0.1 / std::sqrt(2)) < 1e-12);
-  CHECK(std::abs(error(ErrorMetric::relative_l2, {1.1e-300, 1e-300}, {1e-300, 1e-300}) - 0.1 / std::sqrt(2)) < 1e-12);
+  CHECK(std::abs(error(ErrorMetric::relative_l2, {1.1e300, 1e300}, {1e300, 1e300}) - 0.1 / std::sqrt(2)) <
+        1e-12);
+  CHECK(std::abs(error(ErrorMetric::relative_l2, {1.1e-300, 1e-300}, {1e-300, 1e-300}) - 0.1 / std::sqrt(2)) <
+        1e-12);
 }
 
 TEST_CASE("arguments that can't be judged are rejected", "[cpu]") {

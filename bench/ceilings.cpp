@@ -29,7 +29,8 @@ std::span<const char* const> traffic_kinds(bool gpu) {
 
 std::function<double(const std::string&)> measure_again_of(const CeilingPlan& plan) {
   return [probes = plan.probes](const std::string& name) {
-    const auto probe = std::find_if(probes.begin(), probes.end(), [&](const Probe& it) { return it.name == name; });
+    const auto probe =
+        std::find_if(probes.begin(), probes.end(), [&](const Probe& it) { return it.name == name; });
     return probe == probes.end() ? 0.0 : probe->measure();
   };
 }
@@ -40,8 +41,10 @@ Ceilings measure_ceilings(const CeilingPlan& plan) {
   ceilings.machine = plan.machine;
   ceilings.gpu = plan.gpu;
   for (const Probe& probe : plan.probes) {
-    if (const double value = probe.measure(); value > 0) ceilings.values[probe.name] = value;
-    else ceilings.not_here.push_back(probe.name);
+    if (const double value = probe.measure(); value > 0)
+      ceilings.values[probe.name] = value;
+    else
+      ceilings.not_here.push_back(probe.name);
   }
   make_monotonic(ceilings);
   ceilings.measure_again = measure_again_of(plan);
@@ -55,6 +58,8 @@ Ceilings measured_ceilings(const CeilingPlan& plan, const std::filesystem::path&
   return ceilings;
 }
 
-std::filesystem::path ceilings_folder(const std::filesystem::path& data_folder) { return data_folder / ".ceilings"; }
+std::filesystem::path ceilings_folder(const std::filesystem::path& data_folder) {
+  return data_folder / ".ceilings";
+}
 
 }  // namespace remeasure::bench

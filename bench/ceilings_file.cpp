@@ -38,13 +38,16 @@ std::optional<Ceilings> read(const nlohmann::json& json, const CeilingPlan& plan
   for (const Probe& probe : plan.probes) {
     const double value = json.at("values").at(probe.name).get<double>();
     if (!(value >= 0 && std::isfinite(value))) return std::nullopt;
-    if (value > 0) ceilings.values[probe.name] = value;
-    else ceilings.not_here.push_back(probe.name);
+    if (value > 0)
+      ceilings.values[probe.name] = value;
+    else
+      ceilings.not_here.push_back(probe.name);
   }
   const nlohmann::json& levels = json.at("levels");
   if (levels.size() != plan.levels.size() || ceilings.values.empty()) return std::nullopt;
   for (std::size_t i = 0; i < plan.levels.size(); ++i) {
-    if (levels[i].at("name") != plan.levels[i].name || levels[i].at("bytes") != plan.levels[i].bytes) return std::nullopt;
+    if (levels[i].at("name") != plan.levels[i].name || levels[i].at("bytes") != plan.levels[i].bytes)
+      return std::nullopt;
   }
   return ceilings;
 }
@@ -59,7 +62,7 @@ std::optional<Ceilings> stored_ceilings(const CeilingPlan& plan, const std::file
     if (ceilings) ceilings->measure_again = measure_again_of(plan);
     return ceilings;
   } catch (const nlohmann::json::exception&) {
-    return std::nullopt;   // half-written or edited: measured again
+    return std::nullopt;  // half-written or edited: measured again
   }
 }
 
@@ -67,10 +70,11 @@ void store_ceilings(const Ceilings& ceilings, const std::filesystem::path& folde
   nlohmann::json json = {{"version", kVersion}, {"machine", ceilings.machine}, {"values", ceilings.values}};
   for (const std::string& name : ceilings.not_here) json["values"][name] = 0.0;
   json["levels"] = nlohmann::json::array();
-  for (const MemoryLevel& level : ceilings.levels) json["levels"].push_back({{"name", level.name}, {"bytes", level.bytes}});
+  for (const MemoryLevel& level : ceilings.levels)
+    json["levels"].push_back({{"name", level.name}, {"bytes", level.bytes}});
   const std::filesystem::path path = file_of(ceilings.machine, folder);
   const std::filesystem::path temporary = path.string() + fmt::format(".tmp-{}", ::getpid());
-  std::error_code ignored;   // a file that can't be written costs a second next time, nothing else
+  std::error_code ignored;  // a file that can't be written costs a second next time, nothing else
   std::filesystem::create_directories(folder, ignored);
   std::ofstream file(temporary);
   file << json.dump(2) << '\n';

@@ -15,7 +15,8 @@ namespace {
 
 /// Counts its measurements; the machine has no "gpu-mma-i8".
 CeilingPlan counting_plan(int& measured) {
-  CeilingPlan plan{.machine = "nvidia-fake-1", .gpu = true, .levels = {{"l2", 1000}, {"dram", 100'000}}, .probes = {}};
+  CeilingPlan plan{
+      .machine = "nvidia-fake-1", .gpu = true, .levels = {{"l2", 1000}, {"dram", 100'000}}, .probes = {}};
   const auto add = [&](const char* name, double value) {
     plan.probes.push_back({name, [&measured, value] {
                              ++measured;
@@ -35,7 +36,8 @@ TEST_CASE("a level is never slower than a larger one, and what can't be measured
   int measured = 0;
   const Ceilings ceilings = measure_ceilings(counting_plan(measured));
   CHECK(measured == 4);
-  CHECK(ceilings.values == std::map<std::string, double>{{"gpu-read-l2", 7}, {"gpu-read-dram", 7}, {"gpu-mma-bf16", 100}});
+  CHECK(ceilings.values ==
+        std::map<std::string, double>{{"gpu-read-l2", 7}, {"gpu-read-dram", 7}, {"gpu-mma-bf16", 100}});
   CHECK(ceilings.not_here == std::vector<std::string>{"gpu-mma-i8"});
   CHECK(ceilings.measure_again("gpu-read-l2") == 5);
   CHECK(ceilings.measure_again("gpu-mma-f8") == 0);
@@ -64,7 +66,8 @@ TEST_CASE("ceilings are measured once per machine, and again when the plan has a
   CHECK_FALSE(stored_ceilings(plan, folder.path()).has_value());
 }
 
-TEST_CASE("ceilings of this machine are finite, ordered, cached, and measured again if the cache is broken", "[cpu][slow]") {
+TEST_CASE("ceilings of this machine are finite, ordered, cached, and measured again if the cache is broken",
+          "[cpu][slow]") {
   const testing::TemporaryFolder folder;
   const Ceilings first = measured_ceilings(cpu_ceiling_plan(), folder.path());
   for (const char* name : {"read-dram", "triad-dram", "fma-f64", "fma-f32", "gemm-f64", "gemm-f32"}) {
@@ -75,7 +78,8 @@ TEST_CASE("ceilings of this machine are finite, ordered, cached, and measured ag
   }
   for (std::size_t i = 1; i < first.levels.size(); ++i) {
     CHECK(first.levels[i - 1].bytes < first.levels[i].bytes);
-    CHECK(first.values.at("read-" + first.levels[i - 1].name) >= first.values.at("read-" + first.levels[i].name));
+    CHECK(first.values.at("read-" + first.levels[i - 1].name) >=
+          first.values.at("read-" + first.levels[i].name));
   }
   CHECK(first.values.at("fma-f32") > 1.3 * first.values.at("fma-f64"));
   const Ceilings second = measured_ceilings(cpu_ceiling_plan(), folder.path());

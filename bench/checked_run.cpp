@@ -43,8 +43,8 @@ std::string difference(const std::vector<OutputCopy>& first, const std::vector<O
 }
 
 /// The outputs of another run of the same set: same bits where that was promised, and right in any case.
-void compare_with_first(CheckedRun& run, std::vector<OutputCopy> again, const VariantInfo& info, const Oracles& oracles,
-                        const char* which) {
+void compare_with_first(CheckedRun& run, std::vector<OutputCopy> again, const VariantInfo& info,
+                        const Oracles& oracles, const char* which) {
   const std::string different = difference(run.outputs, again);
   if (different.empty()) return;
   const Verification verification = verify(info.accept, again, oracles);
@@ -54,7 +54,8 @@ void compare_with_first(CheckedRun& run, std::vector<OutputCopy> again, const Va
     return mark(run, verification.status, fmt::format("{}: {}", which, verification.reason));
   }
   if (info.determinism == Determinism::bitwise) {
-    mark(run, Status::incorrect, fmt::format("declared bitwise deterministic, but {} has other bits in {}", which, different));
+    mark(run, Status::incorrect,
+         fmt::format("declared bitwise deterministic, but {} has other bits in {}", which, different));
   }
 }
 
@@ -66,7 +67,7 @@ void catching(CheckedRun& run, const std::function<void()>& step) {
   } catch (const Interrupted&) {
     throw;
   } catch (const DeviceError& error) {
-    if (error.sticky()) throw;         // not this variant's row alone: whoever knows its name says so
+    if (error.sticky()) throw;  // not this variant's row alone: whoever knows its name says so
     mark(run, Status::failed, error.what());
   } catch (const std::exception& error) {
     mark(run, Status::failed, *error.what() == 0 ? "an exception without text" : error.what());
@@ -75,7 +76,8 @@ void catching(CheckedRun& run, const std::function<void()>& step) {
   }
 }
 
-CheckedRun check_variant(Station& station, const VariantInfo& info, const Oracles& oracles, double repeat_cap_seconds) {
+CheckedRun check_variant(Station& station, const VariantInfo& info, const Oracles& oracles,
+                         double repeat_cap_seconds) {
   CheckedRun run;
   catching(run, [&] {
     station.prepare(0);
@@ -107,8 +109,10 @@ void confirm_timed_run(CheckedRun& run, Station& station, const VariantInfo& inf
   catching(run, [&] {
     for (std::size_t set = 0; set < input_hashes.size(); ++set) {
       if (station.input_hash(set) != input_hashes[set]) {
-        return mark(run, Status::incorrect, fmt::format("inputs of set {} changed during the timed runs, by this variant or by one "
-                                                        "that is interleaved with it", set));
+        return mark(run, Status::incorrect,
+                    fmt::format("inputs of set {} changed during the timed runs, by this variant or by one "
+                                "that is interleaved with it",
+                                set));
       }
     }
     compare_with_first(run, station.outputs(0), info, oracles, "the last timed run");

@@ -38,7 +38,8 @@ CeilingPlan cpu_ceiling_plan() {
   plan.machine = system_info().id;
   // Private caches count once per core; L3 once (sysfs shows the slice that the first core shares).
   const std::size_t l1 = cache_bytes(1) * cores, l2 = cache_bytes(2) * cores, l3 = cache_bytes(3);
-  const auto memory = static_cast<std::size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::size_t>(sysconf(_SC_PAGE_SIZE));
+  const auto memory =
+      static_cast<std::size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::size_t>(sysconf(_SC_PAGE_SIZE));
   const auto add = [&](const std::string& name, std::size_t bytes, std::size_t working_set) {
     plan.levels.push_back({name, bytes});
     const std::size_t each = working_set / cores;

@@ -45,22 +45,24 @@ std::vector<double> time_on_all_cores(int threads, const Work& work) {
   return seconds;
 }
 
-/// Sum of what each core did at its best, in many short runs of all cores at once: a ceiling is what the machine can do
-/// when nothing disturbs it, and on a busy machine hardly any run is undisturbed on every core.
-/// `work(thread, passes)` does `amount` per pass and thread.
+/// Sum of what each core did at its best, in many short runs of all cores at once: a ceiling is what the
+/// machine can do when nothing disturbs it, and on a busy machine hardly any run is undisturbed on every
+/// core. `work(thread, passes)` does `amount` per pass and thread.
 template <class Work>
 double best_rate(int threads, double amount, const Work& work) {
-  constexpr double kRun = 5e-4, kTotal = 6e-2;   // shorter than a scheduler's slice
+  constexpr double kRun = 5e-4, kTotal = 6e-2;  // shorter than a scheduler's slice
   std::size_t passes = 1;
   const auto run = [&] { return time_on_all_cores(threads, [&](int thread) { work(thread, passes); }); };
   std::vector<double> seconds = run();
-  for (double shortest = 0; (shortest = *std::min_element(seconds.begin(), seconds.end())) < kRun / 2; seconds = run()) {
+  for (double shortest = 0; (shortest = *std::min_element(seconds.begin(), seconds.end())) < kRun / 2;
+       seconds = run()) {
     const double factor = shortest > 1e-7 ? std::clamp(kRun / shortest, 2.0, 64.0) : 64.0;
     passes = static_cast<std::size_t>(static_cast<double>(passes) * factor);
   }
   std::vector<double> best(seconds.size(), 0);
   const Clock::time_point start = Clock::now();
-  for (int repeat = 0; repeat < 5 || std::chrono::duration<double>(Clock::now() - start).count() < kTotal; ++repeat) {
+  for (int repeat = 0; repeat < 5 || std::chrono::duration<double>(Clock::now() - start).count() < kTotal;
+       ++repeat) {
     for (std::size_t i = 0; i < best.size(); ++i) {
       best[i] = std::max(best[i], static_cast<double>(passes) * amount / seconds[i]);
     }
@@ -76,7 +78,8 @@ void keep(T& value) {
 }
 
 std::vector<std::vector<double>> slices(int threads, std::size_t elements, double value) {
-  return std::vector<std::vector<double>>(static_cast<std::size_t>(threads), std::vector<double>(elements, value));
+  return std::vector<std::vector<double>>(static_cast<std::size_t>(threads),
+                                          std::vector<double>(elements, value));
 }
 
 }  // namespace
@@ -126,7 +129,8 @@ double fma_rate(int threads) {
   constexpr std::size_t kLanes = sizeof(Packet) / sizeof(T), kChains = 12, kInner = 256;
   const double flops = static_cast<double>(2 * kLanes * kChains * kInner);
   return best_rate(threads, flops, [](int, std::size_t passes) {
-    const Packet factor = Eigen::internal::pset1<Packet>(T(0.999)), addend = Eigen::internal::pset1<Packet>(T(0.001));
+    const Packet factor = Eigen::internal::pset1<Packet>(T(0.999)),
+                 addend = Eigen::internal::pset1<Packet>(T(0.001));
     Packet sums[kChains];
     for (Packet& sum : sums) sum = addend;
     for (std::size_t pass = 0; pass < passes; ++pass) {

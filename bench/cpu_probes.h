@@ -17,7 +17,8 @@ double read_bandwidth(int threads, std::size_t bytes_per_thread);
 template <class T>
 double fma_rate(int threads);
 
-/// Eigen's matrix product on all cores, the rate that a dense Eigen baseline can hope for: flop/s. T: float, double.
+/// Eigen's matrix product on all cores, the rate that a dense Eigen baseline can hope for: flop/s. T: float,
+/// double.
 template <class T>
 double gemm_rate();
 

@@ -6,9 +6,10 @@
 
 namespace remeasure::bench {
 
-/// What a GPU's maker prints. Shown beside what was measured, with the source; no floor is ever computed from it.
+/// What a GPU's maker prints. Shown beside what was measured, with the source; no floor is ever computed from
+/// it.
 struct DataSheet {
-  std::map<std::string, double> values;   ///< by the names of gpu_ceilings.h; dense rates
+  std::map<std::string, double> values;  ///< by the names of gpu_ceilings.h; dense rates
   std::string source;
 };
 

@@ -10,7 +10,9 @@
 namespace remeasure::bench {
 namespace {
 
-double growth(std::size_t before, std::size_t after) { return static_cast<double>(after) - static_cast<double>(before); }
+double growth(std::size_t before, std::size_t after) {
+  return static_cast<double>(after) - static_cast<double>(before);
+}
 
 }  // namespace
 
@@ -21,12 +23,15 @@ DeviceMemoryVerdict compare_counts(const DeviceMemoryCount& before, const Device
   const double tolerance = static_cast<double>(kAllocationGranularity) * (pieces + 1);
   DeviceMemoryVerdict verdict{.used = std::max(0.0, drivers), .note = {}};
   if (drivers > ours + tolerance) {
-    verdict.note = fmt::format("the driver counts {} where this program allocated {}: a library's own allocations, kernels loaded "
-                               "meanwhile, or another program", reports::bytes_text(drivers), reports::bytes_text(ours));
+    verdict.note = fmt::format(
+        "the driver counts {} where this program allocated {}: a library's own allocations, kernels loaded "
+        "meanwhile, or another program",
+        reports::bytes_text(drivers), reports::bytes_text(ours));
   } else if (drivers < ours - tolerance) {
-    verdict.note = fmt::format("the driver counts {} where this program allocated {}: memory that was held before came back "
-                               "meanwhile, or another program gave some up", reports::bytes_text(std::max(0.0, drivers)),
-                               reports::bytes_text(ours));
+    verdict.note = fmt::format(
+        "the driver counts {} where this program allocated {}: memory that was held before came back "
+        "meanwhile, or another program gave some up",
+        reports::bytes_text(std::max(0.0, drivers)), reports::bytes_text(ours));
   }
   return verdict;
 }

@@ -17,7 +17,7 @@ namespace {
 
 constexpr double kIdleSeconds = 0.1;
 constexpr double kFirstPause = 0.05, kLongestPause = 0.5;
-constexpr std::size_t kMostLaunches = 4096;          // of a batch; a graph of more nodes takes long to instantiate
+constexpr std::size_t kMostLaunches = 4096;  // of a batch; a graph of more nodes takes long to instantiate
 constexpr std::size_t kRotatingSets = 3;
 
 /// One subject in one mode.
@@ -25,7 +25,7 @@ struct Phase {
   StopRule rule;
   SamplingState state = {};
   std::vector<double> samples = {};
-  std::size_t next_review = 0;         // number of samples after which the stop rule is asked again
+  std::size_t next_review = 0;  // number of samples after which the stop rule is asked again
   std::string stop_reason = {};
   bool done = false;
 };
@@ -37,8 +37,8 @@ struct Course {
   Phase phase;
   std::size_t calls = 0;
   int pauses = 0;
-  std::function<void()> replay = {};   // enqueues the captured graph
-  bool over = false;                   // failed or not verified: no further mode
+  std::function<void()> replay = {};  // enqueues the captured graph
+  bool over = false;                  // failed or not verified: no further mode
 
   bool blocked() const { return subject->synchronises.empty(); }
 };
@@ -82,7 +82,8 @@ bool review(Phase& phase, const SamplingControl& control) {
 }
 
 /// A B A B until every course's phase is done.
-void interleave(Courses& courses, const SamplingControl& control, const std::function<void(std::size_t, Course&)>& take) {
+void interleave(Courses& courses, const SamplingControl& control,
+                const std::function<void(std::size_t, Course&)>& take) {
   const auto going = [](const Course& course) { return !course.phase.done; };
   while (std::any_of(courses.begin(), courses.end(), going)) {
     if (control.stop_requested && control.stop_requested()) throw Interrupted("interrupted while sampling");
@@ -101,7 +102,8 @@ void warm_up(TimedDevice& device, Course& course) {
   }
 }
 
-/// A sample taken with a limited clock is followed by a pause, and isn't counted as long as there are pauses left.
+/// A sample taken with a limited clock is followed by a pause, and isn't counted as long as there are pauses
+/// left.
 bool counts(TimedDevice& device, Course& course, const ClockReading& clock) {
   if (clock.limited_by.empty()) return true;
   course.result.throttled.push_back(course.phase.samples.size() - 1);
@@ -186,11 +188,12 @@ StopRule brief(const StopRule& rule) {
 struct BatchMode {
   const char* name;
   std::function<bool(const Course&)> wanted;
-  std::function<void(Course&, ModeSampling&)> prepare;       // or says in ModeSampling::missing why it can't
+  std::function<void(Course&, ModeSampling&)> prepare;  // or says in ModeSampling::missing why it can't
   std::function<TimedSample(Course&, ModeSampling&)> sample;
 };
 
-void prepare_batches(TimedDevice& device, Courses& courses, const SamplingControl& control, const BatchMode& mode) {
+void prepare_batches(TimedDevice& device, Courses& courses, const SamplingControl& control,
+                     const BatchMode& mode) {
   bool idled = false;
   for (Course& course : courses) {
     course.phase = {.rule = brief(course.subject->rule), .next_review = 5, .done = true};
@@ -209,7 +212,8 @@ void prepare_batches(TimedDevice& device, Courses& courses, const SamplingContro
   }
 }
 
-void sample_batches(TimedDevice& device, Courses& courses, const SamplingControl& control, const BatchMode& mode) {
+void sample_batches(TimedDevice& device, Courses& courses, const SamplingControl& control,
+                    const BatchMode& mode) {
   prepare_batches(device, courses, control, mode);
   interleave(courses, control, [&](std::size_t, Course& course) {
     guarded(course, [&](Course& one) {
@@ -246,10 +250,12 @@ void sample_hot(TimedDevice& device, Courses& courses, const SamplingControl& co
       sampling.launches *= 2;
     }
   };
-  sample_batches(device, courses, control, {"hot", [](const Course&) { return true; }, until_long_enough, batch});
+  sample_batches(device, courses, control,
+                 {"hot", [](const Course&) { return true; }, until_long_enough, batch});
 }
 
-/// Captures as many launches, over all input sets, as fill kBatchSeconds; one replay untimed uploads the graph.
+/// Captures as many launches, over all input sets, as fill kBatchSeconds; one replay untimed uploads the
+/// graph.
 void capture_batch(TimedDevice& device, Course& course, ModeSampling& sampling) {
   const DeviceSubject& subject = *course.subject;
   if (!course.blocked()) {
@@ -271,7 +277,9 @@ void capture_batch(TimedDevice& device, Course& course, ModeSampling& sampling) 
 }
 
 void sample_graph(TimedDevice& device, Courses& courses, const SamplingControl& control) {
-  const auto short_enough = [](const Course& course) { return median(course.result.samples) < kGraphBelowSeconds; };
+  const auto short_enough = [](const Course& course) {
+    return median(course.result.samples) < kGraphBelowSeconds;
+  };
   sample_batches(device, courses, control,
                  {"graph", short_enough,
                   [&](Course& course, ModeSampling& sampling) { capture_batch(device, course, sampling); },

@@ -12,8 +12,8 @@
 #include "bench/statistics.h"
 
 using namespace remeasure::bench;
-using remeasure::bench::testing::FakeDevice;
 using Catch::Matchers::ContainsSubstring;
+using remeasure::bench::testing::FakeDevice;
 
 namespace {
 
@@ -22,7 +22,9 @@ DeviceSubject subject(FakeDevice& device, const std::string& name, double second
   DeviceSubject result;
   result.name = name;
   result.sets = 3;
-  result.launch = [&device, name, seconds](std::size_t set) { device.work(name + std::to_string(set), seconds); };
+  result.launch = [&device, name, seconds](std::size_t set) {
+    device.work(name + std::to_string(set), seconds);
+  };
   result.before_sample = [&device] {
     device.log += "p";
     device.clock_now += 1e-3;
@@ -32,7 +34,9 @@ DeviceSubject subject(FakeDevice& device, const std::string& name, double second
 }
 
 /// What was done up to the pause before the first batch: warm-up and cold samples.
-std::string cold_part(const FakeDevice& device) { return device.log.substr(0, device.log.find('z')); }
+std::string cold_part(const FakeDevice& device) {
+  return device.log.substr(0, device.log.find('z'));
+}
 
 std::size_t count(const std::string& text, const std::string& what) {
   std::size_t found = 0;
@@ -49,18 +53,23 @@ const ModeSampling* mode(const DeviceSampling& sampling, const std::string& name
 
 }  // namespace
 
-TEST_CASE("a cold sample has its eleven steps in order; variants are warmed up alike, interleaved, and close on set 0",
-          "[cpu]") {
+TEST_CASE(
+    "a cold sample has its eleven steps in order; variants are warmed up alike, interleaved, and close on "
+    "set 0",
+    "[cpu]") {
   FakeDevice device;
-  const auto samplings = sample_on_device(device, {subject(device, "a", 1e-3), subject(device, "b", 2e-3)}, {});
+  const auto samplings =
+      sample_on_device(device, {subject(device, "a", 1e-3), subject(device, "b", 2e-3)}, {});
   const std::string warm = "a0wa1wa2wb0wb1wb2w";
   const auto sample = [](const std::string& launch) { return "pRFwB(" + launch + ")UCw"; };
   std::string rounds;
-  for (const char* set : {"0", "1", "2", "0"}) rounds += sample(std::string("a") + set) + sample(std::string("b") + set);
+  for (const char* set : {"0", "1", "2", "0"})
+    rounds += sample(std::string("a") + set) + sample(std::string("b") + set);
   CHECK(cold_part(device) == warm + rounds + sample("a0") + sample("b0"));
   REQUIRE(samplings.size() == 2);
   CHECK(samplings[0].samples.size() == 5);
-  for (const double seconds : samplings[0].samples) CHECK(std::abs(seconds - 1e-3) < 1e-12);   // no flush, no poison in it
+  for (const double seconds : samplings[0].samples)
+    CHECK(std::abs(seconds - 1e-3) < 1e-12);  // no flush, no poison in it
   for (const double seconds : samplings[1].samples) CHECK(std::abs(seconds - 2e-3) < 1e-12);
   CHECK_THAT(samplings[0].stop_reason, ContainsSubstring("precise"));
   CHECK_THAT(samplings[0].cache, ContainsSubstring("flushed"));
@@ -86,12 +95,14 @@ TEST_CASE("no cold launch finds its data in the cache", "[cpu]") {
   CHECK(launches - warm == cold);
 }
 
-TEST_CASE("inputs larger than three times L2 rotate instead of being flushed; the closing sample is poisoned and flushed",
-          "[cpu]") {
-  CHECK(plan_cache(3, 1000, 1000).flush);        // together exactly 3 x L2
+TEST_CASE(
+    "inputs larger than three times L2 rotate instead of being flushed; the closing sample is poisoned and "
+    "flushed",
+    "[cpu]") {
+  CHECK(plan_cache(3, 1000, 1000).flush);  // together exactly 3 x L2
   CHECK_FALSE(plan_cache(3, 1001, 1000).flush);
-  CHECK(plan_cache(2, 100'000, 1000).flush);     // two sets alternate: each is still there at its next turn
-  CHECK(plan_cache(3, 100'000, 0).flush);        // an L2 of unknown size
+  CHECK(plan_cache(2, 100'000, 1000).flush);  // two sets alternate: each is still there at its next turn
+  CHECK(plan_cache(3, 100'000, 0).flush);     // an L2 of unknown size
   CHECK_THAT(plan_cache(3, 1001, 1000).words, ContainsSubstring("rotated: 3 sets of 1001 bytes"));
   FakeDevice device;
   DeviceSubject large = subject(device, "a", 1e-3);
@@ -102,7 +113,9 @@ TEST_CASE("inputs larger than three times L2 rotate instead of being flushed; th
   CHECK_THAT(samplings[0].cache, ContainsSubstring("rotated"));
 }
 
-TEST_CASE("a launch that waits for the GPU is ended by the watchdog, with the remedy, and no other row suffers", "[cpu]") {
+TEST_CASE(
+    "a launch that waits for the GPU is ended by the watchdog, with the remedy, and no other row suffers",
+    "[cpu]") {
   FakeDevice device;
   std::vector<DeviceSubject> subjects{subject(device, "a", 1e-3), subject(device, "b", 1e-3)};
   subjects[0].launch = [&](std::size_t) {
@@ -111,14 +124,17 @@ TEST_CASE("a launch that waits for the GPU is ended by the watchdog, with the re
   };
   const auto samplings = sample_on_device(device, subjects, {});
   CHECK(device.watchdog == kWatchdogSeconds);
-  CHECK_THAT(samplings[0].failure, ContainsSubstring("waits for the GPU") && ContainsSubstring("VariantInfo::synchronises"));
+  CHECK_THAT(samplings[0].failure,
+             ContainsSubstring("waits for the GPU") && ContainsSubstring("VariantInfo::synchronises"));
   CHECK(samplings[0].others.empty());
   CHECK(samplings[1].failure.empty());
   CHECK(samplings[1].samples.size() == 5);
-  CHECK(device.clock_now < kWatchdogSeconds + 1);   // once, not for every sample
+  CHECK(device.clock_now < kWatchdogSeconds + 1);  // once, not for every sample
 }
 
-TEST_CASE("a launch that says that it waits for the GPU is timed without the blocking kernel, and has no graph", "[cpu]") {
+TEST_CASE(
+    "a launch that says that it waits for the GPU is timed without the blocking kernel, and has no graph",
+    "[cpu]") {
   FakeDevice device;
   DeviceSubject waiting = subject(device, "a", 5e-6);
   waiting.launch = [&](std::size_t) {
@@ -146,22 +162,26 @@ TEST_CASE("whatever throws between blocking and unblocking leaves the device unb
     const auto samplings = sample_on_device(device, subjects, {});
     CHECK_FALSE(device.blocked);
     CHECK(count(device.log, "B") == count(device.log, "U"));
-    CHECK_THAT(samplings[0].failure, ContainsSubstring(in_block ? "blocking kernel failed" : "illegal memory access"));
+    CHECK_THAT(samplings[0].failure,
+               ContainsSubstring(in_block ? "blocking kernel failed" : "illegal memory access"));
     CHECK(samplings[1].failure.empty() != in_block);
   }
 }
 
-TEST_CASE("hot: batches on one set, doubled until long enough, only two launches of each behind the blocking kernel", "[cpu]") {
+TEST_CASE(
+    "hot: batches on one set, doubled until long enough, only two launches of each behind the blocking "
+    "kernel",
+    "[cpu]") {
   FakeDevice device;
   const auto samplings = sample_on_device(device, {subject(device, "a", 1e-4)}, {});
   const ModeSampling* hot = mode(samplings[0], "hot");
   REQUIRE(hot != nullptr);
-  CHECK(hot->launches == 32);                    // 16 x 1e-4 s < 2e-3 s <= 32 x 1e-4 s
+  CHECK(hot->launches == 32);  // 16 x 1e-4 s < 2e-3 s <= 32 x 1e-4 s
   CHECK(hot->samples.size() >= 5);
   for (const double seconds : hot->samples) CHECK(std::abs(seconds - 1e-4) < 1e-12);
   CHECK(device.log.find("B(a0a0Ua0a0") != std::string::npos);
-  CHECK(count(device.log, "a0a0a0U") == 0);      // a third would fill a queue in the end
-  CHECK(mode(samplings[0], "graph") == nullptr); // 100 us need no graph
+  CHECK(count(device.log, "a0a0a0U") == 0);       // a third would fill a queue in the end
+  CHECK(mode(samplings[0], "graph") == nullptr);  // 100 us need no graph
 }
 
 TEST_CASE("graph: kernels under 20 us are captured once and replayed; over all input sets", "[cpu]") {
@@ -170,13 +190,13 @@ TEST_CASE("graph: kernels under 20 us are captured once and replayed; over all i
   std::set<std::size_t> captured;
   quick.launch = [&](std::size_t set) {
     if (device.capturing) captured.insert(set);
-    device.work("a", device.capturing ? 2e-6 : 5e-6);   // in a graph there is no launch to wait for
+    device.work("a", device.capturing ? 2e-6 : 5e-6);  // in a graph there is no launch to wait for
   };
   const auto samplings = sample_on_device(device, {quick}, {});
   const ModeSampling* graph = mode(samplings[0], "graph");
   REQUIRE(graph != nullptr);
   CHECK(device.captures == 1);
-  CHECK(graph->launches / 10 == 40);             // 2e-3 s of 5e-6 s each
+  CHECK(graph->launches / 10 == 40);  // 2e-3 s of 5e-6 s each
   CHECK(captured.size() == 3);
   REQUIRE(graph->samples.size() >= 5);
   CHECK(std::abs(graph->samples[0] - 2e-6) < 1e-12);
@@ -198,7 +218,8 @@ TEST_CASE("a launch that can't be captured keeps its cold time, and says why the
   const auto samplings = sample_on_device(device, {quick}, {});
   CHECK(samplings[0].failure.empty());
   CHECK(samplings[0].samples.size() == 5);
-  CHECK_THAT(mode(samplings[0], "graph")->missing, ContainsSubstring("not permitted when stream is capturing"));
+  CHECK_THAT(mode(samplings[0], "graph")->missing,
+             ContainsSubstring("not permitted when stream is capturing"));
 }
 
 TEST_CASE("the last outputs of every mode are verified; a wrong one ends the subject", "[cpu]") {
@@ -220,13 +241,14 @@ TEST_CASE("samples under a limited clock are kept, flagged and followed by growi
   device.reading = [&] { return ClockReading{1500, ++reads <= 3 ? "power cap" : ""}; };
   const auto samplings = sample_on_device(device, {subject(device, "a", 1e-3)}, {});
   CHECK(samplings[0].throttled == std::vector<std::size_t>{0, 1, 2});
-  CHECK(samplings[0].samples.size() == 3 + 5);   // four that count, and the closing one
+  CHECK(samplings[0].samples.size() == 3 + 5);  // four that count, and the closing one
   CHECK(samplings[0].sm_mhz == std::vector<double>(8, 1500.0));
   CHECK_THAT(samplings[0].stop_reason, ContainsSubstring("limited in 3 of 8 samples, 3 pauses"));
-  CHECK(std::abs(device.slept - (0.05 + 0.1 + 0.2) - 0.1) < 1e-9);   // and the gap before the hot mode
+  CHECK(std::abs(device.slept - (0.05 + 0.1 + 0.2) - 0.1) < 1e-9);  // and the gap before the hot mode
 }
 
-TEST_CASE("a clock that is always limited gives a row all the same, with every sample flagged, and ends", "[cpu]") {
+TEST_CASE("a clock that is always limited gives a row all the same, with every sample flagged, and ends",
+          "[cpu]") {
   FakeDevice device;
   device.reading = [] { return ClockReading{{}, "hardware thermal"}; };
   DeviceSubject hot = subject(device, "a", 1e-3);
@@ -257,7 +279,8 @@ TEST_CASE("a noisy GPU is stopped by wall time, flushes and poison included", "[
   noisy.launch = [&](std::size_t) { device.work("", ++calls % 3 == 0 ? 5e-5 : 2e-5); };
   noisy.rule = {.min_seconds = 0.2, .max_wall_seconds = 1};
   const auto samplings = sample_on_device(device, {noisy}, {});
-  CHECK(device.clock_now < 1.1 + 2 * (0.1 + 2 * 0.25));   // and a quarter of the cap, twice, for each other mode
+  CHECK(device.clock_now <
+        1.1 + 2 * (0.1 + 2 * 0.25));  // and a quarter of the cap, twice, for each other mode
   CHECK_THAT(samplings[0].stop_reason, ContainsSubstring("time cap 1 s"));
 }
 

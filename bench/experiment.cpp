@@ -12,6 +12,8 @@ std::string to_string(const CaseName& name) {
   return text;
 }
 
-const char* to_string(Size size) { return size == Size::smoke ? "smoke" : "paper"; }
+const char* to_string(Size size) {
+  return size == Size::smoke ? "smoke" : "paper";
+}
 
 }  // namespace remeasure::bench

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A paper as data: who, what it reports, which cases. `remeasure list`, `describe`, `check` and every report are made
-// from it. An experiment file defines one `const Experiment <id>;` in namespace remeasure::experiments; the build
-// finds it by its place, experiments/<theme>/<id>.cpp ('-' in an id is '_' in the file and variable name).
+// A paper as data: who, what it reports, which cases. `remeasure list`, `describe`, `check` and every report
+// are made from it. An experiment file defines one `const Experiment <id>;` in namespace
+// remeasure::experiments; the build finds it by its place, experiments/<theme>/<id>.cpp ('-' in an id is '_'
+// in the file and variable name).
 #pragma once
 
 #include <functional>
@@ -25,7 +26,7 @@ enum class Size { smoke, paper };
 
 struct Paper {
   std::string id = {}, title = {}, authors = {}, venue = {}, arxiv = {};
-  std::string summary = {};            ///< one sentence: the method, as `list` shows it
+  std::string summary = {};  ///< one sentence: the method, as `list` shows it
 };
 
 /// What a claim needs in order to be measured.
@@ -41,22 +42,22 @@ enum class Over { range, median, mean, smallest, largest };
 struct Claim {
   std::string id = {};
   std::string text = {};
-  Interval reported = {};              ///< low == high for a single value
-  std::string reported_text = {};      ///< for a statement: what the paper says; then samples are true or false
+  Interval reported = {};          ///< low == high for a single value
+  std::string reported_text = {};  ///< for a statement: what the paper says; then samples are true or false
   std::string unit = "x";
   Better better = Better::higher;
-  double no_effect = 1;                ///< the value that would mean "no effect": direction is judged against it
-  double tolerance = 0.1;              ///< relative; outside the range by less than this still reproduces
+  double no_effect = 1;    ///< the value that would mean "no effect": direction is judged against it
+  double tolerance = 0.1;  ///< relative; outside the range by less than this still reproduces
   std::string tolerance_reason = {};
-  std::string on = {};                 ///< reported hardware, model, sizes, dtype
-  std::string source = {};             ///< "abstract", "table 2", "recalled"
+  std::string on = {};      ///< reported hardware, model, sizes, dtype
+  std::string source = {};  ///< "abstract", "table 2", "recalled"
   Needs needs = Needs::cpu;
-  std::string instead = {};            ///< Needs::elsewhere: why it can't be measured here, and what would measure it
+  std::string instead = {};  ///< Needs::elsewhere: why it can't be measured here, and what would measure it
   Over over = Over::range;
-  bool is_time = false;                ///< a time or ratio of times: never judged on Simt
-  bool any_size = false;               ///< the stated setting holds at smoke size too; else smoke is not comparable
-  bool real_data = false;              ///< about real data: generated data that stands in for it is not comparable
-  bool modelled = false;               ///< the paper itself derived it from a model (simulator), not from hardware
+  bool is_time = false;    ///< a time or ratio of times: never judged on Simt
+  bool any_size = false;   ///< the stated setting holds at smoke size too; else smoke is not comparable
+  bool real_data = false;  ///< about real data: generated data that stands in for it is not comparable
+  bool modelled = false;   ///< the paper itself derived it from a model (simulator), not from hardware
 };
 
 /// "n=512 pattern=2:4": ordered name-value pairs that make a case's name.
@@ -65,9 +66,9 @@ using CaseName = std::vector<std::pair<std::string, std::string>>;
 struct CaseDefinition {
   CaseName name = {};
   std::function<void(Trial&)> run = {};
-  std::string left_out = {};           ///< if not empty: the case isn't run, and this is the reason in the tables
-  /// Under a time budget cases of a higher one run first; of equal ones those that are listed first. A case on which
-  /// the paper's first claim rests is worth one, a case that only fills a curve isn't.
+  std::string left_out = {};  ///< if not empty: the case isn't run, and this is the reason in the tables
+  /// Under a time budget cases of a higher one run first; of equal ones those that are listed first. A case
+  /// on which the paper's first claim rests is worth one, a case that only fills a curve isn't.
   int priority = 0;
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// For tests: a GPU whose clock moves only as it is told, that writes down what is done to it; and a place for it, on which
-// kernels run for real on the SIMT engine but take the time that the test gives them.
+// For tests: a GPU whose clock moves only as it is told, that writes down what is done to it; and a place for
+// it, on which kernels run for real on the SIMT engine but take the time that the test gives them.
 #pragma once
 
 #include <functional>
@@ -17,8 +17,8 @@
 
 namespace remeasure::bench::testing {
 
-/// The log has a letter per step: p poison (by the test), R persisting reset, F flush, B block, ( start, ) stop, U unblock,
-/// C clock, w wait, z sleep, G replay of a graph, and what work() is told.
+/// The log has a letter per step: p poison (by the test), R persisting reset, F flush, B block, ( start, )
+/// stop, U unblock, C clock, w wait, z sleep, G replay of a graph, and what work() is told.
 class FakeDevice final : public TimedDevice {
  public:
   std::size_t l2_bytes() override { return l2; }
@@ -108,9 +108,9 @@ class FakeDevice final : public TimedDevice {
   std::size_t l2 = 1000;
   double clock_now = 0, started = 0, stopped = 0, watchdog = 0, slept = 0, graph_seconds = 0;
   bool blocked = false, fired = false, capturing = false, cached = false, fail_in_block = false;
-  bool drop_next = false;                        // the next captured launch does nothing when replayed
+  bool drop_next = false;  // the next captured launch does nothing when replayed
   int captures = 0;
-  std::vector<std::function<void()>> recorded;   // what the captured launches do
+  std::vector<std::function<void()>> recorded;  // what the captured launches do
   std::string clock_limit;
   std::function<ClockReading()> reading;
 };
@@ -126,7 +126,7 @@ class FakeGpu final : public GpuPlace {
   void synchronize() override { stream_.synchronize(); }
 
   FakeDevice device;
-  std::function<void(const std::string& variant)> on_launch;   ///< before each launch
+  std::function<void(const std::string& variant)> on_launch;  ///< before each launch
 
  private:
   std::map<std::string, double> seconds_;

@@ -22,11 +22,18 @@ struct Asked {
   int passes;
 };
 
-/// A GPU of 100 B/s from memory and 400 B/s from L2 (300 above a quarter of it); products run at n flop/s; no i8.
+/// A GPU of 100 B/s from memory and 400 B/s from L2 (300 above a quarter of it); products run at n flop/s; no
+/// i8.
 GpuProbes fake(std::vector<Asked>* asked = nullptr) {
   GpuProbes probes;
-  probes.device = {.name = "NVIDIA  H200 (fake)", .driver = "CUDA 13.0", .compute_capability = 90, .multiprocessors = 132,
-                   .memory_bytes = 140'000 * kMiB, .l2_bytes = 50 * kMiB, .shared_bytes_per_block = 0, .pci_bus_id = {}};
+  probes.device = {.name = "NVIDIA  H200 (fake)",
+                   .driver = "CUDA 13.0",
+                   .compute_capability = 90,
+                   .multiprocessors = 132,
+                   .memory_bytes = 140'000 * kMiB,
+                   .l2_bytes = 50 * kMiB,
+                   .shared_bytes_per_block = 0,
+                   .pci_bus_id = {}};
   const std::size_t l2 = probes.device.l2_bytes;
   probes.traffic_seconds = [asked, l2](Traffic traffic, std::size_t bytes, int passes) {
     if (asked != nullptr) asked->push_back({traffic, bytes, passes});
@@ -48,8 +55,8 @@ TEST_CASE("the plan of a GPU measures bandwidths of both levels, every rate and 
   const Ceilings ceilings = measure_ceilings(gpu_ceiling_plan(fake(&asked)));
   CHECK(ceilings.gpu);
   CHECK(ceilings.values.at("gpu-read-dram") == 100);
-  CHECK(ceilings.values.at("gpu-copy-l2") == 400);     // the best of its working sets
-  CHECK(ceilings.values.at("gpu-mma-bf16") == 8192);   // the best of its sizes
+  CHECK(ceilings.values.at("gpu-copy-l2") == 400);    // the best of its working sets
+  CHECK(ceilings.values.at("gpu-mma-bf16") == 8192);  // the best of its sizes
   CHECK(ceilings.values.at("gpu-fma-f32") == 2);
   CHECK(ceilings.values.at("gpu-launch") == 2e-6);
   CHECK(ceilings.values.at("gpu-launch-graph") == 1e-6);
@@ -69,8 +76,8 @@ TEST_CASE("a working set of device memory is beyond 4 L2, or there is none", "[c
   CHECK(dram_working_set(device) == 1600 * kMiB);
   device.memory_bytes = 3000 * kMiB;
   CHECK(dram_working_set(device) == 0);
-  const auto plan = gpu_ceiling_plan({.device = device, .traffic_seconds = {}, .product_seconds = {}, .fma_rate = {},
-                                      .launch_seconds = {}});
+  const auto plan = gpu_ceiling_plan(
+      {.device = device, .traffic_seconds = {}, .product_seconds = {}, .fma_rate = {}, .launch_seconds = {}});
   CHECK(plan.levels.size() == 1);
 }
 
@@ -99,7 +106,7 @@ TEST_CASE("data-sheet numbers are for the named device alone, each with a source
     CHECK_FALSE(sheet.source.empty());
     for (const auto& [ceiling, value] : sheet.values) {
       INFO(ceiling);
-      CHECK((measured.has(ceiling) || ceiling == "gpu-mma-i8"));   // the names of the plan
+      CHECK((measured.has(ceiling) || ceiling == "gpu-mma-i8"));  // the names of the plan
       CHECK(value > 1e12);
     }
   }

@@ -19,8 +19,13 @@ namespace {
 class CudaTimer final : public TimedDevice {
  public:
   CudaTimer(Device<Cuda>& device, Stream<Cuda>& stream)
-      : device_(device), stream_(stream), flush_(device, flush_bytes(device), MemoryUse::workspace, "L2 flush"),
-        gate_(device), start_(device), stop_(device), nvml_(device.properties().pci_bus_id) {}
+      : device_(device),
+        stream_(stream),
+        flush_(device, flush_bytes(device), MemoryUse::workspace, "L2 flush"),
+        gate_(device),
+        start_(device),
+        stop_(device),
+        nvml_(device.properties().pci_bus_id) {}
 
   std::size_t l2_bytes() override { return device_.properties().l2_bytes; }
   void reset_persisting_l2() override { remeasure::reset_persisting_l2(device_); }
@@ -33,7 +38,7 @@ class CudaTimer final : public TimedDevice {
   }
   void stop() override { stop_.record(stream_); }
   Elapsed wait() override {
-    device_.synchronize();   // all streams: work that a variant put on another one is waited for too
+    device_.synchronize();  // all streams: work that a variant put on another one is waited for too
     Elapsed elapsed{.watchdog_fired = gate_.timed_out()};
     if (std::exchange(timing_, false)) elapsed.seconds = stop_.seconds_since(start_);
     return elapsed;
@@ -43,8 +48,12 @@ class CudaTimer final : public TimedDevice {
   }
   ClockReading clock() override { return {nvml_.sm_mhz(), nvml_.limited_by()}; }
   reports::GpuCondition condition() override {
-    return {.sm_mhz = nvml_.sm_mhz(), .memory_mhz = nvml_.memory_mhz(), .celsius = nvml_.celsius(),
-            .watts = nvml_.watts(), .limited_by = nvml_.limited_by(), .missing = nvml_.missing()};
+    return {.sm_mhz = nvml_.sm_mhz(),
+            .memory_mhz = nvml_.memory_mhz(),
+            .celsius = nvml_.celsius(),
+            .watts = nvml_.watts(),
+            .limited_by = nvml_.limited_by(),
+            .missing = nvml_.missing()};
   }
   double now() override {
     return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -64,7 +73,7 @@ class CudaTimer final : public TimedDevice {
   Event<Cuda> start_, stop_;
   Nvml nvml_;
   std::uint8_t pattern_ = 0;
-  bool timing_ = false;                // start() was called since the last wait()
+  bool timing_ = false;  // start() was called since the last wait()
 };
 
 class CudaPlace final : public GpuPlace {
@@ -98,6 +107,8 @@ class CudaPlace final : public GpuPlace {
 
 }  // namespace
 
-std::unique_ptr<GpuPlace> cuda_place() { return std::make_unique<CudaPlace>(); }
+std::unique_ptr<GpuPlace> cuda_place() {
+  return std::make_unique<CudaPlace>();
+}
 
 }  // namespace remeasure::bench

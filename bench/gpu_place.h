@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Where the GPU's rows come from: the CUDA device, or in a test a stand-in with a clock of its own, so that everything
-// between a variant's declaration and a row of a report is proved on a machine without a GPU.
+// Where the GPU's rows come from: the CUDA device, or in a test a stand-in with a clock of its own, so that
+// everything between a variant's declaration and a row of a report is proved on a machine without a GPU.
 #pragma once
 
 #include <memory>

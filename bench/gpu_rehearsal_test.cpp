@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The dress rehearsal: an experiment with GPU rows through the whole frame without a GPU. Its kernels run on the SIMT engine,
-// on a fake device whose clock gives them their time. From declaration to record, tables and check.
+// The dress rehearsal: an experiment with GPU rows through the whole frame without a GPU. Its kernels run on
+// the SIMT engine, on a fake device whose clock gives them their time. From declaration to record, tables and
+// check.
 #include <testing/catch.h>
 
 #include "bench/fake_gpu.h"
@@ -22,8 +23,12 @@ namespace {
 
 struct Rehearsal {
   explicit Rehearsal(std::map<std::string, double> seconds) : gpu(std::move(seconds)) {
-    fixture.experiment.claims = {{.id = "speedup", .text = "faster", .reported = {1.5, 2.5}, .needs = Needs::gpu,
-                                  .is_time = true, .any_size = true}};
+    fixture.experiment.claims = {{.id = "speedup",
+                                  .text = "faster",
+                                  .reported = {1.5, 2.5},
+                                  .needs = Needs::gpu,
+                                  .is_time = true,
+                                  .any_size = true}};
     fixture.options.gpu = &gpu;
     fixture.options.min_time = 0.02;
     for (std::uint64_t set = 0; set < kInputSets; ++set) sets.push_back(inputs_of(1 + 1000 * set));
@@ -76,7 +81,8 @@ reports::Record record_of(const Rehearsal& rehearsal, reports::CaseResult result
   record.system.gpu = rehearsal.gpu.name();
   record.system.id = "fake";
   for (const Claim& claim : rehearsal.fixture.experiment.claims) {
-    record.claims.push_back(judge(claim, result.claim_samples, {.size = Size::paper}, {"CPU", record.system.gpu, ""}));
+    record.claims.push_back(
+        judge(claim, result.claim_samples, {.size = Size::paper}, {"CPU", record.system.gpu, ""}));
   }
   record.cases = {std::move(result)};
   return record;
@@ -95,8 +101,8 @@ TEST_CASE("rehearsal: GPU rows have their cold time, the other modes, a speedup 
   CHECK(kernel.time->mode == "cold");
   CHECK(std::abs(kernel.time->seconds.median - 6e-6) < 1e-12);
   CHECK(kernel.time->launch_bound);
-  CHECK_FALSE(gpu_row(result, "vendor").time->launch_bound);   // 12 us are enough
-  CHECK_THAT(kernel.time->cache, ContainsSubstring("rotated"));   // 3 x 8 KiB over an L2 of 1000 bytes
+  CHECK_FALSE(gpu_row(result, "vendor").time->launch_bound);     // 12 us are enough
+  CHECK_THAT(kernel.time->cache, ContainsSubstring("rotated"));  // 3 x 8 KiB over an L2 of 1000 bytes
   CHECK(kernel.time->before->sm_mhz == 1980.0);
   REQUIRE(kernel.time->other_modes.size() == 2);
   CHECK(kernel.time->other_modes[0].mode == "hot");
@@ -109,7 +115,9 @@ TEST_CASE("rehearsal: GPU rows have their cold time, the other modes, a speedup 
 
 TEST_CASE("rehearsal: the record of GPU rows goes through its file, every report and check", "[simt]") {
   Rehearsal rehearsal({{"kernel", 5e-6}, {"vendor", 1e-5}});
-  rehearsal.gpu.device.reading = [turn = 0]() mutable { return ClockReading{1755, ++turn % 4 == 0 ? "power cap" : ""}; };
+  rehearsal.gpu.device.reading = [turn = 0]() mutable {
+    return ClockReading{1755, ++turn % 4 == 0 ? "power cap" : ""};
+  };
   const reports::Record record = record_of(rehearsal, rehearsal.run());
   const reports::Record back = reports::from_json(reports::to_json(record), "rehearsal");
   CHECK(reports::to_json(back) == reports::to_json(record));
@@ -140,7 +148,9 @@ TEST_CASE("rehearsal: a kernel that is wrong only in a graph has no time at all"
   CHECK(result.speedups.empty());
 }
 
-TEST_CASE("rehearsal: a hidden synchronisation fails its row with the remedy; declared, it is timed and says so", "[simt]") {
+TEST_CASE(
+    "rehearsal: a hidden synchronisation fails its row with the remedy; declared, it is timed and says so",
+    "[simt]") {
   Rehearsal rehearsal({{"kernel", 5e-5}, {"vendor", 1e-4}});
   rehearsal.gpu.on_launch = [&](const std::string& name) {
     if (name == "vendor") rehearsal.gpu.device.synchronise();
@@ -154,17 +164,22 @@ TEST_CASE("rehearsal: a hidden synchronisation fails its row with the remedy; de
   });
   REQUIRE(gpu_row(declared, "vendor").status == Status::passed);
   CHECK(gpu_row(declared, "vendor").time->unhidden == "reads its status back");
-  CHECK_THAT(reports::terminal_report({record_of(rehearsal, declared)}), ContainsSubstring("reads its status back"));
+  CHECK_THAT(reports::terminal_report({record_of(rehearsal, declared)}),
+             ContainsSubstring("reads its status back"));
 }
 
-TEST_CASE("rehearsal: an experiment may quote another mode, says why, and no ratio joins two modes", "[simt]") {
+TEST_CASE("rehearsal: an experiment may quote another mode, says why, and no ratio joins two modes",
+          "[simt]") {
   Rehearsal rehearsal({{"kernel", 5e-6}, {"vendor", 1e-5}});
-  const auto both = rehearsal.run([](VariantInfo& info) { info.quote = {"graph", "the paper times a graph"}; });
+  const auto both = rehearsal.run([](VariantInfo& info) {
+    info.quote = {"graph", "the paper times a graph"};
+  });
   REQUIRE(both.error == "");
   const auto& time = *gpu_row(both, "kernel").time;
   CHECK(time.mode == "graph");
   CHECK(time.quoted_because == "the paper times a graph");
-  CHECK(std::any_of(time.other_modes.begin(), time.other_modes.end(), [](const auto& it) { return it.mode == "cold"; }));
+  CHECK(std::any_of(time.other_modes.begin(), time.other_modes.end(),
+                    [](const auto& it) { return it.mode == "cold"; }));
   CHECK(both.speedups.size() == 1);
   CHECK_NOTHROW(reports::to_json(record_of(rehearsal, both)));
   const auto mixed = rehearsal.run([](VariantInfo& info) {
@@ -172,5 +187,6 @@ TEST_CASE("rehearsal: an experiment may quote another mode, says why, and no rat
   });
   CHECK(mixed.speedups.empty());
   CHECK_THAT(mixed.claim_samples[0].missing, ContainsSubstring("no ratio joins two modes"));
-  CHECK_THAT(rehearsal.run([](VariantInfo& info) { info.quote.mode = "hot"; }).error, ContainsSubstring("without saying why"));
+  CHECK_THAT(rehearsal.run([](VariantInfo& info) { info.quote.mode = "hot"; }).error,
+             ContainsSubstring("without saying why"));
 }

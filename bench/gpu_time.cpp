@@ -20,8 +20,10 @@ reports::OtherMode other_mode(const ModeSampling& sampling) {
   other.missing = sampling.missing;
   if (sampling.samples.empty()) return other;
   const reports::Estimate seconds = estimate(sampling.samples);
-  if (seconds.low > 0) other.seconds = seconds;
-  else other.missing = "a sample took no time at all";
+  if (seconds.low > 0)
+    other.seconds = seconds;
+  else
+    other.missing = "a sample took no time at all";
   return other;
 }
 
@@ -46,7 +48,8 @@ reports::TimeResult time_result_of(DeviceSampling& sampling, const VariantInfo& 
     std::swap(sampling.samples, quoted->samples);
     std::swap(sampling.throttled, quoted->throttled);
     std::swap(sampling.sm_mhz, quoted->sm_mhz);
-    sampling.stop_reason = fmt::format("{} batches of {} launches", sampling.samples.size(), quoted->launches);
+    sampling.stop_reason =
+        fmt::format("{} batches of {} launches", sampling.samples.size(), quoted->launches);
     quoted->launches = 1;
   } else if (info.quote.mode != "cold") {
     time.quoted_because = fmt::format("no {} time", info.quote.mode) +

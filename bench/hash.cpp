@@ -38,9 +38,11 @@ std::uint64_t hash_bytes(const void* data, std::size_t bytes, std::uint64_t seed
   if (bytes >= 32) {
     std::uint64_t lanes[4] = {seed + kPrime1 + kPrime2, seed + kPrime2, seed, seed - kPrime1};
     for (; left >= 32; left -= 32, at += 32) {
-      for (std::size_t lane = 0; lane < 4; ++lane) lanes[lane] = mix(lanes[lane], load<std::uint64_t>(at + 8 * lane));
+      for (std::size_t lane = 0; lane < 4; ++lane)
+        lanes[lane] = mix(lanes[lane], load<std::uint64_t>(at + 8 * lane));
     }
-    hash = std::rotl(lanes[0], 1) + std::rotl(lanes[1], 7) + std::rotl(lanes[2], 12) + std::rotl(lanes[3], 18);
+    hash =
+        std::rotl(lanes[0], 1) + std::rotl(lanes[1], 7) + std::rotl(lanes[2], 12) + std::rotl(lanes[3], 18);
     for (const std::uint64_t lane : lanes) hash = merge(hash, lane);
   } else {
     hash = seed + kPrime5;
@@ -58,7 +60,9 @@ std::uint64_t hash_bytes(const void* data, std::size_t bytes, std::uint64_t seed
   return hash ^ (hash >> 32);
 }
 
-std::uint64_t hash_text(std::string_view text, std::uint64_t seed) { return hash_bytes(text.data(), text.size(), seed); }
+std::uint64_t hash_text(std::string_view text, std::uint64_t seed) {
+  return hash_bytes(text.data(), text.size(), seed);
+}
 
 std::string hex(std::uint64_t hash) {
   std::string digits(16, '0');

@@ -38,7 +38,8 @@ namespace {
 class SpinLock {
  public:
   void lock() {
-    while (flag_.test_and_set(std::memory_order_acquire)) {}
+    while (flag_.test_and_set(std::memory_order_acquire)) {
+    }
   }
   void unlock() { flag_.clear(std::memory_order_release); }
 
@@ -46,8 +47,9 @@ class SpinLock {
   std::atomic_flag flag_ = ATOMIC_FLAG_INIT;
 };
 
-/// Address -> requested size of what was allocated under the meter: an open hash table with linear probing, whose memory
-/// comes from glibc directly. All state is constant-initialised, since malloc runs before any constructor.
+/// Address -> requested size of what was allocated under the meter: an open hash table with linear probing,
+/// whose memory comes from glibc directly. All state is constant-initialised, since malloc runs before any
+/// constructor.
 class Allocations {
  public:
   void clear() {
@@ -135,7 +137,9 @@ constinit std::atomic<bool> metering = false;
 constinit SpinLock lock;
 constinit Allocations allocations;
 
-bool is_metering() { return metering.load(std::memory_order_relaxed); }
+bool is_metering() {
+  return metering.load(std::memory_order_relaxed);
+}
 
 void* counted(void* memory, std::size_t bytes) {
   if (memory != nullptr && is_metering()) {
@@ -155,7 +159,9 @@ void uncount(void* memory) {
 
 }  // namespace
 
-bool HostMemoryMeter::available() { return true; }
+bool HostMemoryMeter::available() {
+  return true;
+}
 
 HostMemoryMeter::HostMemoryMeter() {
   bool taken = false;
@@ -191,23 +197,28 @@ std::optional<std::size_t> HostMemoryMeter::current() const {
 
 }  // namespace remeasure::bench
 
-// Replacements of the C library's allocation functions. operator new calls malloc or aligned_alloc, so it is counted too.
+// Replacements of the C library's allocation functions. operator new calls malloc or aligned_alloc, so it is
+// counted too.
 extern "C" {
 
 using remeasure::bench::counted;
 using remeasure::bench::uncount;
 
-void* malloc(std::size_t size) noexcept { return counted(__libc_malloc(size), size); }
+void* malloc(std::size_t size) noexcept {
+  return counted(__libc_malloc(size), size);
+}
 
-void* calloc(std::size_t count, std::size_t size) noexcept { return counted(__libc_calloc(count, size), count * size); }
+void* calloc(std::size_t count, std::size_t size) noexcept {
+  return counted(__libc_calloc(count, size), count * size);
+}
 
 void free(void* memory) noexcept {
   uncount(memory);
   __libc_free(memory);
 }
 
-// Old and new block are both held for a moment inside realloc, if it moves; the requested sizes alone are counted, as
-// mremap and growth in place don't hold both.
+// Old and new block are both held for a moment inside realloc, if it moves; the requested sizes alone are
+// counted, as mremap and growth in place don't hold both.
 void* realloc(void* memory, std::size_t size) noexcept {
   if (!remeasure::bench::is_metering()) return __libc_realloc(memory, size);
   uncount(memory);
@@ -246,11 +257,17 @@ int posix_memalign(void** memory, std::size_t alignment, std::size_t size) noexc
 
 namespace remeasure::bench {
 
-bool HostMemoryMeter::available() { return false; }
+bool HostMemoryMeter::available() {
+  return false;
+}
 HostMemoryMeter::HostMemoryMeter() = default;
 HostMemoryMeter::~HostMemoryMeter() = default;
-std::optional<std::size_t> HostMemoryMeter::peak() const { return std::nullopt; }
-std::optional<std::size_t> HostMemoryMeter::current() const { return std::nullopt; }
+std::optional<std::size_t> HostMemoryMeter::peak() const {
+  return std::nullopt;
+}
+std::optional<std::size_t> HostMemoryMeter::current() const {
+  return std::nullopt;
+}
 
 }  // namespace remeasure::bench
 

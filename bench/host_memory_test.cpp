@@ -15,7 +15,9 @@ using remeasure::bench::HostMemoryMeter;
 namespace {
 
 /// What Eigen asks malloc for: it aligns by hand above malloc's own 16 bytes, by asking for so much more.
-std::size_t eigen_block(std::size_t bytes) { return bytes + (EIGEN_MALLOC_ALREADY_ALIGNED ? 0 : EIGEN_DEFAULT_ALIGN_BYTES); }
+std::size_t eigen_block(std::size_t bytes) {
+  return bytes + (EIGEN_MALLOC_ALREADY_ALIGNED ? 0 : EIGEN_DEFAULT_ALIGN_BYTES);
+}
 
 /// Keeps the compiler from leaving out an allocation that nothing uses.
 void* escape(void* memory) {
@@ -58,7 +60,7 @@ TEST_CASE("Eigen's temporaries show in the peak exactly", "[cpu]") {
   const Eigen::MatrixXd a = Eigen::MatrixXd::Random(n, n);
   Eigen::MatrixXd out(n, n);
   const HostMemoryMeter meter;
-  out.array() = (a.array() + 1).matrix().eval().array();   // one temporary of n x n doubles
+  out.array() = (a.array() + 1).matrix().eval().array();  // one temporary of n x n doubles
   CHECK(*meter.peak() == eigen_block(static_cast<std::size_t>(n * n) * sizeof(double)));
   CHECK(*meter.current() == 0);
 }

@@ -20,7 +20,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 /// Keeps every repetition's time; prints nothing.
 class SampleCollector : public benchmark::BenchmarkReporter {
@@ -29,7 +31,8 @@ class SampleCollector : public benchmark::BenchmarkReporter {
   void ReportRuns(const std::vector<Run>& runs) override {
     for (const Run& run : runs) {
       if (run.run_type != Run::RT_Iteration || run.iterations == 0) continue;
-      samples[run.run_name.function_name].push_back(run.real_accumulated_time / static_cast<double>(run.iterations));
+      samples[run.run_name.function_name].push_back(run.real_accumulated_time /
+                                                    static_cast<double>(run.iterations));
     }
   }
 
@@ -61,7 +64,7 @@ struct Course {
   const HostSubject* subject;
   Sampling sampling;
   SamplingState state;
-  std::size_t calls = 0;               // over all samples: which input set is next
+  std::size_t calls = 0;  // over all samples: which input set is next
   double wall_per_sample = 0;
   bool done = false;
 
@@ -86,7 +89,8 @@ struct Course {
   }
 
   void enlist(std::size_t repetitions, bool closing) {
-    benchmark::RegisterBenchmark(subject->name.c_str(), [this, closing](benchmark::State& s) { repeat(s, closing); })
+    benchmark::RegisterBenchmark(subject->name.c_str(),
+                                 [this, closing](benchmark::State& s) { repeat(s, closing); })
         ->UseRealTime()
         ->Unit(benchmark::kSecond)
         ->Iterations(static_cast<benchmark::IterationCount>(sampling.iterations))
@@ -103,10 +107,12 @@ struct Course {
   }
 };
 
-bool passed(const std::optional<Clock::time_point>& deadline) { return deadline && Clock::now() >= *deadline; }
+bool passed(const std::optional<Clock::time_point>& deadline) {
+  return deadline && Clock::now() >= *deadline;
+}
 
-/// All courses that aren't done, one round. Wall time is shared out by measured time: interleaved repetitions can't be
-/// told apart by a clock outside.
+/// All courses that aren't done, one round. Wall time is shared out by measured time: interleaved repetitions
+/// can't be told apart by a clock outside.
 void run_round(std::vector<Course>& courses, const SamplingControl& control) {
   std::vector<Course*> running;
   for (Course& course : courses) {
@@ -143,7 +149,8 @@ void run_round(std::vector<Course>& courses, const SamplingControl& control) {
 
 }  // namespace
 
-std::vector<Sampling> sample_on_host(const std::vector<HostSubject>& subjects, const SamplingControl& control) {
+std::vector<Sampling> sample_on_host(const std::vector<HostSubject>& subjects,
+                                     const SamplingControl& control) {
   initialise_google_benchmark();
   std::vector<Course> courses;
   for (const HostSubject& subject : subjects) {
@@ -151,14 +158,17 @@ std::vector<Sampling> sample_on_host(const std::vector<HostSubject>& subjects, c
     course.sampling.iterations = iterations_per_sample(subject.seconds_per_call);
     const double sample = subject.seconds_per_call * static_cast<double>(course.sampling.iterations);
     course.wall_per_sample = sample;
-    // No room for more than the closing sample: rounds are left out, and the reason says why there is one sample.
+    // No room for more than the closing sample: rounds are left out, and the reason says why there is one
+    // sample.
     course.done = passed(control.deadline) || 2 * sample > subject.rule.max_wall_seconds;
-    course.sampling.stop_reason = passed(control.deadline) ? "deadline: 1 sample, no interval"
-                                                           : "time cap: one call fills it; 1 sample, no interval";
+    course.sampling.stop_reason = passed(control.deadline)
+                                      ? "deadline: 1 sample, no interval"
+                                      : "time cap: one call fills it; 1 sample, no interval";
     courses.push_back(std::move(course));
   }
   const auto report_rounds = [&] {
-    for (std::size_t i = 0; control.on_round && i < courses.size(); ++i) control.on_round(i, courses[i].sampling);
+    for (std::size_t i = 0; control.on_round && i < courses.size(); ++i)
+      control.on_round(i, courses[i].sampling);
   };
   while (std::any_of(courses.begin(), courses.end(), [](const Course& course) { return !course.done; })) {
     if (control.stop_requested && control.stop_requested()) throw Interrupted("interrupted while sampling");
@@ -186,12 +196,17 @@ std::vector<double> hand_over(const std::string& name, const std::vector<double>
   if (seconds.empty()) return {};
   initialise_google_benchmark();
   std::size_t next = 0;
-  benchmark::RegisterBenchmark(name.c_str(), [&](benchmark::State& state) {
-    for (auto _ : state) {
-      static_cast<void>(_);
-      state.SetIterationTime(seconds[next++]);
-    }
-  })->UseManualTime()->Unit(benchmark::kSecond)->Iterations(1)->Repetitions(static_cast<int>(seconds.size()));
+  benchmark::RegisterBenchmark(name.c_str(),
+                               [&](benchmark::State& state) {
+                                 for (auto _ : state) {
+                                   static_cast<void>(_);
+                                   state.SetIterationTime(seconds[next++]);
+                                 }
+                               })
+      ->UseManualTime()
+      ->Unit(benchmark::kSecond)
+      ->Iterations(1)
+      ->Repetitions(static_cast<int>(seconds.size()));
   return run_registered()[name];
 }
 

@@ -14,19 +14,23 @@ namespace {
 
 using reports::KernelFigures;
 
-std::string file_of(const std::string& source) { return source.substr(source.rfind('/') + 1); }
+std::string file_of(const std::string& source) {
+  return source.substr(source.rfind('/') + 1);
+}
 
 bool tells_of(const KernelLaunch& launch, const KernelFigures& figures) {
   return launch.kernel == figures.kernel && (launch.file.empty() || launch.file == file_of(figures.source));
 }
 
-/// The shape of lowest occupancy; where that isn't known, the last: the one of most threads and shared memory.
+/// The shape of lowest occupancy; where that isn't known, the last: the one of most threads and shared
+/// memory.
 void add_shape(KernelFigures& figures, int barriers, const KernelLaunch& launch) {
-  const auto found = occupancy(figures.architecture, {.threads = launch.block_threads,
-                                                      .registers_per_thread = figures.registers,
-                                                      .static_shared_bytes = static_cast<std::size_t>(figures.shared_bytes),
-                                                      .dynamic_shared_bytes = launch.shared_bytes,
-                                                      .barriers = barriers});
+  const auto found =
+      occupancy(figures.architecture, {.threads = launch.block_threads,
+                                       .registers_per_thread = figures.registers,
+                                       .static_shared_bytes = static_cast<std::size_t>(figures.shared_bytes),
+                                       .dynamic_shared_bytes = launch.shared_bytes,
+                                       .barriers = barriers});
   if (found && figures.occupancy && found->fraction >= *figures.occupancy) return;
   figures.block_threads = launch.block_threads;
   figures.dynamic_shared_bytes = static_cast<int>(launch.shared_bytes);
@@ -45,13 +49,14 @@ std::vector<KernelLaunch> named_launches(const std::set<simt::LaunchShape>& shap
   for (const simt::LaunchShape& shape : shapes) {
     const auto symbol = symbols.find(shape.function);
     if (symbol == symbols.end()) continue;
-    launches.insert({kernel_name(symbol->second.name), symbol->second.file, static_cast<int>(shape.block_threads),
-                     shape.shared_bytes});
+    launches.insert({kernel_name(symbol->second.name), symbol->second.file,
+                     static_cast<int>(shape.block_threads), shape.shared_bytes});
   }
   return {launches.begin(), launches.end()};
 }
 
-std::vector<KernelFigures> all_kernel_figures(std::string_view ptxas_output, const std::vector<KernelLaunch>& launches) {
+std::vector<KernelFigures> all_kernel_figures(std::string_view ptxas_output,
+                                              const std::vector<KernelLaunch>& launches) {
   const std::vector<PtxasFigures> compiled = parse_ptxas(ptxas_output);
   std::map<std::tuple<std::string, std::string, std::string>, int> namesakes;
   for (const PtxasFigures& it : compiled) ++namesakes[{it.source, it.architecture, kernel_name(it.symbol)}];
@@ -68,7 +73,8 @@ std::vector<KernelFigures> all_kernel_figures(std::string_view ptxas_output, con
       if (tells_of(launch, figures)) add_shape(figures, it.barriers, launch);
     }
     // Overloads differ in their parameters alone.
-    if (namesakes[{it.source, it.architecture, figures.kernel}] > 1) figures.kernel += kernel_parameters(it.symbol);
+    if (namesakes[{it.source, it.architecture, figures.kernel}] > 1)
+      figures.kernel += kernel_parameters(it.symbol);
   }
   std::stable_sort(all.begin(), all.end(), [](const KernelFigures& a, const KernelFigures& b) {
     return std::tie(a.source, a.kernel, a.architecture) < std::tie(b.source, b.kernel, b.architecture);
@@ -76,7 +82,8 @@ std::vector<KernelFigures> all_kernel_figures(std::string_view ptxas_output, con
   return all;
 }
 
-std::vector<KernelFigures> used_kernel_figures(std::string_view ptxas_output, const std::vector<KernelLaunch>& launches) {
+std::vector<KernelFigures> used_kernel_figures(std::string_view ptxas_output,
+                                               const std::vector<KernelLaunch>& launches) {
   std::vector<KernelFigures> all = all_kernel_figures(ptxas_output, launches);
   std::set<std::string> sources;
   for (const KernelFigures& it : all) {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Static figures of an experiment's kernels: what the compiler said of them (bench/ptxas.h), joined with the shapes that
-// the SIMT engine saw them launched in. Nobody lists an experiment's kernels: they are those that its cases launched, and
-// their neighbours in the same source file, which are instantiations for other sizes and types.
+// Static figures of an experiment's kernels: what the compiler said of them (bench/ptxas.h), joined with the
+// shapes that the SIMT engine saw them launched in. Nobody lists an experiment's kernels: they are those that
+// its cases launched, and their neighbours in the same source file, which are instantiations for other sizes
+// and types.
 #pragma once
 
 #include <cstddef>
@@ -18,8 +19,8 @@ namespace remeasure::bench {
 
 /// A kernel by the names that both compilers agree on, in one of its shapes.
 struct KernelLaunch {
-  std::string kernel = {};    ///< kernel_name()
-  std::string file = {};      ///< "nm_sparse_sddmm.cu"; empty where the name alone must do
+  std::string kernel = {};  ///< kernel_name()
+  std::string file = {};    ///< "nm_sparse_sddmm.cu"; empty where the name alone must do
   int block_threads = 0;
   std::size_t shared_bytes = 0;  ///< dynamic
 
@@ -29,8 +30,8 @@ struct KernelLaunch {
 /// Names the functions that an engine of this program launched. A stripped program gives nothing.
 std::vector<KernelLaunch> named_launches(const std::set<simt::LaunchShape>& shapes);
 
-/// Figures of every kernel that `ptxas_output` tells of, by source, name and architecture. A launched kernel has the
-/// shape in which its occupancy is lowest. Throws what parse_ptxas throws.
+/// Figures of every kernel that `ptxas_output` tells of, by source, name and architecture. A launched kernel
+/// has the shape in which its occupancy is lowest. Throws what parse_ptxas throws.
 std::vector<reports::KernelFigures> all_kernel_figures(std::string_view ptxas_output,
                                                        const std::vector<KernelLaunch>& launches);
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/kernel_figures.h"
 
-#include <string>
 #include <testing/catch.h>
+#include <string>
 #include <vector>
 
 #include "bench/program_symbols.h"
@@ -14,22 +14,25 @@ namespace {
 
 std::string compiled(const std::string& symbol, const std::string& architecture, int registers) {
   return "ptxas info    : Compiling entry function '" + symbol + "' for '" + architecture + "'\n" +
-         "    0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads\n" +
-         "ptxas info    : Used " + std::to_string(registers) + " registers, used 0 barriers, 128 bytes smem\n";
+         "    0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads\n" + "ptxas info    : Used " +
+         std::to_string(registers) + " registers, used 0 barriers, 128 bytes smem\n";
 }
 
 const std::string kText = "source kernels/graphs/sum.cu\n" + compiled("_Z3sumILi2EEvPf", "sm_90", 64) +
-                          compiled("_Z3sumILi1EEvPf", "sm_90", 64) + compiled("_Z3sumILi1EEvPf", "sm_80", 40) +
-                          "source kernels/graphs/scan.cu\n" + compiled("_Z4scanPf", "sm_90", 32) +
-                          compiled("_Z4scanPd", "sm_90", 34) + "source kernels/spiking/sum.cu\n" +
-                          compiled("_Z5otherPf", "sm_90", 20);
+                          compiled("_Z3sumILi1EEvPf", "sm_90", 64) +
+                          compiled("_Z3sumILi1EEvPf", "sm_80", 40) + "source kernels/graphs/scan.cu\n" +
+                          compiled("_Z4scanPf", "sm_90", 32) + compiled("_Z4scanPd", "sm_90", 34) +
+                          "source kernels/spiking/sum.cu\n" + compiled("_Z5otherPf", "sm_90", 20);
 
-[[gnu::noinline]] int a_local_function(int x) { return x + 1; }
+[[gnu::noinline]] int a_local_function(int x) {
+  return x + 1;
+}
 
 }  // namespace
 
 TEST_CASE("an experiment's kernels are those that it launched and their neighbours in the file", "[cpu]") {
-  const auto used = used_kernel_figures(kText, {{.kernel = "sum<1>", .file = "sum.cu", .block_threads = 128}});
+  const auto used =
+      used_kernel_figures(kText, {{.kernel = "sum<1>", .file = "sum.cu", .block_threads = 128}});
   REQUIRE(used.size() == 3);
   CHECK(used[0].kernel == "sum<1>");
   CHECK(used[0].architecture == "sm_80");
@@ -41,7 +44,8 @@ TEST_CASE("an experiment's kernels are those that it launched and their neighbou
   CHECK_FALSE(used[2].block_threads.has_value());
   CHECK_FALSE(used[2].occupancy.has_value());
   CHECK(used_kernel_figures(kText, {}).empty());
-  CHECK(used_kernel_figures(kText, {{.kernel = "sum<1>", .file = "elsewhere.cu", .block_threads = 128}}).empty());
+  CHECK(used_kernel_figures(kText, {{.kernel = "sum<1>", .file = "elsewhere.cu", .block_threads = 128}})
+            .empty());
   CHECK(all_kernel_figures(kText, {}).size() == 6);
 }
 
@@ -68,7 +72,8 @@ TEST_CASE("overloads have names of their own, and their launch is known by the n
 }
 
 TEST_CASE("figures lead back to the launches that they tell of", "[cpu]") {
-  const std::vector<KernelLaunch> launches = {{.kernel = "sum<1>", .file = "sum.cu", .block_threads = 96, .shared_bytes = 64}};
+  const std::vector<KernelLaunch> launches = {
+      {.kernel = "sum<1>", .file = "sum.cu", .block_threads = 96, .shared_bytes = 64}};
   CHECK(launches_of(used_kernel_figures(kText, launches)) == launches);
   CHECK(launches_of({}).empty());
 }
@@ -98,7 +103,8 @@ TEST_CASE("a launch on the SIMT engine is known by its kernel's name, block and 
   CHECK(shapes.begin()->shared_bytes == 0);
   const auto launches = named_launches(shapes);
   if (launches.empty()) SKIP_TEST("this program is stripped");
-  CHECK(launches == std::vector<KernelLaunch>{{.kernel = "saxpy_kernel", .file = "saxpy.cu", .block_threads = 256}});
+  CHECK(launches ==
+        std::vector<KernelLaunch>{{.kernel = "saxpy_kernel", .file = "saxpy.cu", .block_threads = 256}});
 }
 
 }  // namespace remeasure::bench

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// TrialImpl::measure(): oracles, then every variant checked, then the passed ones timed together, then confirmed.
+// TrialImpl::measure(): oracles, then every variant checked, then the passed ones timed together, then
+// confirmed.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -25,7 +26,9 @@ namespace {
 constexpr const char* kNotSelected = "not selected";
 
 /// "kernel@gpu"
-std::string name_at(const Entry& entry) { return entry.info.name + "@" + reports::to_string(entry.where); }
+std::string name_at(const Entry& entry) {
+  return entry.info.name + "@" + reports::to_string(entry.where);
+}
 
 bool matches(const std::string& asked, const Entry& entry) {
   const std::size_t at = asked.find('@');
@@ -37,7 +40,8 @@ bool matches(const std::string& asked, const Entry& entry) {
 
 bool TrialImpl::selected(const Entry& entry) const {
   const auto& asked = options_.variants;
-  return asked.empty() || std::any_of(asked.begin(), asked.end(), [&](const auto& name) { return matches(name, entry); });
+  return asked.empty() ||
+         std::any_of(asked.begin(), asked.end(), [&](const auto& name) { return matches(name, entry); });
 }
 
 void TrialImpl::require_selection() const {
@@ -46,13 +50,16 @@ void TrialImpl::require_selection() const {
     bool able = false;
     for (const auto& entry : entries_) {
       if (!matches(asked, *entry)) continue;
-      if (entry->make_station && entry->cant_run.empty()) able = true;
-      else if (unable == nullptr) unable = entry.get();
+      if (entry->make_station && entry->cant_run.empty())
+        able = true;
+      else if (unable == nullptr)
+        unable = entry.get();
     }
     if (able || unable == nullptr) continue;
-    throw VariantUnavailable(fmt::format(
-        "variant '{}' was asked for by name, but can't run in case '{}': {}. Leave out --variant to run what can.", asked,
-        case_.name, unable->cant_run));
+    throw VariantUnavailable(
+        fmt::format("variant '{}' was asked for by name, but can't run in case '{}': {}. Leave out --variant "
+                    "to run what can.",
+                    asked, case_.name, unable->cant_run));
   }
 }
 
@@ -74,8 +81,8 @@ std::string TrialImpl::benchmark_name(const Entry& entry) const {
   return experiment_.paper.id + "/" + case_.name + "/" + entry.info.name;
 }
 
-/// 0.2 s and a hard cap of 4 s, unless told otherwise. At smoke size all variants of all cases divide 4 s, so that an
-/// experiment stays within its 10 s however many rows it has.
+/// 0.2 s and a hard cap of 4 s, unless told otherwise. At smoke size all variants of all cases divide 4 s, so
+/// that an experiment stays within its 10 s however many rows it has.
 StopRule TrialImpl::stop_rule(std::size_t timed) const {
   StopRule rule;
   rule.max_samples = 2000;
@@ -83,7 +90,8 @@ StopRule TrialImpl::stop_rule(std::size_t timed) const {
     rule.min_seconds = *options_.min_time;
     rule.max_wall_seconds = 20 * rule.min_seconds;
   } else if (options_.size == Size::smoke) {
-    const double rows = static_cast<double>(std::max<std::size_t>(1, options_.cases) * std::max<std::size_t>(1, timed));
+    const double rows =
+        static_cast<double>(std::max<std::size_t>(1, options_.cases) * std::max<std::size_t>(1, timed));
     rule.max_wall_seconds = std::clamp(4.0 / rows, 0.01, 0.2);
     rule.min_seconds = rule.max_wall_seconds / 4;
   }
@@ -108,8 +116,9 @@ bool TrialImpl::excused(Entry& entry) const {
   return true;
 }
 
-/// A step of one variant: its exception is its row, and an error that broke the device has its name. Libraries say
-/// "execution failed" of what the runtime calls sticky, so the device is asked itself after any failure.
+/// A step of one variant: its exception is its row, and an error that broke the device has its name.
+/// Libraries say "execution failed" of what the runtime calls sticky, so the device is asked itself after any
+/// failure.
 void TrialImpl::blaming(Entry& entry, const std::function<void()>& step) {
   try {
     catching(entry.run, step);
@@ -134,7 +143,8 @@ void TrialImpl::check_entry(Entry& entry) {
   if (options_.progress != nullptr) options_.progress->variant_started(entry.info.name, entry.where);
   blaming(entry, [&] { entry.station = entry.make_station(); });
   if (run.status != Status::passed) return;
-  // A repeat that costs more than the whole sampling is left to the closing sample; Simt has none, so it always repeats.
+  // A repeat that costs more than the whole sampling is left to the closing sample; Simt has none, so it
+  // always repeats.
   const double repeat_cap = entry.where == Where::simt ? 60 : stop_rule(1).max_wall_seconds;
   blaming(entry, [&] { run = check_variant(*entry.station, entry.info, oracles_, repeat_cap); });
   if (entry.where == Where::simt && options_.launches != nullptr) {
@@ -186,7 +196,8 @@ void TrialImpl::time_on_cpu(const StopRule& rule) {
     const double slower = planted_factor(plant(), subject.name);
     if (slower != 1) entry->result.what += fmt::format(" [slowed down {:.3g}x on purpose]", slower);
     for (std::size_t set = 0; set < entry->input_hashes.size(); ++set) {
-      subject.runs.push_back(slowed_down([station = entry->station.get(), set] { station->launch(set); }, slower));
+      subject.runs.push_back(
+          slowed_down([station = entry->station.get(), set] { station->launch(set); }, slower));
     }
     subject.before_sample = [entry] {
       for (std::size_t set = 0; set < entry->input_hashes.size(); ++set) entry->station->poison(set);
@@ -215,17 +226,19 @@ void TrialImpl::time_on_gpu(const StopRule& rule) {
     subject.who = name_at(*entry);
     subject.launch = [station = entry->station.get()](std::size_t set) { station->launch(set); };
     subject.sets = entry->input_hashes.size();
-    subject.set_bytes = static_cast<std::size_t>(entry->run.memory.inputs.value_or(0) + entry->run.memory.outputs.value_or(0));
+    subject.set_bytes = static_cast<std::size_t>(entry->run.memory.inputs.value_or(0) +
+                                                 entry->run.memory.outputs.value_or(0));
     subject.before_sample = [entry] { entry->station->poison(0); };
     subject.verify = [this, entry] { return confirmed(*entry); };
     subject.rule = rule;
     subject.synchronises = entry->info.synchronises;
     subjects.push_back(std::move(subject));
   }
-  std::vector<DeviceSampling> samplings = sample_on_device(places_->gpu().timer(), subjects, control_of(timed));
+  std::vector<DeviceSampling> samplings =
+      sample_on_device(places_->gpu().timer(), subjects, control_of(timed));
   for (std::size_t i = 0; i < timed.size(); ++i) {
     DeviceSampling& sampling = samplings[i];
-    if (timed[i]->run.status != Status::passed) continue;   // a mode's last sample wasn't right
+    if (timed[i]->run.status != Status::passed) continue;  // a mode's last sample wasn't right
     reports::TimeResult time = time_result_of(sampling, timed[i]->info);
     if (sampling.failure.empty()) sampling.samples = hand_over(subjects[i].name, sampling.samples);
     accept_samples(*timed[i], std::move(sampling), std::move(time));
@@ -234,7 +247,8 @@ void TrialImpl::time_on_gpu(const StopRule& rule) {
 
 /// Whether the last timed outputs are right; changes the entry's status if not.
 bool TrialImpl::confirmed(Entry& entry) {
-  blaming(entry, [&] { confirm_timed_run(entry.run, *entry.station, entry.info, oracles_, entry.input_hashes); });
+  blaming(entry,
+          [&] { confirm_timed_run(entry.run, *entry.station, entry.info, oracles_, entry.input_hashes); });
   return entry.run.status == Status::passed;
 }
 
@@ -242,7 +256,8 @@ void TrialImpl::accept_samples(Entry& entry, Sampling sampling, reports::TimeRes
   CheckedRun& run = entry.run;
   if (!sampling.failure.empty() || sampling.samples.empty()) {
     run.status = Status::failed;
-    run.reason = sampling.failure.empty() ? "the sampler returned no sample" : "while timed: " + sampling.failure;
+    run.reason =
+        sampling.failure.empty() ? "the sampler returned no sample" : "while timed: " + sampling.failure;
     return;
   }
   time.seconds = estimate(sampling.samples);
@@ -277,7 +292,8 @@ void TrialImpl::measure() {
   for (const auto& entry : entries_) {
     if (!selected(*entry)) entry->cant_run = kNotSelected;
   }
-  const bool anything_runs = std::any_of(entries_.begin(), entries_.end(), [](const auto& e) { return e->cant_run.empty(); });
+  const bool anything_runs =
+      std::any_of(entries_.begin(), entries_.end(), [](const auto& e) { return e->cant_run.empty(); });
   if (anything_runs) compute_oracles();
   std::size_t timed = 0;
   for (const auto& entry : entries_) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Wrong variants that a careless harness believes. Each must end with the status that its fault deserves, and without a
-// time; one that passes fails the build.
+// Wrong variants that a careless harness believes. Each must end with the status that its fault deserves, and
+// without a time; one that passes fails the build.
 #include <testing/catch.h>
 
 #include <cstring>
@@ -67,8 +67,10 @@ TEST_CASE("mutant: writes nothing", "[cpu]") {
 }
 
 TEST_CASE("mutant: writes zeros, and a constant", "[cpu]") {
-  require_incorrect(row_of([](auto, auto out) { std::fill(out.begin(), out.end(), 0.0F); }), "above the limit");
-  require_incorrect(row_of([](auto, auto out) { std::fill(out.begin(), out.end(), 1.0F); }), "above the limit");
+  require_incorrect(row_of([](auto, auto out) { std::fill(out.begin(), out.end(), 0.0F); }),
+                    "above the limit");
+  require_incorrect(row_of([](auto, auto out) { std::fill(out.begin(), out.end(), 1.0F); }),
+                    "above the limit");
 }
 
 TEST_CASE("mutant: leaves the last element out", "[cpu]") {
@@ -86,7 +88,7 @@ TEST_CASE("mutant: stale output, computed in the first call only", "[cpu]") {
 TEST_CASE("mutant: stops working once it is timed", "[cpu]") {
   auto calls = std::make_shared<int>(0);
   require_incorrect(row_of([calls](auto in, auto out) {
-                      if ((*calls)++ < 2) right(in, out);   // the checked run and its repeat
+                      if ((*calls)++ < 2) right(in, out);  // the checked run and its repeat
                     }),
                     "the last timed run");
 }
@@ -94,7 +96,8 @@ TEST_CASE("mutant: stops working once it is timed", "[cpu]") {
 TEST_CASE("mutant: transposed", "[cpu]") {
   require_incorrect(row_of([](auto in, auto out) {
                       for (std::size_t i = 0; i < kSide; ++i) {
-                        for (std::size_t j = 0; j < kSide; ++j) out[j * kSide + i] = 3 * in[i * kSide + j] + 1;
+                        for (std::size_t j = 0; j < kSide; ++j)
+                          out[j * kSide + i] = 3 * in[i * kSide + j] + 1;
                       }
                     }),
                     "above the limit");
@@ -120,9 +123,10 @@ TEST_CASE("mutant: destroys its input while it is timed, and no variant beside i
   Fixture fixture;
   auto calls = std::make_shared<int>(0);
   const auto result = fixture.run({{info_of("right"), right}, {info_of("mutant"), [calls](auto in, auto out) {
-                                      right(in, out);
-                                      if (++*calls > 4) const_cast<float&>(in[5]) += 1e-3F;
-                                    }}});
+                                                                 right(in, out);
+                                                                 if (++*calls > 4)
+                                                                   const_cast<float&>(in[5]) += 1e-3F;
+                                                               }}});
   for (const auto& row : result.variants) {
     require_incorrect(row, "changed during the timed runs");
     CHECK_FALSE(row.time.has_value());
@@ -236,7 +240,8 @@ TEST_CASE("a requirement that zeros would meet verifies nothing", "[cpu]") {
   CHECK_THAT(row.reason, Catch::Matchers::ContainsSubstring("can't fail"));
 }
 
-TEST_CASE("a variant without a requirement, without an oracle or without the output isn't verified", "[cpu]") {
+TEST_CASE("a variant without a requirement, without an oracle or without the output isn't verified",
+          "[cpu]") {
   VariantInfo info = info_of("mutant");
   info.accept.clear();
   CHECK(row_of(right, info).status == Status::not_verified);

@@ -51,8 +51,8 @@ class Parser {
 }  // namespace
 
 std::string OracleKey::text() const {
-  return fmt::format("experiment {}\ncase {}\noutput {}\nversion {}\nseed {}\ndata {}\n", experiment, case_name, output,
-                     version, seed, data);
+  return fmt::format("experiment {}\ncase {}\noutput {}\nversion {}\nseed {}\ndata {}\n", experiment,
+                     case_name, output, version, seed, data);
 }
 
 std::filesystem::path OracleCache::path_of(const OracleKey& key) const {
@@ -67,14 +67,15 @@ std::optional<OracleOutput> OracleCache::load(const OracleKey& key) const {
   const std::string_view content(file.data(), file.size() - sizeof(std::uint64_t));
   std::uint64_t checksum = 0;
   std::memcpy(&checksum, file.data() + content.size(), sizeof checksum);
-  if (checksum != hash_text(content) || std::memcmp(file.data(), kMagic, sizeof kMagic) != 0) return std::nullopt;
+  if (checksum != hash_text(content) || std::memcmp(file.data(), kMagic, sizeof kMagic) != 0)
+    return std::nullopt;
 
   Parser parser(content.substr(sizeof kMagic));
   std::string stored_key;
   OracleOutput oracle;
   std::vector<std::uint64_t> indices;
-  if (!parser.read(stored_key) || !parser.read(oracle.values) || !parser.read(oracle.scale) || !parser.read(indices) ||
-      !parser.at_end() || stored_key != key.text()) {
+  if (!parser.read(stored_key) || !parser.read(oracle.values) || !parser.read(oracle.scale) ||
+      !parser.read(indices) || !parser.at_end() || stored_key != key.text()) {
     return std::nullopt;
   }
   oracle.indices.assign(indices.begin(), indices.end());
@@ -129,12 +130,12 @@ void validate(const OracleOutput& oracle, const std::string& name) {
     }
   }
   if (!oracle.indices.empty() && oracle.indices.size() != oracle.values.size()) {
-    throw std::invalid_argument(fmt::format("oracle of '{}' has {} values and {} indices", name, oracle.values.size(),
-                                            oracle.indices.size()));
+    throw std::invalid_argument(fmt::format("oracle of '{}' has {} values and {} indices", name,
+                                            oracle.values.size(), oracle.indices.size()));
   }
   if (!oracle.scale.empty() && oracle.scale.size() != oracle.values.size()) {
-    throw std::invalid_argument(fmt::format("oracle of '{}' has {} values and {} scales", name, oracle.values.size(),
-                                            oracle.scale.size()));
+    throw std::invalid_argument(fmt::format("oracle of '{}' has {} values and {} scales", name,
+                                            oracle.values.size(), oracle.scale.size()));
   }
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Oracles beside the datasets that they belong to: <data>/.oracle/<experiment>/<output>-<hash of the key>.bin. An oracle can
-// be a thousand times slower than the variants it judges, and depends on nothing but its key.
+// Oracles beside the datasets that they belong to: <data>/.oracle/<experiment>/<output>-<hash of the
+// key>.bin. An oracle can be a thousand times slower than the variants it judges, and depends on nothing but
+// its key.
 #pragma once
 
 #include <cstdint>
@@ -14,12 +15,13 @@
 
 namespace remeasure::bench {
 
-/// Everything an oracle depends on. Its text is stored in the file and compared, so a hash collision isn't a hit.
+/// Everything an oracle depends on. Its text is stored in the file and compared, so a hash collision isn't a
+/// hit.
 struct OracleKey {
   std::string experiment, case_name, output;
   int version = 0;
   std::uint64_t seed = 0;
-  std::string data;                    ///< content hashes of the datasets that the case opened
+  std::string data;  ///< content hashes of the datasets that the case opened
 
   std::string text() const;
 };
@@ -28,8 +30,8 @@ class OracleCache {
  public:
   explicit OracleCache(std::filesystem::path folder) : folder_(std::move(folder)) {}
 
-  /// The stored oracle, or `compute()`, stored if it took long enough to be worth a file. A file that is truncated, has
-  /// another checksum or another key is ignored and replaced.
+  /// The stored oracle, or `compute()`, stored if it took long enough to be worth a file. A file that is
+  /// truncated, has another checksum or another key is ignored and replaced.
   OracleOutput get(const OracleKey& key, const std::function<OracleOutput()>& compute) const;
 
   std::filesystem::path path_of(const OracleKey& key) const;

@@ -32,7 +32,9 @@ struct Cached {
     std::ifstream stream(cache.path_of(key), std::ios::binary);
     return {std::istreambuf_iterator<char>(stream), {}};
   }
-  void write(const std::string& content) const { std::ofstream(cache.path_of(key), std::ios::binary) << content; }
+  void write(const std::string& content) const {
+    std::ofstream(cache.path_of(key), std::ios::binary) << content;
+  }
 };
 
 }  // namespace
@@ -104,7 +106,7 @@ TEST_CASE("a length that lies, under a right checksum, isn't believed", "[cpu]")
   Cached cached;
   cached.get();
   std::string bad = cached.file();
-  bad[15] = '\x7f';   // the highest byte of the key's length
+  bad[15] = '\x7f';  // the highest byte of the key's length
   const std::uint64_t checksum = hash_bytes(bad.data(), bad.size() - 8);
   bad.replace(bad.size() - 8, 8, reinterpret_cast<const char*>(&checksum), 8);
   cached.write(bad);

@@ -26,7 +26,8 @@ double from_half(std::uint16_t bits) {
   const double fraction = (bits & 1023) / 1024.0;
   double magnitude;
   if (exponent == 31) {
-    magnitude = fraction == 0 ? std::numeric_limits<double>::infinity() : std::numeric_limits<double>::quiet_NaN();
+    magnitude =
+        fraction == 0 ? std::numeric_limits<double>::infinity() : std::numeric_limits<double>::quiet_NaN();
   } else if (exponent == 0) {
     magnitude = std::ldexp(fraction, -14);
   } else {
@@ -58,15 +59,19 @@ std::vector<double> decode16(std::span<const std::byte> bytes, Decode decode) {
 std::size_t size_of(OutputType type) {
   switch (type) {
     case OutputType::f64:
-    case OutputType::i64: return 8;
+    case OutputType::i64:
+      return 8;
     case OutputType::f32:
     case OutputType::i32:
-    case OutputType::u32: return 4;
+    case OutputType::u32:
+      return 4;
     case OutputType::f16:
     case OutputType::bf16:
-    case OutputType::u16: return 2;
+    case OutputType::u16:
+      return 2;
     case OutputType::u8:
-    case OutputType::i8: return 1;
+    case OutputType::i8:
+      return 1;
   }
   throw std::logic_error("size_of: unknown output type");
 }
@@ -76,24 +81,37 @@ std::uint8_t poison_byte(OutputType type) {
     case OutputType::f64:
     case OutputType::f32:
     case OutputType::f16:
-    case OutputType::bf16: return 0xFF;
-    default: return 0xCD;
+    case OutputType::bf16:
+      return 0xFF;
+    default:
+      return 0xCD;
   }
 }
 
 std::vector<double> values_of(OutputType type, std::span<const std::byte> bytes) {
-  if (bytes.size() % size_of(type) != 0) throw std::invalid_argument("values_of: not a whole number of elements");
+  if (bytes.size() % size_of(type) != 0)
+    throw std::invalid_argument("values_of: not a whole number of elements");
   switch (type) {
-    case OutputType::f64: return convert<double>(bytes);
-    case OutputType::f32: return convert<float>(bytes);
-    case OutputType::f16: return decode16(bytes, from_half);
-    case OutputType::bf16: return decode16(bytes, from_bfloat16);
-    case OutputType::i32: return convert<std::int32_t>(bytes);
-    case OutputType::u32: return convert<std::uint32_t>(bytes);
-    case OutputType::i64: return convert<std::int64_t>(bytes);
-    case OutputType::u16: return convert<std::uint16_t>(bytes);
-    case OutputType::u8: return convert<std::uint8_t>(bytes);
-    case OutputType::i8: return convert<std::int8_t>(bytes);
+    case OutputType::f64:
+      return convert<double>(bytes);
+    case OutputType::f32:
+      return convert<float>(bytes);
+    case OutputType::f16:
+      return decode16(bytes, from_half);
+    case OutputType::bf16:
+      return decode16(bytes, from_bfloat16);
+    case OutputType::i32:
+      return convert<std::int32_t>(bytes);
+    case OutputType::u32:
+      return convert<std::uint32_t>(bytes);
+    case OutputType::i64:
+      return convert<std::int64_t>(bytes);
+    case OutputType::u16:
+      return convert<std::uint16_t>(bytes);
+    case OutputType::u8:
+      return convert<std::uint8_t>(bytes);
+    case OutputType::i8:
+      return convert<std::int8_t>(bytes);
   }
   throw std::logic_error("values_of: unknown output type");
 }

@@ -13,8 +13,9 @@ namespace remeasure::bench {
 
 std::size_t size_of(OutputType type);
 
-/// The byte that an output is filled with before a checked run. 0xFF in every byte is a NaN in each floating-point type
-/// and -1 or the largest value in integers; 0xCD is a value that no kernel writes by accident into integers.
+/// The byte that an output is filled with before a checked run. 0xFF in every byte is a NaN in each
+/// floating-point type and -1 or the largest value in integers; 0xCD is a value that no kernel writes by
+/// accident into integers.
 std::uint8_t poison_byte(OutputType type);
 
 /// Raw bytes of an output as double, one per element.

@@ -26,7 +26,8 @@ std::vector<std::uint16_t> all_patterns() {
 
 /// IEEE 754-2019, 3.4: sign, exponent, fraction of a binary format of 16 bits, from its definition.
 double by_definition(std::uint16_t bits, int exponent_bits) {
-  const int fraction_bits = 15 - exponent_bits, bias = (1 << (exponent_bits - 1)) - 1, top = (1 << exponent_bits) - 1;
+  const int fraction_bits = 15 - exponent_bits, bias = (1 << (exponent_bits - 1)) - 1,
+            top = (1 << exponent_bits) - 1;
   const int exponent = (bits >> fraction_bits) & top, fraction = bits & ((1 << fraction_bits) - 1);
   const double sign = (bits & 0x8000) != 0 ? -1 : 1;
   if (exponent == top) return fraction == 0 ? sign * INFINITY : NAN;
@@ -48,8 +49,9 @@ TEST_CASE("each of the 65,536 patterns of both 16-bit formats is read back as IE
     std::size_t wrong = 0;
     for (std::size_t i = 0; i < read.size(); ++i) {
       const double expected = by_definition(patterns[i], format.exponent_bits);
-      const bool same = std::isnan(expected) ? std::isnan(read[i])
-                                             : std::bit_cast<std::uint64_t>(read[i]) == std::bit_cast<std::uint64_t>(expected);
+      const bool same = std::isnan(expected)
+                            ? std::isnan(read[i])
+                            : std::bit_cast<std::uint64_t>(read[i]) == std::bit_cast<std::uint64_t>(expected);
       wrong += same ? 0 : 1;
     }
     CHECK(wrong == 0);
@@ -68,13 +70,15 @@ TEST_CASE("read back without an error of its own, also from an odd address", "[c
   std::vector<std::byte> bytes(1 + 4);
   const std::uint16_t elements[] = {0x3C00, 0x4000};
   std::memcpy(bytes.data() + 1, elements, 4);
-  CHECK(values_of(OutputType::f16, std::span<const std::byte>(bytes).subspan(1)) == std::vector<double>{1, 2});
+  CHECK(values_of(OutputType::f16, std::span<const std::byte>(bytes).subspan(1)) ==
+        std::vector<double>{1, 2});
 }
 
 TEST_CASE("every type is read back at its limits", "[cpu]") {
   CHECK(values<double>(OutputType::f64, {0.1, -1e300}) == std::vector<double>{0.1, -1e300});
   CHECK(values<float>(OutputType::f32, {0.1f}) == std::vector<double>{static_cast<double>(0.1f)});
-  CHECK(values<std::int32_t>(OutputType::i32, {INT32_MIN, INT32_MAX}) == std::vector<double>{-2147483648.0, 2147483647.0});
+  CHECK(values<std::int32_t>(OutputType::i32, {INT32_MIN, INT32_MAX}) ==
+        std::vector<double>{-2147483648.0, 2147483647.0});
   CHECK(values<std::uint32_t>(OutputType::u32, {UINT32_MAX}) == std::vector<double>{4294967295.0});
   CHECK(values<std::int64_t>(OutputType::i64, {-(1LL << 53)}) == std::vector<double>{-9007199254740992.0});
   CHECK(values<std::uint16_t>(OutputType::u16, {65535}) == std::vector<double>{65535});
@@ -87,7 +91,8 @@ TEST_CASE("poison is a NaN in every floating-point type, and no small integer", 
     const std::vector<std::byte> bytes(size_of(type), std::byte{poison_byte(type)});
     CHECK(std::isnan(values_of(type, bytes).at(0)));
   }
-  for (const auto type : {OutputType::i32, OutputType::u32, OutputType::i64, OutputType::u16, OutputType::u8, OutputType::i8}) {
+  for (const auto type :
+       {OutputType::i32, OutputType::u32, OutputType::i64, OutputType::u16, OutputType::u8, OutputType::i8}) {
     const std::vector<std::byte> bytes(size_of(type), std::byte{poison_byte(type)});
     CHECK(std::abs(values_of(type, bytes).at(0)) > 1);
   }

@@ -9,15 +9,18 @@
 
 namespace remeasure::bench {
 
-std::vector<std::vector<double>> time_parts(std::size_t parts, const std::vector<std::string>& subjects,
-                                            const std::function<std::function<void()>(std::size_t, std::size_t)>& run,
-                                            const StopRule& rule) {
+std::vector<std::vector<double>> time_parts(
+    std::size_t parts, const std::vector<std::string>& subjects,
+    const std::function<std::function<void()>(std::size_t, std::size_t)>& run, const StopRule& rule) {
   std::vector<std::vector<double>> result(parts);
   for (std::size_t part = 0; part < parts; ++part) {
     std::vector<HostSubject> hosts;
     for (std::size_t subject = 0; subject < subjects.size(); ++subject) {
-      HostSubject host{.name = subjects[subject] + "/part " + std::to_string(part), .runs = {run(part, subject)},
-                       .before_sample = {}, .seconds_per_call = 0, .rule = rule};
+      HostSubject host{.name = subjects[subject] + "/part " + std::to_string(part),
+                       .runs = {run(part, subject)},
+                       .before_sample = {},
+                       .seconds_per_call = 0,
+                       .rule = rule};
       const auto start = std::chrono::steady_clock::now();
       host.runs[0]();  // warms up, and tells how long a call is
       host.seconds_per_call = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

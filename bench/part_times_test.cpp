@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/part_times.h"
 
-#include <stdexcept>
 #include <testing/catch.h>
+#include <stdexcept>
 
 using namespace remeasure::bench;
 
@@ -20,9 +20,12 @@ const StopRule kFew = {.min_samples = 5, .min_seconds = 0, .width = 1, .max_samp
 }  // namespace
 
 TEST_CASE("Parts are timed one by one, and a part of ten times the work takes longer", "[cpu]") {
-  const auto times = time_parts(2, {"one", "ten"}, [](std::size_t part, std::size_t subject) {
-    return spin((part + 1) * (subject == 0 ? 20'000 : 200'000));
-  }, kFew);
+  const auto times = time_parts(
+      2, {"one", "ten"},
+      [](std::size_t part, std::size_t subject) {
+        return spin((part + 1) * (subject == 0 ? 20'000 : 200'000));
+      },
+      kFew);
   REQUIRE(times.size() == 2);
   for (const auto& part : times) {
     REQUIRE(part.size() == 2);
@@ -34,7 +37,13 @@ TEST_CASE("Parts are timed one by one, and a part of ten times the work takes lo
 
 TEST_CASE("A part that throws while it is timed says whose it is", "[cpu]") {
   int calls = 0;
-  REQUIRE_THROWS_WITH(time_parts(1, {"bad"}, [&](std::size_t, std::size_t) {
-    return [&calls] { if (++calls > 1) throw std::runtime_error("broken"); };
-  }, kFew), Catch::Matchers::ContainsSubstring("bad/part 0"));
+  REQUIRE_THROWS_WITH(time_parts(
+                          1, {"bad"},
+                          [&](std::size_t, std::size_t) {
+                            return [&calls] {
+                              if (++calls > 1) throw std::runtime_error("broken");
+                            };
+                          },
+                          kFew),
+                      Catch::Matchers::ContainsSubstring("bad/part 0"));
 }

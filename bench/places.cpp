@@ -29,8 +29,10 @@ GpuPlace& TrialImpl::Places::gpu() {
 void TrialImpl::Places::synchronize(reports::Where where) {
   if (where == reports::Where::simt && simt_) simt_->synchronize();
   if (where != reports::Where::gpu) return;
-  if (injected_ != nullptr) injected_->synchronize();
-  else if (cuda_) cuda_->synchronize();
+  if (injected_ != nullptr)
+    injected_->synchronize();
+  else if (cuda_)
+    cuda_->synchronize();
 }
 
 }  // namespace remeasure::bench

@@ -17,7 +17,7 @@ std::string plant() {
 
 double planted_factor(const std::string& text, const std::string& name) {
   if (text.empty()) return 1;
-  const std::size_t equals = text.rfind('=');   // names of cases have their own
+  const std::size_t equals = text.rfind('=');  // names of cases have their own
   double factor = 0;
   if (equals != std::string::npos && equals + 1 < text.size()) {
     char* end = nullptr;
@@ -26,7 +26,8 @@ double planted_factor(const std::string& text, const std::string& name) {
   }
   if (!(factor >= 1 && factor <= 10)) {
     throw std::invalid_argument(fmt::format(
-        "$REMEASURE_PLANT is '{}'; it takes <experiment>/<case>/<variant>=FACTOR with a factor from 1 to 10", text));
+        "$REMEASURE_PLANT is '{}'; it takes <experiment>/<case>/<variant>=FACTOR with a factor from 1 to 10",
+        text));
   }
   return text.substr(0, equals) == name ? factor : 1;
 }

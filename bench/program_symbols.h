@@ -9,12 +9,14 @@ namespace remeasure::bench {
 
 /// The name that the linker has for a function.
 struct ProgramSymbol {
-  std::string name = {};    ///< mangled
-  std::string file = {};    ///< file name of the source, without folder, for a function of an unnamed namespace; else empty
+  std::string name = {};  ///< mangled
+  std::string file =
+      {};  ///< file name of the source, without folder, for a function of an unnamed namespace; else empty
 };
 
-/// Names of functions of the running program, by their addresses; what isn't found is left out. Reads the program's
-/// symbol table, which dladdr can't: kernels lie in unnamed namespaces. A stripped program has none.
+/// Names of functions of the running program, by their addresses; what isn't found is left out. Reads the
+/// program's symbol table, which dladdr can't: kernels lie in unnamed namespaces. A stripped program has
+/// none.
 std::map<const void*, ProgramSymbol> program_symbols(const std::set<const void*>& functions);
 
 }  // namespace remeasure::bench

@@ -8,7 +8,8 @@
 
 namespace remeasure::bench {
 
-/// Where a running case says what it does. Called from the thread that runs the case; every call returns at once.
+/// Where a running case says what it does. Called from the thread that runs the case; every call returns at
+/// once.
 class Progress {
  public:
   virtual ~Progress() = default;

@@ -65,7 +65,8 @@ class Parser {
     } else if (line.find(" bytes stack frame") != line.npos) {
       PtxasFigures& kernel = current(line);
       kernel.stack_bytes += number_before(line, " bytes stack frame");
-      kernel.spill_bytes += number_before(line, " bytes spill stores") + number_before(line, " bytes spill loads");
+      kernel.spill_bytes +=
+          number_before(line, " bytes spill stores") + number_before(line, " bytes spill loads");
     } else if (line.find(" registers") != line.npos && line.find(": Used ") != line.npos) {
       PtxasFigures& kernel = current(line);
       kernel.registers = number_before(line, " registers");
@@ -82,8 +83,8 @@ class Parser {
 
   void close() {
     if (open_ && kernels_.back().registers == 0) {
-      throw std::runtime_error(fmt::format("output of ptxas: no registers of kernel {} for {}", kernels_.back().symbol,
-                                           kernels_.back().architecture));
+      throw std::runtime_error(fmt::format("output of ptxas: no registers of kernel {} for {}",
+                                           kernels_.back().symbol, kernels_.back().architecture));
     }
     if (open_ && whole_stack_ > 0) kernels_.back().stack_bytes = whole_stack_;
     whole_stack_ = 0;
@@ -93,11 +94,12 @@ class Parser {
   std::vector<PtxasFigures> kernels_;
   std::string source_;
   bool open_ = false;
-  int whole_stack_ = 0;   ///< of a kernel and all that it calls, where ptxas says it
+  int whole_stack_ = 0;  ///< of a kernel and all that it calls, where ptxas says it
 };
 
 void replace_all(std::string& text, std::string_view from, std::string_view to) {
-  for (std::size_t at = 0; (at = text.find(from, at)) != text.npos; at += to.size()) text.replace(at, from.size(), to);
+  for (std::size_t at = 0; (at = text.find(from, at)) != text.npos; at += to.size())
+    text.replace(at, from.size(), to);
 }
 
 /// Demangled, in the words of both compilers; empty for a text that is no mangled name.
@@ -117,7 +119,8 @@ std::string readable(const std::string& symbol) {
   return text;
 }
 
-/// Where name and parameters begin in "void name<arguments>(parameters)". Arguments may hold spaces and brackets too.
+/// Where name and parameters begin in "void name<arguments>(parameters)". Arguments may hold spaces and
+/// brackets too.
 struct Signature {
   std::size_t name = 0, parameters = 0;
 };
@@ -139,7 +142,9 @@ Signature signature_of(const std::string& text) {
 
 }  // namespace
 
-std::vector<PtxasFigures> parse_ptxas(std::string_view text) { return Parser().parse(text); }
+std::vector<PtxasFigures> parse_ptxas(std::string_view text) {
+  return Parser().parse(text);
+}
 
 std::string kernel_name(const std::string& symbol) {
   const std::string text = readable(symbol);

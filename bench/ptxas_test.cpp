@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/ptxas.h"
 
+#include <testing/catch.h>
 #include <stdexcept>
 #include <string>
-#include <testing/catch.h>
 
 using Catch::Matchers::ContainsSubstring;
 using remeasure::bench::kernel_name;
@@ -57,10 +57,12 @@ TEST_CASE("output of ptxas that has lost a line is refused, not read as zero", "
     REQUIRE(at != std::string::npos);
     return text.erase(at, text.find('\n', at) + 1 - at);
   };
-  CHECK_THROWS_WITH(parse_ptxas(without("ptxas info    : Used 18")), ContainsSubstring("no registers of kernel _Z6square"));
+  CHECK_THROWS_WITH(parse_ptxas(without("ptxas info    : Used 18")),
+                    ContainsSubstring("no registers of kernel _Z6square"));
   CHECK_THROWS_WITH(parse_ptxas("    0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads\n"),
                     ContainsSubstring("belongs to no kernel"));
-  CHECK_THROWS_WITH(parse_ptxas("ptxas info    : Compiling entry function '_Z1fv'\n"), ContainsSubstring("architecture"));
+  CHECK_THROWS_WITH(parse_ptxas("ptxas info    : Compiling entry function '_Z1fv'\n"),
+                    ContainsSubstring("architecture"));
   std::string no_number = kText;
   no_number.replace(no_number.find("18 registers"), 2, "??");
   CHECK_THROWS_WITH(parse_ptxas(no_number), ContainsSubstring("no number before ' registers'"));
@@ -68,9 +70,12 @@ TEST_CASE("output of ptxas that has lost a line is refused, not read as zero", "
 
 TEST_CASE("both compilers' symbols of a kernel have one readable name", "[cpu]") {
   const std::string name = "sddmm_nm_kernel<SddmmTile<half, 64, 1, 2>>";
-  CHECK(kernel_name("_ZN9remeasure7kernels57_GLOBAL__N__acf2f053_18_nm_sparse_sddmm_cu_b4bccaec_1636415sddmm_nm_kernel"
-                    "INS1_9SddmmTileI6__halfLi64ELi1ELi2EEEEEviPKNT_7ElementE") == name);
-  CHECK(kernel_name("_ZN9remeasure7kernels12_GLOBAL__N_115sddmm_nm_kernelINS1_9SddmmTileIN5Eigen4halfELi64ELi1ELi2EEEEEvi"
+  CHECK(
+      kernel_name(
+          "_ZN9remeasure7kernels57_GLOBAL__N__acf2f053_18_nm_sparse_sddmm_cu_b4bccaec_1636415sddmm_nm_kernel"
+          "INS1_9SddmmTileI6__halfLi64ELi1ELi2EEEEEviPKNT_7ElementE") == name);
+  CHECK(kernel_name("_ZN9remeasure7kernels12_GLOBAL__N_115sddmm_nm_kernelINS1_"
+                    "9SddmmTileIN5Eigen4halfELi64ELi1ELi2EEEEEvi"
                     "PKNT_7ElementE") == name);
   CHECK(kernel_name("_ZN9remeasure7kernels4copyI13__nv_bfloat16EEvPKT_") == "copy<bfloat16>");
   CHECK(kernel_name("_ZN9remeasure7kernels4copyIN5Eigen8bfloat16EEEvPKT_") == "copy<bfloat16>");

@@ -17,7 +17,8 @@ template <class Names>
 std::string best_of(const Names& names, const Ceilings& ceilings) {
   std::string best;
   for (const std::string& name : names) {
-    if (ceilings.has(name) && (best.empty() || ceilings.values.at(name) > ceilings.values.at(best))) best = name;
+    if (ceilings.has(name) && (best.empty() || ceilings.values.at(name) > ceilings.values.at(best)))
+      best = name;
   }
   return best;
 }
@@ -37,8 +38,8 @@ const MemoryLevel* level_for(std::size_t footprint, const Ceilings& ceilings) {
 }
 
 /// Seconds for the work's bytes; fills in the names. No value if a bandwidth is missing.
-std::optional<double> memory_seconds(const Work& work, std::size_t footprint, const Ceilings& ceilings, Kind kind,
-                                     Floor& floor) {
+std::optional<double> memory_seconds(const Work& work, std::size_t footprint, const Ceilings& ceilings,
+                                     Kind kind, Floor& floor) {
   const auto all = static_cast<std::size_t>(work.bytes);
   const std::size_t touched = footprint == 0 ? all : ceilings.gpu ? std::min(footprint, all) : footprint;
   const MemoryLevel* level = level_for(touched, ceilings);
@@ -50,7 +51,8 @@ std::optional<double> memory_seconds(const Work& work, std::size_t footprint, co
   const MemoryLevel& cache = *(level - 1);
   floor.cache_bandwidth = bandwidth_on(cache, ceilings);
   const double kept = std::min(1.0, static_cast<double>(cache.bytes) / static_cast<double>(touched));
-  const double from_cache = floor.cache_bandwidth.empty() ? 0 : work.bytes / ceilings.values.at(floor.cache_bandwidth);
+  const double from_cache =
+      floor.cache_bandwidth.empty() ? 0 : work.bytes / ceilings.values.at(floor.cache_bandwidth);
   return std::max(from_level * (1 - kept), from_cache);
 }
 
@@ -68,7 +70,8 @@ std::string gpu_rate(const std::string& dtype, const Ceilings& ceilings, Kind ki
 
 std::string rate_for(const Work& work, const std::string& dtype, const Ceilings& ceilings, Kind kind) {
   const std::string& named = work.rate;
-  if (kind == Kind::hard || named.empty()) return ceilings.gpu ? gpu_rate(dtype, ceilings, kind) : cpu_rate(dtype);
+  if (kind == Kind::hard || named.empty())
+    return ceilings.gpu ? gpu_rate(dtype, ceilings, kind) : cpu_rate(dtype);
   if (ceilings.gpu && named.starts_with("gemm-")) return "gpu-mma-" + named.substr(5);
   if (ceilings.gpu && named.starts_with("fma-")) return "gpu-fma-" + named.substr(4);
   return named;
@@ -106,7 +109,9 @@ std::optional<Floor> hard_floor_of(const Work& work, const std::string& dtype, s
   return make_floor(work, dtype, footprint, ceilings, Kind::hard);
 }
 
-bool below_floor(double seconds, const Floor& floor) { return seconds < floor.seconds * (1 - kFloorMargin); }
+bool below_floor(double seconds, const Floor& floor) {
+  return seconds < floor.seconds * (1 - kFloorMargin);
+}
 
 reports::Roofline roofline_of(const Work& work, const std::optional<Floor>& floor, double seconds) {
   reports::Roofline roofline;
@@ -126,13 +131,17 @@ FloorJudgement judge_time(const Work& work, const std::string& dtype, std::size_
   std::optional<Floor> hard = hard_floor_of(work, dtype, footprint, ceilings);
   if (hard && below_floor(seconds, *hard) && ceilings.measure_again) {
     for (const std::string& name : {hard->bandwidth, hard->cache_bandwidth, hard->rate}) {
-      if (!name.empty()) ceilings.values[name] = std::max(ceilings.values[name], ceilings.measure_again(name));
+      if (!name.empty())
+        ceilings.values[name] = std::max(ceilings.values[name], ceilings.measure_again(name));
     }
     hard = hard_floor_of(work, dtype, footprint, ceilings);
   }
   if (hard && below_floor(seconds, *hard)) {
-    return {fmt::format("the time {:.3g} s is below the floor {:.3g} s ({}: {}): either the work isn't done or its formula is "
-                        "wrong", seconds, hard->seconds, hard->bound, hard->bound == "memory" ? hard->bandwidth : hard->rate),
+    return {fmt::format("the time {:.3g} s is below the floor {:.3g} s ({}: {}): either the work isn't done "
+                        "or its formula is "
+                        "wrong",
+                        seconds, hard->seconds, hard->bound,
+                        hard->bound == "memory" ? hard->bandwidth : hard->rate),
             {}};
   }
   const auto floor = floor_of(work, dtype, footprint, ceilings);

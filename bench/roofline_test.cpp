@@ -5,7 +5,6 @@
 
 #include <cmath>
 
-
 using namespace remeasure::bench;
 
 namespace {
@@ -13,8 +12,9 @@ namespace {
 Ceilings by_hand() {
   Ceilings ceilings;
   ceilings.levels = {{"l1", 1000}, {"l2", 10'000}, {"dram", 1'000'000}};
-  ceilings.values = {{"read-l1", 100.0}, {"triad-l1", 90.0}, {"read-l2", 50.0}, {"triad-l2", 60.0}, {"read-dram", 10.0},
-                     {"triad-dram", 8.0}, {"fma-f64", 1000.0}, {"fma-f32", 2000.0}, {"gemm-f64", 700.0}};
+  ceilings.values = {{"read-l1", 100.0},  {"triad-l1", 90.0},  {"read-l2", 50.0},
+                     {"triad-l2", 60.0},  {"read-dram", 10.0}, {"triad-dram", 8.0},
+                     {"fma-f64", 1000.0}, {"fma-f32", 2000.0}, {"gemm-f64", 700.0}};
   return ceilings;
 }
 
@@ -69,9 +69,10 @@ Ceilings gpu_by_hand() {
   Ceilings ceilings;
   ceilings.gpu = true;
   ceilings.levels = {{"l2", 1000}, {"dram", 1'000'000}};
-  ceilings.values = {{"gpu-read-l2", 100.0}, {"gpu-copy-l2", 80.0}, {"gpu-write-l2", 60.0}, {"gpu-read-dram", 10.0},
-                     {"gpu-copy-dram", 9.0}, {"gpu-write-dram", 11.0}, {"gpu-mma-f64", 60.0}, {"gpu-fma-f64", 30.0},
-                     {"gpu-mma-f32", 55.0}, {"gpu-fma-f32", 62.0}, {"gpu-mma-tf32", 400.0}, {"gpu-mma-bf16", 800.0},
+  ceilings.values = {{"gpu-read-l2", 100.0},  {"gpu-copy-l2", 80.0},   {"gpu-write-l2", 60.0},
+                     {"gpu-read-dram", 10.0}, {"gpu-copy-dram", 9.0},  {"gpu-write-dram", 11.0},
+                     {"gpu-mma-f64", 60.0},   {"gpu-fma-f64", 30.0},   {"gpu-mma-f32", 55.0},
+                     {"gpu-fma-f32", 62.0},   {"gpu-mma-tf32", 400.0}, {"gpu-mma-bf16", 800.0},
                      {"gpu-mma-i8", 1600.0}};
   return ceilings;
 }
@@ -131,10 +132,11 @@ TEST_CASE("a GPU time below its floor is invalid, but not before the ceilings we
   std::vector<std::string> again;
   ceilings.measure_again = [&](const std::string& name) {
     again.push_back(name);
-    return 1.0;   // no better: the ceiling stays
+    return 1.0;  // no better: the ceiling stays
   };
   const FloorJudgement invalid = judge_time(work, "bf16", 900, 9.0, ceilings);
-  CHECK_THAT(invalid.invalid, Catch::Matchers::ContainsSubstring("below the floor 10 s (compute: gpu-mma-bf16)"));
+  CHECK_THAT(invalid.invalid,
+             Catch::Matchers::ContainsSubstring("below the floor 10 s (compute: gpu-mma-bf16)"));
   CHECK_FALSE(invalid.roofline.has_value());
   CHECK(again == std::vector<std::string>{"gpu-read-l2", "gpu-mma-bf16"});
   CHECK(ceilings.values["gpu-mma-bf16"] == 800.0);

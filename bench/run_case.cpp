@@ -10,7 +10,8 @@
 
 namespace remeasure::bench {
 
-reports::CaseResult run_case(const Registered& experiment, const CaseDefinition& definition, const RunOptions& options) {
+reports::CaseResult run_case(const Registered& experiment, const CaseDefinition& definition,
+                             const RunOptions& options) {
   const auto start = std::chrono::steady_clock::now();
   reports::CaseResult result;
   result.name = to_string(definition.name);
@@ -24,7 +25,7 @@ reports::CaseResult run_case(const Registered& experiment, const CaseDefinition&
     TrialImpl trial(*experiment.experiment, definition, options, result);
     definition.run(trial);
     trial.conclude();
-  } catch (const CaseCounted&) {   // what the case says after measure() needs measurements
+  } catch (const CaseCounted&) {  // what the case says after measure() needs measurements
   } catch (const VariantUnavailable&) {
     throw;
   } catch (const Interrupted&) {
@@ -58,7 +59,8 @@ std::vector<reports::ClaimResult> judge_all(const Experiment& experiment,
     }
     const bool generated = of_real_data.empty();
     const bool only_real = claim.real_data && !generated;
-    results.push_back(judge(claim, only_real ? of_real_data : samples, {.size = size, .generated = generated}, devices));
+    results.push_back(
+        judge(claim, only_real ? of_real_data : samples, {.size = size, .generated = generated}, devices));
   }
   return results;
 }

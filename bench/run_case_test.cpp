@@ -100,7 +100,8 @@ TEST_CASE("without a GPU its rows say why, and times are missing for that reason
     trial.kernel(copy_info("kernel"), [&](auto& bench) { return copy_launch(bench, sets); });
     trial.vendor(copy_info("vendor"), [&](auto& bench) { return copy_launch(bench, sets); });
     trial.measure();
-    CHECK_THAT(trial.time("kernel").missing, ContainsSubstring("no CUDA device") || ContainsSubstring("SIMT"));
+    CHECK_THAT(trial.time("kernel").missing,
+               ContainsSubstring("no CUDA device") || ContainsSubstring("SIMT"));
     trial.claim("speedup", trial.speedup("kernel", "vendor"));
   });
   REQUIRE(result.error == "");
@@ -138,15 +139,15 @@ TEST_CASE("a kernel whose bits depend on the schedule isn't bitwise deterministi
     return [determinism](Trial& trial) {
       trial.oracle("out", 1, [] { return OracleOutput{.values = std::vector<double>(kElements, 1.0)}; });
       VariantInfo info = info_of("kernel");
-      info.accept[0].limit = 0.9;   // any order of the blocks is right
+      info.accept[0].limit = 0.9;  // any order of the blocks is right
       info.determinism = determinism;
       trial.kernel(info, [](auto& bench) -> std::function<void()> {
         const auto out = bench.template output<float>("out", kElements);
         if constexpr (std::is_same_v<std::decay_t<decltype(bench)>, DeviceBench<Simt>>) {
           return [&bench, out] {
             std::size_t turn = 0;
-            const simt::LaunchInfo launch{.name = "order", .grid = {64, 1, 1}, .block = {1, 1, 1},
-                                          .order_dependent = true};
+            const simt::LaunchInfo launch{
+                .name = "order", .grid = {64, 1, 1}, .block = {1, 1, 1}, .order_dependent = true};
             std::fill(out.data(), out.data() + kElements, 1.0F);
             std::mutex mutex;
             bench.stream().device().engine().launch(launch, [&] {
@@ -226,8 +227,12 @@ TEST_CASE("mistakes of an experiment's author are named", "[cpu]") {
   Fixture fixture;
   fixture.experiment.claims = {{.id = "one"}, {.id = "time", .is_time = true}};
   std::vector<std::vector<float>> sets = three_sets();
-  const auto error_of_case = [&](std::function<void(Trial&)> body) { return fixture.run(std::move(body)).error; };
-  CHECK_THAT(error_of_case([&](Trial& trial) { declare_host(trial, {info_of("a"), right}, sets); }),
+  const auto error_of_case = [&](std::function<void(Trial&)> body) {
+    return fixture.run(std::move(body)).error;
+  };
+  CHECK_THAT(error_of_case([&](Trial& trial) {
+               declare_host(trial, {info_of("a"), right}, sets);
+             }),
              ContainsSubstring("never calls measure()"));
   CHECK_THAT(error_of_case([&](Trial& trial) {
                declare_host(trial, {info_of("a"), right}, sets);
@@ -241,7 +246,9 @@ TEST_CASE("mistakes of an experiment's author are named", "[cpu]") {
              ContainsSubstring("no variant 'b'"));
   CHECK_THAT(error_of_case([&](Trial& trial) { trial.claim("two", reports::Estimate{}); }),
              ContainsSubstring("no claim 'two'") && ContainsSubstring("one, time"));
-  CHECK_THAT(error_of_case([&](Trial& trial) { trial.claim("time", reports::Estimate{1, 1, 1}); }),
+  CHECK_THAT(error_of_case([&](Trial& trial) {
+               trial.claim("time", reports::Estimate{1, 1, 1});
+             }),
              ContainsSubstring("takes what time() or speedup() gave"));
   CHECK_THAT(error_of_case([&](Trial& trial) {
                trial.oracle("out", 1, [] { return OracleOutput{}; });
@@ -253,7 +260,8 @@ TEST_CASE("mistakes of an experiment's author are named", "[cpu]") {
 
 TEST_CASE("a case that is left out says so and isn't run", "[cpu]") {
   const Experiment experiment = {.paper = {.id = "test"}};
-  const CaseDefinition definition{.name = {{"n", "1"}}, .run = [](Trial&) { FAIL("it ran"); }, .left_out = "40 minutes"};
+  const CaseDefinition definition{
+      .name = {{"n", "1"}}, .run = [](Trial&) { FAIL("it ran"); }, .left_out = "40 minutes"};
   CHECK(run_case({&experiment, "testing"}, definition, {}).left_out == "40 minutes");
 }
 
@@ -266,13 +274,15 @@ TEST_CASE("a claim about real data is judged on the cases that ran on real data,
     result.claim_samples = {{.claim = "gain", .value = reports::Estimate{gain, gain, gain}, .on = "CPU"}};
     return result;
   };
-  CHECK(judge_all(experiment, {case_with(3, true)}, Size::paper)[0].verdict == reports::Verdict::not_comparable);
+  CHECK(judge_all(experiment, {case_with(3, true)}, Size::paper)[0].verdict ==
+        reports::Verdict::not_comparable);
   const auto mixed = judge_all(experiment, {case_with(3, true), case_with(1, false)}, Size::paper)[0];
   CHECK(mixed.verdict == reports::Verdict::not_reproduced);
   CHECK(mixed.measured->high == 1);
 }
 
-TEST_CASE("speedups are ratios of medians with an interval, and above 10x over a vendor they are withheld", "[cpu]") {
+TEST_CASE("speedups are ratios of medians with an interval, and above 10x over a vendor they are withheld",
+          "[cpu]") {
   Fixture fixture;
   fixture.experiment.claims = {{.id = "speedup", .reported = {2, 2}, .is_time = true, .any_size = true}};
   std::vector<std::vector<float>> sets = three_sets();
@@ -290,7 +300,7 @@ TEST_CASE("speedups are ratios of medians with an interval, and above 10x over a
   };
   const auto withheld = fixture.run(body(""));
   REQUIRE(withheld.error == "");
-  REQUIRE(withheld.speedups.size() == 2);   // method over eigen comes by itself
+  REQUIRE(withheld.speedups.size() == 2);  // method over eigen comes by itself
   CHECK(withheld.speedups[0].ratio.median > 10);
   CHECK(withheld.speedups[0].ratio.low <= withheld.speedups[0].ratio.median);
   CHECK_THAT(withheld.speedups[0].withheld, ContainsSubstring("without an explanation"));
@@ -341,7 +351,8 @@ TEST_CASE("a variant that fills the whole time cap gets one sample and says so",
                                     }}});
   REQUIRE(result.variants[0].status == Status::passed);
   CHECK(result.variants[0].time->samples.size() == 1);
-  CHECK_THAT(result.variants[0].time->stop_reason, ContainsSubstring("1 sample") && ContainsSubstring("one input set"));
+  CHECK_THAT(result.variants[0].time->stop_reason,
+             ContainsSubstring("1 sample") && ContainsSubstring("one input set"));
 }
 
 TEST_CASE("smoke size keeps many variants within its time", "[cpu]") {
@@ -351,7 +362,8 @@ TEST_CASE("smoke size keeps many variants within its time", "[cpu]") {
   std::vector<HostVariant> variants;
   for (int i = 0; i < 5; ++i) variants.push_back({info_of("v" + std::to_string(i)), right});
   const auto result = fixture.run(variants);
-  CHECK(result.elapsed_seconds < 2);   // 20 such cases may take 4 s of sampling; a loaded machine gets ten times that
+  CHECK(result.elapsed_seconds <
+        2);  // 20 such cases may take 4 s of sampling; a loaded machine gets ten times that
   for (const auto& variant : result.variants) CHECK(variant.time->samples.size() >= 10);
 }
 

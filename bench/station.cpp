@@ -15,7 +15,9 @@
 namespace remeasure::bench {
 namespace {
 
-double as_double(std::size_t bytes) { return static_cast<double>(bytes); }
+double as_double(std::size_t bytes) {
+  return static_cast<double>(bytes);
+}
 
 double bytes_of(const std::vector<Region>& regions) {
   double sum = 0;
@@ -85,7 +87,8 @@ class HostStation final : public Station {
   }
   std::size_t footprint() const override {
     const HostBench& bench = *benches_[0];
-    return static_cast<std::size_t>(bytes_of(bench.inputs()) + bytes_of(bench.outputs())) + bench.workspace_bytes();
+    return static_cast<std::size_t>(bytes_of(bench.inputs()) + bytes_of(bench.outputs())) +
+           bench.workspace_bytes();
   }
   std::string setting() const override { return benches_[0]->setting(); }
 
@@ -112,8 +115,9 @@ class DeviceStation final : public Station {
   void finish() override { stream_.synchronize(); }
   void poison(std::size_t set) override {
     for (const Region& output : benches_[set]->outputs()) {
-      stream_.fill_bytes(DeviceSpan<Target, std::uint8_t>(static_cast<std::uint8_t*>(output.data), output.bytes),
-                         poison_byte(output.type));
+      stream_.fill_bytes(
+          DeviceSpan<Target, std::uint8_t>(static_cast<std::uint8_t*>(output.data), output.bytes),
+          poison_byte(output.type));
     }
     stream_.synchronize();
   }
@@ -127,12 +131,13 @@ class DeviceStation final : public Station {
   }
   std::vector<OutputCopy> outputs(std::size_t set) override {
     std::vector<OutputCopy> copies;
-    for (const Region& output : benches_[set]->outputs()) copies.push_back({output.name, output.type, download(output)});
+    for (const Region& output : benches_[set]->outputs())
+      copies.push_back({output.name, output.type, download(output)});
     return copies;
   }
   reports::Memory run_metered(std::size_t set) override {
     MemoryLedger& ledger = device_.ledger();
-    ledger.reset_peak();   // after set-up: what uploads and plans needed for a moment isn't the kernel's
+    ledger.reset_peak();  // after set-up: what uploads and plans needed for a moment isn't the kernel's
     launch(set);
     finish();
     reports::Memory memory;
@@ -148,7 +153,8 @@ class DeviceStation final : public Station {
   }
   void repeat(std::size_t set) override {
     if constexpr (std::is_same_v<Target, Simt>) {
-      // Other order of blocks, warps and lanes, and copies that land at the other end of what cp.async allows.
+      // Other order of blocks, warps and lanes, and copies that land at the other end of what cp.async
+      // allows.
       device_.engine().set_schedule(1);
       device_.engine().set_copy_timing(simt::CopyTiming::early);
     }
@@ -156,14 +162,16 @@ class DeviceStation final : public Station {
     finish();
   }
   std::size_t footprint() const override {
-    return static_cast<std::size_t>(bytes_of(benches_[0]->inputs()) + bytes_of(benches_[0]->outputs())) + workspace_;
+    return static_cast<std::size_t>(bytes_of(benches_[0]->inputs()) + bytes_of(benches_[0]->outputs())) +
+           workspace_;
   }
   std::string setting() const override { return benches_[0]->setting(); }
 
  private:
   DeviceMemoryCount count() {
     const MemoryLedger& ledger = device_.ledger();
-    return {.ledger = ledger.current(), .allocations = ledger.allocations(), .driver = device_.bytes_in_use()};
+    return {
+        .ledger = ledger.current(), .allocations = ledger.allocations(), .driver = device_.bytes_in_use()};
   }
   std::vector<std::byte> download(const Region& region) {
     std::vector<std::byte> bytes(region.bytes);
@@ -175,8 +183,8 @@ class DeviceStation final : public Station {
   Device<Target>& device_;
   Stream<Target>& stream_;
   PrepareDevice<Target> prepare_;
-  DeviceMemoryCount before_;           // this variant
-  std::size_t workspace_ = 0;          // of the metered run
+  DeviceMemoryCount before_;   // this variant
+  std::size_t workspace_ = 0;  // of the metered run
   std::array<std::unique_ptr<DeviceBench<Target>>, kInputSets> benches_;
   std::array<std::function<void()>, kInputSets> work_;
 };
@@ -188,7 +196,8 @@ std::unique_ptr<Station> host_station(PrepareHost prepare, int threads) {
 }
 
 template <class Target>
-std::unique_ptr<Station> device_station(Device<Target>& device, Stream<Target>& stream, PrepareDevice<Target> prepare) {
+std::unique_ptr<Station> device_station(Device<Target>& device, Stream<Target>& stream,
+                                        PrepareDevice<Target> prepare) {
   return std::make_unique<DeviceStation<Target>>(device, stream, std::move(prepare));
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One variant set up on one place (CPU, GPU, SIMT engine), up to three input sets of it. What the frame does to every
-// variant before it believes it is written once on top of this.
+// One variant set up on one place (CPU, GPU, SIMT engine), up to three input sets of it. What the frame does
+// to every variant before it believes it is written once on top of this.
 #pragma once
 
 #include <array>
@@ -31,7 +31,8 @@ class Station {
   /// Fills every output with its poison.
   virtual void poison(std::size_t set) = 0;
   virtual std::uint64_t input_hash(std::size_t set) = 0;
-  /// Host variants share the caller's inputs: what one destroys is put back, so that the others aren't blamed for it.
+  /// Host variants share the caller's inputs: what one destroys is put back, so that the others aren't blamed
+  /// for it.
   virtual void save_inputs(std::size_t set) { static_cast<void>(set); }
   virtual void restore_inputs() {}
   virtual std::vector<OutputCopy> outputs(std::size_t set) = 0;
@@ -56,6 +57,7 @@ std::unique_ptr<Station> host_station(PrepareHost prepare, int threads);
 
 /// `device` outlives the station; one stream of its own.
 template <class Target>
-std::unique_ptr<Station> device_station(Device<Target>& device, Stream<Target>& stream, PrepareDevice<Target> prepare);
+std::unique_ptr<Station> device_station(Device<Target>& device, Stream<Target>& stream,
+                                        PrepareDevice<Target> prepare);
 
 }  // namespace remeasure::bench

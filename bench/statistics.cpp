@@ -54,14 +54,17 @@ double binomial_half_cdf(std::size_t n, std::size_t k) {
   double sum = 0;
   for (std::size_t i = 0; i <= k; ++i) {
     const double drawn = static_cast<double>(i);
-    sum += std::exp(std::lgamma(size + 1) - std::lgamma(drawn + 1) - std::lgamma(size - drawn + 1) + log_total);
+    sum +=
+        std::exp(std::lgamma(size + 1) - std::lgamma(drawn + 1) - std::lgamma(size - drawn + 1) + log_total);
   }
   return std::min(sum, 1.0);
 }
 
 }  // namespace
 
-double median(std::span<const double> sample) { return quantile_of_sorted(sorted(sample), 0.5); }
+double median(std::span<const double> sample) {
+  return quantile_of_sorted(sorted(sample), 0.5);
+}
 
 double quantile(std::span<const double> sample, double probability) {
   if (!(probability >= 0 && probability <= 1)) {
@@ -79,19 +82,21 @@ double median_absolute_deviation(std::span<const double> sample) {
 
 MedianInterval median_interval(std::span<const double> sample, double confidence) {
   if (!(confidence > 0 && confidence < 1)) {
-    throw std::invalid_argument("median_interval: confidence " + std::to_string(confidence) + " isn't in (0, 1)");
+    throw std::invalid_argument("median_interval: confidence " + std::to_string(confidence) +
+                                " isn't in (0, 1)");
   }
   const std::vector<double> values = sorted(sample);
   const std::size_t n = values.size();
-  // The interval [x_(k+1), x_(n-k)] misses the median with probability 2 P(B <= k); the largest k that is still
-  // allowed gives the shortest interval. The normal quantile is a starting point close to it, so few k are tried.
+  // The interval [x_(k+1), x_(n-k)] misses the median with probability 2 P(B <= k); the largest k that is
+  // still allowed gives the shortest interval. The normal quantile is a starting point close to it, so few k
+  // are tried.
   const double tail = (1 - confidence) / 2;
   const double spread = std::sqrt(static_cast<double>(n)) / 2;
   const double guess = static_cast<double>(n) / 2 - 4 * spread;
   std::size_t k = guess > 0 ? static_cast<std::size_t>(guess) : 0;
   double below = binomial_half_cdf(n, k);
   while (k > 0 && below > tail) below = binomial_half_cdf(n, --k);
-  if (below > tail) {   // even the whole range isn't sure enough
+  if (below > tail) {  // even the whole range isn't sure enough
     return {values.front(), values.back(), n == 1 ? 0 : 1 - 2 * below};
   }
   while (2 * (k + 1) < n) {
@@ -118,12 +123,13 @@ double relative_width(std::span<const double> sample) {
   return e.median == 0 ? std::numeric_limits<double>::infinity() : (e.high - e.low) / std::abs(e.median);
 }
 
-reports::Estimate ratio_of_medians(std::span<const double> base, std::span<const double> variant, std::uint64_t seed,
-                                   int resamples) {
+reports::Estimate ratio_of_medians(std::span<const double> base, std::span<const double> variant,
+                                   std::uint64_t seed, int resamples) {
   if (resamples < 1) throw std::invalid_argument("ratio_of_medians: resamples must be positive");
   const double denominator = median(variant);
   const double ratio = median(base) / denominator;
-  if (!(denominator > 0)) throw std::invalid_argument("ratio_of_medians: the variant's median isn't positive");
+  if (!(denominator > 0))
+    throw std::invalid_argument("ratio_of_medians: the variant's median isn't positive");
 
   std::uint64_t draw = 0;
   std::vector<double> resampled;
@@ -143,8 +149,10 @@ reports::Estimate ratio_of_medians(std::span<const double> base, std::span<const
 
 PowerLaw fit_power_law(std::span<const double> x, std::span<const double> y) {
   const auto positive = [](double value) { return value > 0 && std::isfinite(value); };
-  if (x.size() != y.size() || !std::all_of(x.begin(), x.end(), positive) || !std::all_of(y.begin(), y.end(), positive)) {
-    throw std::invalid_argument("fit_power_law: " + std::to_string(x.size()) + " and " + std::to_string(y.size()) +
+  if (x.size() != y.size() || !std::all_of(x.begin(), x.end(), positive) ||
+      !std::all_of(y.begin(), y.end(), positive)) {
+    throw std::invalid_argument("fit_power_law: " + std::to_string(x.size()) + " and " +
+                                std::to_string(y.size()) +
                                 " values; it takes equal numbers of positive ones");
   }
   const auto n = static_cast<double>(x.size());

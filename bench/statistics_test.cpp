@@ -18,7 +18,7 @@ TEST_CASE("median of odd, even, tied and single samples", "[cpu]") {
 }
 
 TEST_CASE("quantiles are R's type 7", "[cpu]") {
-  const Values sample{10, 20, 30, 40, 50};   // quantile(c(10,20,30,40,50), c(.1,.25,.9)) gives 14, 20, 46
+  const Values sample{10, 20, 30, 40, 50};  // quantile(c(10,20,30,40,50), c(.1,.25,.9)) gives 14, 20, 46
   CHECK(std::abs(quantile(sample, 0.1) - 14) < 1e-12);
   CHECK(quantile(sample, 0.25) == 20);
   CHECK(std::abs(quantile(sample, 0.9) - 46) < 1e-12);
@@ -33,7 +33,8 @@ TEST_CASE("median absolute deviation of a textbook sample", "[cpu]") {
 }
 
 TEST_CASE("empty samples, NaN and Inf are rejected", "[cpu]") {
-  const double nan = std::numeric_limits<double>::quiet_NaN(), infinity = std::numeric_limits<double>::infinity();
+  const double nan = std::numeric_limits<double>::quiet_NaN(),
+               infinity = std::numeric_limits<double>::infinity();
   CHECK_THROWS_AS(median(Values{}), std::invalid_argument);
   CHECK_THROWS_AS(median(Values{1, nan}), std::invalid_argument);
   CHECK_THROWS_AS(median_interval(Values{1, infinity}), std::invalid_argument);
@@ -43,8 +44,8 @@ TEST_CASE("empty samples, NaN and Inf are rejected", "[cpu]") {
 }
 
 TEST_CASE("interval of the median uses the order statistics of the binomial table", "[cpu]") {
-  // Conover, Practical Nonparametric Statistics: n = 10 gives ranks 2 and 9 (97.9 %), n = 20 ranks 6 and 15 (95.9 %),
-  // n = 6 the range (96.9 %).
+  // Conover, Practical Nonparametric Statistics: n = 10 gives ranks 2 and 9 (97.9 %), n = 20 ranks 6 and 15
+  // (95.9 %), n = 6 the range (96.9 %).
   const auto ranks = [](std::size_t n) {
     Values sample;
     for (std::size_t i = n; i >= 1; --i) sample.push_back(static_cast<double>(i));
@@ -81,7 +82,7 @@ TEST_CASE("constant samples have an interval of no width", "[cpu]") {
 
 TEST_CASE("the 95 % interval covers the true median in 95 % of the experiments", "[cpu]") {
   std::mt19937_64 random(1);
-  std::exponential_distribution<double> skewed(std::log(2.0));   // median 1
+  std::exponential_distribution<double> skewed(std::log(2.0));  // median 1
   int covered = 0;
   for (int experiment = 0; experiment < 2000; ++experiment) {
     Values sample(25);
@@ -122,7 +123,8 @@ TEST_CASE("a power law is found exactly where there is one, with an error where 
   CHECK(cubic.error < 1e-12);
   // ln y = {0, 0.2, -0.2, 0} above 2 ln x: worked out by hand with ln x = {0, 1, 2, 3} ln 2.
   std::vector<double> noisy;
-  for (const auto& [size, off] : {std::pair{1.0, 0.0}, {2.0, 0.2}, {4.0, -0.2}, {8.0, 0.0}}) noisy.push_back(size * size * std::exp(off));
+  for (const auto& [size, off] : {std::pair{1.0, 0.0}, {2.0, 0.2}, {4.0, -0.2}, {8.0, 0.0}})
+    noisy.push_back(size * size * std::exp(off));
   const PowerLaw law = fit_power_law(x, noisy);
   CHECK(std::abs(law.exponent - (2 - 0.04 / std::log(2.0))) < 1e-12);
   CHECK(std::abs(law.error - std::sqrt((0.08 - 5 * 0.04 * 0.04) / 2 / 5) / std::log(2.0)) < 1e-12);

@@ -38,10 +38,12 @@ StopDecision decide(const StopRule& rule, const SamplingState& state) {
 }
 
 std::size_t next_round(const StopRule& rule, const SamplingState& state, double seconds_per_sample) {
-  const std::size_t wanted = state.samples < rule.min_samples ? rule.min_samples - state.samples : state.samples;
+  const std::size_t wanted =
+      state.samples < rule.min_samples ? rule.min_samples - state.samples : state.samples;
   const double left = std::max(0.0, rule.max_wall_seconds - state.wall_seconds);
   const double affordable = seconds_per_sample > 0 ? left / seconds_per_sample : static_cast<double>(wanted);
-  const std::size_t most = std::max<std::size_t>(1, rule.max_samples - std::min(rule.max_samples, state.samples));
+  const std::size_t most =
+      std::max<std::size_t>(1, rule.max_samples - std::min(rule.max_samples, state.samples));
   const double bounded = std::clamp(affordable, 1.0, static_cast<double>(std::min(wanted, most)));
   return static_cast<std::size_t>(bounded);
 }

@@ -10,7 +10,11 @@ namespace {
 
 /// A state in which every condition for going on and none for stopping holds, to be changed one by one.
 SamplingState enough() {
-  return {.samples = 40, .measured_seconds = 0.5, .wall_seconds = 0.6, .deadline_passed = false, .widths = {0.05}};
+  return {.samples = 40,
+          .measured_seconds = 0.5,
+          .wall_seconds = 0.6,
+          .deadline_passed = false,
+          .widths = {0.05}};
 }
 
 }  // namespace
@@ -55,7 +59,7 @@ TEST_CASE("rule 5: an interval under one percent is precise, one percent isn't",
 TEST_CASE("rule 6: an interval that stopped shrinking over four rounds stops", "[cpu]") {
   SamplingState state = enough();
   state.widths = {0.08, 0.05, 0.049, 0.05, 0.051};
-  CHECK_FALSE(decide({}, state).stop);   // before the last four there is 0.08 alone: shrunk
+  CHECK_FALSE(decide({}, state).stop);  // before the last four there is 0.08 alone: shrunk
   state.widths = {0.08, 0.05, 0.049, 0.05, 0.051, 0.0485};
   CHECK_THAT(decide({}, state).reason, ContainsSubstring("stopped shrinking"));
   state.widths = {0.08, 0.05, 0.049, 0.05, 0.051, 0.04};
@@ -71,7 +75,7 @@ TEST_CASE("a noisy clock always comes to an end", "[cpu]") {
     const std::size_t more = next_round(rule, state, 1e-3);
     REQUIRE(more >= 1);
     state.samples += more;
-    state.measured_seconds += 1e-6 * static_cast<double>(more);   // the clock under test hardly moves
+    state.measured_seconds += 1e-6 * static_cast<double>(more);  // the clock under test hardly moves
     state.wall_seconds += 1e-3 * static_cast<double>(more);
     state.widths.push_back(0.5);
   }
@@ -82,7 +86,7 @@ TEST_CASE("rounds double, and never plan beyond the caps", "[cpu]") {
   const StopRule rule;
   CHECK(next_round(rule, {}, 1e-3) == 10);
   CHECK(next_round(rule, enough(), 1e-3) == 40);
-  CHECK(next_round(rule, enough(), 1.0) == 3);      // 3.4 s are left
+  CHECK(next_round(rule, enough(), 1.0) == 3);  // 3.4 s are left
   CHECK(next_round(rule, enough(), 100.0) == 1);
   SamplingState many = enough();
   many.samples = 9'990;

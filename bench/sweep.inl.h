@@ -15,7 +15,8 @@ template <class Make, class First, class... Rest>
 void sweep_into(std::vector<CaseDefinition>& out, const Make& make, const std::vector<First>& first,
                 const std::vector<Rest>&... rest) {
   for (const auto& value : first) {
-    sweep_into(out, [&](const auto&... others) { return make(value, others...); }, rest...);
+    sweep_into(
+        out, [&](const auto&... others) { return make(value, others...); }, rest...);
   }
 }
 

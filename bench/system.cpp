@@ -74,8 +74,8 @@ std::string caches() {
     const std::string size = first_line(folder + "size"), type = first_line(folder + "type");
     if (size.empty()) break;
     if (type == "Instruction") continue;
-    text += fmt::format("{}L{}{} {}", text.empty() ? "" : ", ", first_line(folder + "level"), type == "Data" ? "d" : "",
-                        size);
+    text += fmt::format("{}L{}{} {}", text.empty() ? "" : ", ", first_line(folder + "level"),
+                        type == "Data" ? "d" : "", size);
   }
   return text;
 }
@@ -120,7 +120,7 @@ std::string gpu_name() {
   try {
     return Device<Cuda>().properties().name;
   } catch (const DeviceError&) {
-    return {};   // there, but out of order: why_no_gpu's caller sees the error when it opens the device itself
+    return {};  // there, but out of order: why_no_gpu's caller sees the error when it opens the device itself
   }
 }
 
@@ -154,7 +154,8 @@ reports::System system_info() {
       system.more["gpu error"] = error.what();
     }
   }
-  if (const std::string faults = faults::planned_text(); !faults.empty()) system.more["injected faults"] = faults;
+  if (const std::string faults = faults::planned_text(); !faults.empty())
+    system.more["injected faults"] = faults;
   system.id = stable_id(system);
   return system;
 }

@@ -24,7 +24,7 @@ TEST_CASE("the id is of what makes a machine fast, not of its name, kernel or lo
   machine.gpu_driver = "CUDA 99.9";
   machine.more["kernel"] = "Linux 99";
   machine.more["injected faults"] = "launch:1=sticky";
-  machine.memory_bytes += 100.0 * (1 << 20);   // what firmware keeps for itself moves with its version
+  machine.memory_bytes += 100.0 * (1 << 20);  // what firmware keeps for itself moves with its version
   const double gib = 1024.0 * 1024 * 1024;
   machine.memory_bytes = static_cast<double>(static_cast<long long>(machine.memory_bytes / gib)) * gib;
   const std::string rounded = stable_id(machine);

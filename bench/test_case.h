@@ -63,7 +63,8 @@ inline VariantInfo info_of(const std::string& name) {
   info.name = name;
   info.what = "3 x + 1";
   info.dtype = "f32";
-  info.accept = {{.output = "out", .metric = ErrorMetric::max_scaled, .limit = 1e-6, .reason = "one f32 rounding"}};
+  info.accept = {
+      {.output = "out", .metric = ErrorMetric::max_scaled, .limit = 1e-6, .reason = "one f32 rounding"}};
   return info;
 }
 

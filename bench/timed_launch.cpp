@@ -20,7 +20,7 @@ class Blockade {
   Blockade& operator=(const Blockade&) = delete;
   ~Blockade() { lift(); }
   void arm() {
-    armed_ = true;   // before the call: it may throw after the kernel is enqueued
+    armed_ = true;  // before the call: it may throw after the kernel is enqueued
     device_.block(kWatchdogSeconds);
   }
   void lift() {
@@ -39,8 +39,10 @@ TimedSample waited(TimedDevice& device) {
   const TimedDevice::Elapsed elapsed = device.wait();
   if (elapsed.watchdog_fired) {
     throw LaunchWaits(fmt::format(
-        "the launch didn't return within {:.2g} s while the GPU was held back to hide its latency: it waits for the GPU "
-        "(synchronises, allocates, loads a module) or enqueues more than the driver's queue holds. Make it asynchronous, or "
+        "the launch didn't return within {:.2g} s while the GPU was held back to hide its latency: it waits "
+        "for the GPU "
+        "(synchronises, allocates, loads a module) or enqueues more than the driver's queue holds. Make it "
+        "asynchronous, or "
         "say why it can't be in VariantInfo::synchronises: then it is timed with its launch latency",
         kWatchdogSeconds));
   }
@@ -60,7 +62,8 @@ TimedSample timed_launch(TimedDevice& device, bool blocked, const std::function<
   return waited(device);
 }
 
-TimedSample timed_batch(TimedDevice& device, bool blocked, std::size_t count, const std::function<void()>& launch) {
+TimedSample timed_batch(TimedDevice& device, bool blocked, std::size_t count,
+                        const std::function<void()>& launch) {
   Blockade blockade(device);
   if (blocked) blockade.arm();
   device.start();

@@ -17,15 +17,16 @@ struct LaunchWaits : std::runtime_error {
 };
 
 struct TimedSample {
-  double seconds = 0;                  ///< of all launches together
+  double seconds = 0;  ///< of all launches together
   ClockReading clock;
 };
 
 /// `launch()` once. `blocked` false leaves out the blocking kernel: for launches that wait for the GPU.
 TimedSample timed_launch(TimedDevice& device, bool blocked, const std::function<void()>& launch);
 
-/// `launch()` `count` times between two events. Only the first two wait behind the blocking kernel: a queue that is full
-/// makes the host wait, and nobody would unblock.
-TimedSample timed_batch(TimedDevice& device, bool blocked, std::size_t count, const std::function<void()>& launch);
+/// `launch()` `count` times between two events. Only the first two wait behind the blocking kernel: a queue
+/// that is full makes the host wait, and nobody would unblock.
+TimedSample timed_batch(TimedDevice& device, bool blocked, std::size_t count,
+                        const std::function<void()>& launch);
 
 }  // namespace remeasure::bench

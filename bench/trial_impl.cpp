@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What an experiment's case calls: declarations before measure(), questions after it. measure() itself is in measure.cpp.
+// What an experiment's case calls: declarations before measure(), questions after it. measure() itself is in
+// measure.cpp.
 #include "bench/trial_impl.h"
 
 #include <fmt/format.h>
@@ -29,18 +30,23 @@ Measured Measured::operator*(double factor) const {
   return scaled;
 }
 
-TrialImpl::TrialImpl(const Experiment& experiment, const CaseDefinition& definition, const RunOptions& options,
-                     reports::CaseResult& result)
-    : experiment_(experiment), definition_(definition), options_(options), case_(result), store_(options.data_root),
+TrialImpl::TrialImpl(const Experiment& experiment, const CaseDefinition& definition,
+                     const RunOptions& options, reports::CaseResult& result)
+    : experiment_(experiment),
+      definition_(definition),
+      options_(options),
+      case_(result),
+      store_(options.data_root),
       places_(std::make_unique<Places>(options.gpu)) {}
 
 TrialImpl::~TrialImpl() {
-  entries_.clear();   // buffers go before the devices that they belong to
+  entries_.clear();  // buffers go before the devices that they belong to
 }
 
 // --- declarations ---
 
-datasets::Opened TrialImpl::open(const datasets::Definition& definition, const datasets::Parameters& parameters) {
+datasets::Opened TrialImpl::open(const datasets::Definition& definition,
+                                 const datasets::Parameters& parameters) {
   if (options_.progress != nullptr) options_.progress->phase("data " + definition.name);
   datasets::Opened opened = store_.open(definition, parameters);
   const datasets::Provenance& provenance = opened.provenance;
@@ -57,8 +63,12 @@ datasets::Opened TrialImpl::open(const datasets::Definition& definition, const d
 
 void TrialImpl::oracle(const std::string& output, int version, std::function<OracleOutput()> compute) {
   if (measured_) throw std::logic_error("oracle('" + output + "') comes after measure()");
-  OracleKey key{experiment_.paper.id, fmt::format("{} {}", to_string(options_.size), case_.name), output, version,
-                options_.seed, data_identity_};
+  OracleKey key{experiment_.paper.id,
+                fmt::format("{} {}", to_string(options_.size), case_.name),
+                output,
+                version,
+                options_.seed,
+                data_identity_};
   if (!oracle_makers_.emplace(output, std::pair{std::move(key), std::move(compute)}).second) {
     throw std::logic_error("oracle('" + output + "') is declared twice");
   }
@@ -99,7 +109,8 @@ void TrialImpl::host(VariantInfo info, std::function<std::function<void()>(HostB
 
 void TrialImpl::device_variant(VariantInfo info, DevicePrepare prepare, bool library) {
   if (info.quote.mode != "cold" && info.quote.because.empty()) {
-    throw std::logic_error("variant '" + info.name + "' quotes its " + info.quote.mode + " time without saying why");
+    throw std::logic_error("variant '" + info.name + "' quotes its " + info.quote.mode +
+                           " time without saying why");
   }
   Entry& entry = declare(std::move(info), Where::gpu);
   entry.library = library;
@@ -107,14 +118,18 @@ void TrialImpl::device_variant(VariantInfo info, DevicePrepare prepare, bool lib
   if (entry.cant_run.empty()) entry.cant_run = gpu.why_not();
   if (!entry.cant_run.empty()) return;
   entry.result.device = gpu.name();
-  entry.make_station = [&gpu, &entry, prepare = std::move(prepare)] { return gpu.station(entry.info, prepare); };
+  entry.make_station = [&gpu, &entry, prepare = std::move(prepare)] {
+    return gpu.station(entry.info, prepare);
+  };
 }
 
-void TrialImpl::simt_variant(VariantInfo info, std::function<std::function<void()>(DeviceBench<Simt>&)> prepare) {
+void TrialImpl::simt_variant(VariantInfo info,
+                             std::function<std::function<void()>(DeviceBench<Simt>&)> prepare) {
   Entry& entry = declare(std::move(info), Where::simt);
   entry.result.device = kSimtPrefix + std::string(" on ") + cpu_name();
   if (!entry.info.simt) {
-    entry.cant_run = entry.info.simt_left_out.empty() ? "left out on SIMT at this size" : entry.info.simt_left_out;
+    entry.cant_run =
+        entry.info.simt_left_out.empty() ? "left out on SIMT at this size" : entry.info.simt_left_out;
   }
   if (!entry.cant_run.empty()) return;
   entry.make_station = [this, prepare = std::move(prepare)] {
@@ -128,7 +143,9 @@ void TrialImpl::simt_variant(VariantInfo info, std::function<std::function<void(
 namespace {
 
 /// The GPU's row before the CPU's before Simt's.
-int rank(Where where) { return where == Where::gpu ? 0 : where == Where::cpu ? 1 : 2; }
+int rank(Where where) {
+  return where == Where::gpu ? 0 : where == Where::cpu ? 1 : 2;
+}
 
 }  // namespace
 
@@ -191,11 +208,12 @@ Measured TrialImpl::speedup(const std::string& variant, const std::string& base)
   const reports::TimeResult &quick = *fast.result.time, &long_time = *slow.result.time;
   if (fast.where == slow.where && quick.mode != long_time.mode) {
     return {std::nullopt, fast.result.device,
-            fmt::format("{} is timed {}, {} {}: no ratio joins two modes", variant, quick.mode, base, long_time.mode)};
+            fmt::format("{} is timed {}, {} {}: no ratio joins two modes", variant, quick.mode, base,
+                        long_time.mode)};
   }
-  const auto recorded = std::find_if(case_.speedups.begin(), case_.speedups.end(), [&](const reports::Speedup& s) {
-    return s.variant == variant && s.base == base;
-  });
+  const auto recorded =
+      std::find_if(case_.speedups.begin(), case_.speedups.end(),
+                   [&](const reports::Speedup& s) { return s.variant == variant && s.base == base; });
   reports::Speedup speedup;
   if (recorded != case_.speedups.end()) {
     speedup = *recorded;
@@ -271,7 +289,8 @@ void TrialImpl::conclude() {
   constexpr std::pair<const char*, const char*> kUsual[] = {{"kernel", "vendor"}, {"method", "eigen"}};
   for (const auto& [variant, base] : kUsual) {
     const auto declared = [&](const char* name) {
-      return std::any_of(entries_.begin(), entries_.end(), [&](const auto& entry) { return entry->info.name == name; });
+      return std::any_of(entries_.begin(), entries_.end(),
+                         [&](const auto& entry) { return entry->info.name == name; });
     };
     if (declared(variant) && declared(base)) static_cast<void>(speedup(variant, base));
   }

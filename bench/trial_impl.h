@@ -20,11 +20,11 @@ namespace remeasure::bench {
 struct Entry {
   VariantInfo info;
   reports::Where where = reports::Where::cpu;
-  bool library = false;                          ///< declared with vendor(): not a kernel of ours
+  bool library = false;  ///< declared with vendor(): not a kernel of ours
   std::function<std::unique_ptr<Station>()> make_station;
-  std::string cant_run;                          ///< why there is no station to make
+  std::string cant_run;  ///< why there is no station to make
   std::unique_ptr<Station> station;
-  std::vector<std::uint64_t> input_hashes;       ///< of the prepared sets, before timing
+  std::vector<std::uint64_t> input_hashes;  ///< of the prepared sets, before timing
   CheckedRun run;
   reports::VariantResult result;
 };
@@ -45,7 +45,8 @@ class TrialImpl final : public Trial {
   Size size() const override { return options_.size; }
   std::uint64_t seed() const override { return options_.seed; }
   datasets::Store& store() override { return store_; }
-  datasets::Opened open(const datasets::Definition& definition, const datasets::Parameters& parameters) override;
+  datasets::Opened open(const datasets::Definition& definition,
+                        const datasets::Parameters& parameters) override;
   void oracle(const std::string& output, int version, std::function<OracleOutput()> compute) override;
   void host(VariantInfo info, std::function<std::function<void()>(HostBench&)> prepare) override;
   void measure() override;
@@ -64,17 +65,18 @@ class TrialImpl final : public Trial {
   void claim(const std::string& id, bool holds, std::string evidence) override;
   void claim_not_measured(const std::string& id, std::string reason) override;
 
-  /// After the case's own function: declared but never measured is an error of the experiment; the usual speedups
-  /// (kernel over vendor, method over eigen) are added where the case didn't ask for them.
+  /// After the case's own function: declared but never measured is an error of the experiment; the usual
+  /// speedups (kernel over vendor, method over eigen) are added where the case didn't ask for them.
   void conclude();
 
  protected:
   std::uint64_t set_seed(std::size_t set) const override { return options_.seed + 1000 * set; }
   void device_variant(VariantInfo info, DevicePrepare prepare, bool library) override;
-  void simt_variant(VariantInfo info, std::function<std::function<void()>(DeviceBench<Simt>&)> prepare) override;
+  void simt_variant(VariantInfo info,
+                    std::function<std::function<void()>(DeviceBench<Simt>&)> prepare) override;
 
  private:
-  struct Places;                                 // devices and streams, opened when first needed
+  struct Places;  // devices and streams, opened when first needed
 
   Entry& declare(VariantInfo info, reports::Where where);
   bool selected(const Entry& entry) const;
@@ -105,7 +107,7 @@ class TrialImpl final : public Trial {
   reports::CaseResult& case_;
   datasets::Store store_;
   std::unique_ptr<Places> places_;
-  std::string data_identity_;                    ///< content hashes of everything opened so far
+  std::string data_identity_;  ///< content hashes of everything opened so far
   std::map<std::string, std::pair<OracleKey, std::function<OracleOutput()>>> oracle_makers_;
   Oracles oracles_;
   std::vector<std::unique_ptr<Entry>> entries_;

@@ -16,7 +16,9 @@ using reports::ClaimResult;
 using reports::ClaimSample;
 using reports::Verdict;
 
-bool begins_with(const std::string& text, const char* prefix) { return text.starts_with(prefix); }
+bool begins_with(const std::string& text, const char* prefix) {
+  return text.starts_with(prefix);
+}
 
 std::string joined(const std::set<std::string>& words, const char* separator) {
   std::string text;
@@ -47,7 +49,8 @@ Usable usable(const Claim& claim, std::span<const ClaimSample> samples, const De
     } else if (claim.is_time && begins_with(sample.on, kSimtPrefix)) {
       kept.reasons.insert("a SIMT run gives no time");
     } else if (claim.needs == Needs::gpu && !on_gpu && !model) {
-      kept.reasons.insert(devices.gpu.empty() ? devices.why_no_gpu : "measured on " + sample.on + ", needs a GPU");
+      kept.reasons.insert(devices.gpu.empty() ? devices.why_no_gpu
+                                              : "measured on " + sample.on + ", needs a GPU");
     } else {
       kept.samples.push_back(sample);
     }
@@ -58,24 +61,34 @@ Usable usable(const Claim& claim, std::span<const ClaimSample> samples, const De
 Interval over(Over how, const std::vector<double>& medians) {
   const auto [low, high] = std::minmax_element(medians.begin(), medians.end());
   switch (how) {
-    case Over::range: return {*low, *high};
-    case Over::smallest: return {*low, *low};
-    case Over::largest: return {*high, *high};
+    case Over::range:
+      return {*low, *high};
+    case Over::smallest:
+      return {*low, *low};
+    case Over::largest:
+      return {*high, *high};
     case Over::median:
-    case Over::mean: break;
+    case Over::mean:
+      break;
   }
-  const double mean = std::accumulate(medians.begin(), medians.end(), 0.0) / static_cast<double>(medians.size());
+  const double mean =
+      std::accumulate(medians.begin(), medians.end(), 0.0) / static_cast<double>(medians.size());
   const double value = how == Over::mean ? mean : middle(medians);
   return {value, value};
 }
 
 const char* in_words(Over how) {
   switch (how) {
-    case Over::range: return "every case";
-    case Over::median: return "the median over the cases";
-    case Over::mean: return "the mean over the cases";
-    case Over::smallest: return "the smallest case";
-    case Over::largest: return "the largest case";
+    case Over::range:
+      return "every case";
+    case Over::median:
+      return "the median over the cases";
+    case Over::mean:
+      return "the mean over the cases";
+    case Over::smallest:
+      return "the smallest case";
+    case Over::largest:
+      return "the largest case";
   }
   return "";
 }
@@ -86,9 +99,12 @@ bool inside_or_better(const Claim& claim, const Interval& measured) {
   const bool above = measured.low >= reported.low - claim.tolerance * std::abs(reported.low);
   const bool below = measured.high <= reported.high + claim.tolerance * std::abs(reported.high);
   switch (claim.better) {
-    case Better::higher: return above;
-    case Better::lower: return below;
-    case Better::neither: return above && below;
+    case Better::higher:
+      return above;
+    case Better::lower:
+      return below;
+    case Better::neither:
+      return above && below;
   }
   return false;
 }
@@ -106,8 +122,8 @@ void judge_number(const Claim& claim, const std::vector<ClaimSample>& samples, C
   const std::size_t cases = samples.size();
   if (inside_or_better(claim, *result.measured)) {
     result.verdict = Verdict::reproduced;
-    result.why = fmt::format("{} is inside the reported range or better, within {:.3g} %", in_words(claim.over),
-                             100 * claim.tolerance);
+    result.why = fmt::format("{} is inside the reported range or better, within {:.3g} %",
+                             in_words(claim.over), 100 * claim.tolerance);
     return;
   }
   const int direction = cases_in_direction(claim, samples);
@@ -116,15 +132,19 @@ void judge_number(const Claim& claim, const std::vector<ClaimSample>& samples, C
   if (direction < 0) {
     result.why = fmt::format("outside the reported range by more than {:.3g} %", 100 * claim.tolerance);
   } else {
-    result.why = fmt::format("outside the reported range by more than {:.3g} %; the direction (against {:.4g}) holds in "
-                             "{} of {} cases", 100 * claim.tolerance, claim.no_effect, direction, cases);
+    result.why = fmt::format(
+        "outside the reported range by more than {:.3g} %; the direction (against {:.4g}) holds in "
+        "{} of {} cases",
+        100 * claim.tolerance, claim.no_effect, direction, cases);
   }
 }
 
 void judge_statement(const std::vector<ClaimSample>& samples, ClaimResult& result) {
   const auto holds = static_cast<std::size_t>(
       std::count_if(samples.begin(), samples.end(), [](const ClaimSample& sample) { return *sample.holds; }));
-  result.verdict = holds == samples.size() ? Verdict::reproduced : holds > 0 ? Verdict::partly : Verdict::not_reproduced;
+  result.verdict = holds == samples.size() ? Verdict::reproduced
+                   : holds > 0             ? Verdict::partly
+                                           : Verdict::not_reproduced;
   result.why = fmt::format("holds in {} of {} cases", holds, samples.size());
 }
 
@@ -135,7 +155,8 @@ std::string tolerance_in_words(const Claim& claim) {
   return text;
 }
 
-/// "hardware as reported" can only be told by the name's last word: "NVIDIA A100-SXM4-40GB" against "A100, batch 48".
+/// "hardware as reported" can only be told by the name's last word: "NVIDIA A100-SXM4-40GB" against "A100,
+/// batch 48".
 bool same_hardware(const std::string& reported_on, const std::string& measured_on) {
   std::string word;
   for (const char c : measured_on + " ") {
@@ -143,7 +164,8 @@ bool same_hardware(const std::string& reported_on, const std::string& measured_o
       word += c;
       continue;
     }
-    const bool names_model = word.size() >= 3 && std::any_of(word.begin(), word.end(), [](char d) { return d >= '0' && d <= '9'; });
+    const bool names_model = word.size() >= 3 && std::any_of(word.begin(), word.end(),
+                                                             [](char d) { return d >= '0' && d <= '9'; });
     if (names_model && reported_on.find(word) != std::string::npos) return true;
     word.clear();
   }
@@ -177,15 +199,19 @@ void add_evidence(const std::vector<ClaimSample>& samples, ClaimResult& result, 
   if (!medians.empty()) {
     result.measured = over(claim.over, medians);
   } else {
-    const auto holds = std::count_if(samples.begin(), samples.end(), [](const ClaimSample& s) { return s.holds == true; });
+    const auto holds =
+        std::count_if(samples.begin(), samples.end(), [](const ClaimSample& s) { return s.holds == true; });
     result.measured_text = some_of(samples);
-    if (result.measured_text.empty()) result.measured_text = fmt::format("holds in {} of {} cases", holds, samples.size());
+    if (result.measured_text.empty())
+      result.measured_text = fmt::format("holds in {} of {} cases", holds, samples.size());
   }
 }
 
 }  // namespace
 
-bool is_ratio(const Claim& claim) { return claim.unit == "x" || claim.unit == "%" || claim.unit.empty() || claim.unit == "1"; }
+bool is_ratio(const Claim& claim) {
+  return claim.unit == "x" || claim.unit == "%" || claim.unit.empty() || claim.unit == "1";
+}
 
 ClaimResult judge(const Claim& claim, std::span<const ClaimSample> samples, const Setting& setting,
                   const Devices& devices) {
@@ -209,8 +235,10 @@ ClaimResult judge(const Claim& claim, std::span<const ClaimSample> samples, cons
   if (claim.needs == Needs::elsewhere) return undecided(Verdict::not_measured, claim.instead);
   Usable kept = usable(claim, samples, devices);
   if (kept.samples.empty()) {
-    if (claim.needs == Needs::gpu && devices.gpu.empty()) return undecided(Verdict::not_measured, devices.why_no_gpu);
-    if (kept.reasons.empty()) return undecided(Verdict::not_measured, "no case that ran contributes to this claim");
+    if (claim.needs == Needs::gpu && devices.gpu.empty())
+      return undecided(Verdict::not_measured, devices.why_no_gpu);
+    if (kept.reasons.empty())
+      return undecided(Verdict::not_measured, "no case that ran contributes to this claim");
     return undecided(Verdict::not_measured, joined(kept.reasons, "; "));
   }
   const bool statement = !claim.reported_text.empty();
@@ -222,15 +250,18 @@ ClaimResult judge(const Claim& claim, std::span<const ClaimSample> samples, cons
   }
   add_evidence(kept.samples, result, claim);
 
-  const bool model = std::any_of(kept.samples.begin(), kept.samples.end(),
-                                 [](const ClaimSample& sample) { return begins_with(sample.on, kModelPrefix); });
+  const bool model = std::any_of(kept.samples.begin(), kept.samples.end(), [](const ClaimSample& sample) {
+    return begins_with(sample.on, kModelPrefix);
+  });
   result.modelled = model;
-  if (model && !claim.modelled) return undecided(Verdict::not_comparable, "from a model of ours, not from what the paper measured on");
+  if (model && !claim.modelled)
+    return undecided(Verdict::not_comparable, "from a model of ours, not from what the paper measured on");
   if (setting.size == Size::smoke && !claim.any_size) {
     return undecided(Verdict::not_comparable, "smoke size: the claim is about the paper's sizes");
   }
   if (claim.real_data && setting.generated) {
-    return undecided(Verdict::not_comparable, "generated data stands in for the real one: remeasure data import");
+    return undecided(Verdict::not_comparable,
+                     "generated data stands in for the real one: remeasure data import");
   }
   if (claim.is_time && !is_ratio(claim) && !same_hardware(claim.on, result.measured_on)) {
     return undecided(Verdict::not_comparable, "an absolute value of other hardware: reported on " + claim.on);
@@ -241,7 +272,8 @@ ClaimResult judge(const Claim& claim, std::span<const ClaimSample> samples, cons
     judge_number(claim, kept.samples, result);
   }
   if (!kept.reasons.empty()) {
-    result.why += fmt::format("; not measured in {} cases: {}", samples.size() - kept.samples.size(), joined(kept.reasons, "; "));
+    result.why += fmt::format("; not measured in {} cases: {}", samples.size() - kept.samples.size(),
+                              joined(kept.reasons, "; "));
   }
   return result;
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/verdict.h"
 
-#include <cmath>
 #include <testing/catch.h>
+#include <cmath>
 
 using namespace remeasure;
 using namespace remeasure::bench;
@@ -48,7 +48,8 @@ ClaimSample statement(bool holds) {
   return sample;
 }
 
-reports::ClaimResult paper(const Claim& claim, const std::vector<ClaimSample>& samples, const Devices& devices = kCpuOnly) {
+reports::ClaimResult paper(const Claim& claim, const std::vector<ClaimSample>& samples,
+                           const Devices& devices = kCpuOnly) {
   return judge(claim, samples, {.size = Size::paper}, devices);
 }
 
@@ -76,7 +77,8 @@ TEST_CASE("rule 2: a SIMT run never gives a timing verdict", "[cpu]") {
 TEST_CASE("rules 3 and 5: a GPU claim without a GPU isn't measured, whatever the CPU says", "[cpu]") {
   Claim claim = speedup_claim();
   claim.needs = Needs::gpu;
-  for (const auto& samples : {std::vector<ClaimSample>{}, {value(1.5)}, {missing("vendor: no CUDA device")}}) {
+  for (const auto& samples :
+       {std::vector<ClaimSample>{}, {value(1.5)}, {missing("vendor: no CUDA device")}}) {
     const auto result = paper(claim, samples);
     CHECK(result.verdict == Verdict::not_measured);
     CHECK_THAT(result.why, ContainsSubstring("no CUDA device"));
@@ -87,7 +89,8 @@ TEST_CASE("rules 3 and 5: a GPU claim without a GPU isn't measured, whatever the
 
 TEST_CASE("rules 4 and 5: missing values keep their reasons, withheld speedups among them", "[cpu]") {
   CHECK_THAT(paper(speedup_claim(), {}).why, ContainsSubstring("no case"));
-  const auto withheld = paper(speedup_claim(), {missing("withheld: 12x over a vendor library without an explanation")});
+  const auto withheld =
+      paper(speedup_claim(), {missing("withheld: 12x over a vendor library without an explanation")});
   CHECK(withheld.verdict == Verdict::not_measured);
   CHECK_THAT(withheld.why, ContainsSubstring("withheld"));
   const auto some = paper(speedup_claim(), {value(1.5), missing("kernel: incorrect")});
@@ -112,7 +115,7 @@ TEST_CASE("rule 7: smoke size is not comparable unless the setting holds there",
   const auto smoke = judge(claim, samples, {.size = Size::smoke}, kCpuOnly);
   CHECK(smoke.verdict == Verdict::not_comparable);
   CHECK_THAT(smoke.why, ContainsSubstring("smoke size"));
-  CHECK(smoke.measured.has_value());   // shown, not judged
+  CHECK(smoke.measured.has_value());  // shown, not judged
   claim.any_size = true;
   CHECK(judge(claim, samples, {.size = Size::smoke}, kCpuOnly).verdict == Verdict::reproduced);
 }
@@ -126,7 +129,7 @@ TEST_CASE("rule 8: generated data can't confirm what was reported of real data",
   const auto judged = judge(claim, samples, generated, kCpuOnly);
   CHECK(judged.verdict == Verdict::not_comparable);
   CHECK_THAT(judged.why, ContainsSubstring("generated data"));
-  CHECK(judged.measured.has_value());   // shown, not judged
+  CHECK(judged.measured.has_value());  // shown, not judged
   CHECK(judge(claim, samples, {.size = Size::paper}, kCpuOnly).verdict == Verdict::reproduced);
 }
 
@@ -167,16 +170,17 @@ TEST_CASE("of many cases' words a few stand in the table, those of failing cases
     return sample;
   };
   CHECK(paper(claim, {says(true, "a"), says(true, "b"), says(true, "a")}).measured_text == "a; b");
-  CHECK(paper(claim, {says(true, "a"), says(true, "b"), says(true, "c"), says(true, "d"), says(false, "e")}).measured_text ==
-        "e; a; b; and 2 more");
+  CHECK(paper(claim, {says(true, "a"), says(true, "b"), says(true, "c"), says(true, "d"), says(false, "e")})
+            .measured_text == "e; a; b; and 2 more");
   CHECK(paper(claim, {statement(true), statement(false)}).measured_text == "holds in 1 of 2 cases");
 }
 
-TEST_CASE("rule 11: inside the reported range, better than it, or outside by less than the tolerance", "[cpu]") {
+TEST_CASE("rule 11: inside the reported range, better than it, or outside by less than the tolerance",
+          "[cpu]") {
   Claim claim = speedup_claim();
   CHECK(paper(claim, {value(1.3), value(1.8)}).verdict == Verdict::reproduced);
   CHECK(paper(claim, {value(1.3), value(9.0)}).verdict == Verdict::reproduced);
-  CHECK(paper(claim, {value(1.144)}).verdict == Verdict::reproduced);    // 1.27 less 10 % is 1.143
+  CHECK(paper(claim, {value(1.144)}).verdict == Verdict::reproduced);  // 1.27 less 10 % is 1.143
   CHECK(paper(claim, {value(1.142)}).verdict == Verdict::partly);
   claim.better = Better::neither;
   CHECK(paper(claim, {value(1.3), value(9.0)}).verdict == Verdict::partly);
@@ -213,11 +217,11 @@ TEST_CASE("rule 11: the way samples become one value is the claim's", "[cpu]") {
 TEST_CASE("rules 12 and 13: direction needs whole intervals in more than half of the cases", "[cpu]") {
   const Claim claim = speedup_claim();
   CHECK(paper(claim, {value(1.1)}).verdict == Verdict::partly);
-  CHECK(paper(claim, {value(1.1, "AMD EPYC", 0.2)}).verdict == Verdict::not_reproduced);   // 0.88 to 1.32
+  CHECK(paper(claim, {value(1.1, "AMD EPYC", 0.2)}).verdict == Verdict::not_reproduced);  // 0.88 to 1.32
   CHECK(paper(claim, {value(0.8)}).verdict == Verdict::not_reproduced);
   CHECK(paper(claim, {value(1.1), value(0.8)}).verdict == Verdict::not_reproduced);
   CHECK(paper(claim, {value(1.1), value(1.1), value(0.8)}).verdict == Verdict::partly);
   Claim flat = claim;
-  flat.reported = {1, 1};   // "no slower": no direction to hold
+  flat.reported = {1, 1};  // "no slower": no direction to hold
   CHECK(paper(flat, {value(0.85)}).verdict == Verdict::not_reproduced);
 }

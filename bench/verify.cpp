@@ -14,7 +14,7 @@ using reports::Status;
 /// The elements of one requirement, side by side.
 struct Compared {
   std::vector<double> out, reference, scale;
-  std::vector<std::size_t> elements;   ///< index in the output
+  std::vector<std::size_t> elements;  ///< index in the output
 };
 
 Compared select(const Accept& accept, const std::vector<double>& out, const OracleOutput& oracle) {
@@ -27,7 +27,8 @@ Compared select(const Accept& accept, const std::vector<double>& out, const Orac
     compared.reference.push_back(oracle.values[i]);
     if (!oracle.scale.empty()) compared.scale.push_back(oracle.scale[i]);
   }
-  // Without scales of its own, an element is measured against the largest of the whole output, whatever `only` keeps.
+  // Without scales of its own, an element is measured against the largest of the whole output, whatever
+  // `only` keeps.
   if (oracle.scale.empty() && accept.only && accept.metric != ErrorMetric::relative_l2) {
     double largest = 0;
     for (const double value : oracle.values) {
@@ -45,24 +46,27 @@ bool within(const Accept& accept, double error) {
 std::string why_wrong(const Accept& accept, const Compared& compared, const ErrorValue& error) {
   const std::string what = fmt::format("output '{}': {}", accept.output, to_string(accept.metric));
   if (std::isinf(error.value)) {
-    const auto count = std::count_if(compared.out.begin(), compared.out.end(), [](double v) { return !std::isfinite(v); });
+    const auto count =
+        std::count_if(compared.out.begin(), compared.out.end(), [](double v) { return !std::isfinite(v); });
     return fmt::format("output '{}': {} of {} elements are NaN or Inf or were never written, the worst at {}",
                        accept.output, count, compared.out.size(),
                        compared.elements[static_cast<std::size_t>(error.worst_index)]);
   }
   if (error.value > accept.limit) {
     return fmt::format("{} {:.3g} is above the limit {:.3g}{}", what, error.value, accept.limit,
-                       error.worst_index < 0 ? ""
-                                             : fmt::format(" (worst element {})",
-                                                           compared.elements[static_cast<std::size_t>(error.worst_index)]));
+                       error.worst_index < 0
+                           ? ""
+                           : fmt::format(" (worst element {})",
+                                         compared.elements[static_cast<std::size_t>(error.worst_index)]));
   }
-  return fmt::format("{} {:.3g} is below {:.3g}: too good for the type that it is said to have", what, error.value,
-                     *accept.at_least);
+  return fmt::format("{} {:.3g} is below {:.3g}: too good for the type that it is said to have", what,
+                     error.value, *accept.at_least);
 }
 
 }  // namespace
 
-Verification verify(const std::vector<Accept>& accept, const std::vector<OutputCopy>& outputs, const Oracles& oracles) {
+Verification verify(const std::vector<Accept>& accept, const std::vector<OutputCopy>& outputs,
+                    const Oracles& oracles) {
   if (accept.empty()) return {Status::not_verified, "the variant states no requirement on its outputs", {}};
   Verification result;
   for (const Accept& wanted : accept) {
@@ -86,7 +90,9 @@ Verification verify(const std::vector<Accept>& accept, const std::vector<OutputC
     }
     if (sampled && *std::max_element(reference.indices.begin(), reference.indices.end()) >= values.size()) {
       return {Status::failed,
-              fmt::format("the oracle samples an element beyond the {} of output '{}'", values.size(), wanted.output), {}};
+              fmt::format("the oracle samples an element beyond the {} of output '{}'", values.size(),
+                          wanted.output),
+              {}};
     }
     if (sampled && reference.values.size() < std::min(kFewestSamples, values.size())) {
       return {Status::not_verified,
@@ -100,10 +106,12 @@ Verification verify(const std::vector<Accept>& accept, const std::vector<OutputC
     }
     const std::vector<double> zeros(compared.out.size(), 0.0);
     if (within(wanted, error_of(wanted.metric, zeros, compared.reference, compared.scale).value)) {
-      return {Status::not_verified,
-              fmt::format("an output of zeros would pass the requirement on '{}' ({} <= {:.3g}): the check can't fail",
-                          wanted.output, to_string(wanted.metric), wanted.limit),
-              {}};
+      return {
+          Status::not_verified,
+          fmt::format(
+              "an output of zeros would pass the requirement on '{}' ({} <= {:.3g}): the check can't fail",
+              wanted.output, to_string(wanted.metric), wanted.limit),
+          {}};
     }
 
     const ErrorValue error = error_of(wanted.metric, compared.out, compared.reference, compared.scale);
@@ -115,7 +123,8 @@ Verification verify(const std::vector<Accept>& accept, const std::vector<OutputC
     accuracy.at_least = wanted.at_least;
     accuracy.reason = wanted.reason;
     if (error.worst_index >= 0) {
-      accuracy.worst_index = static_cast<std::int64_t>(compared.elements[static_cast<std::size_t>(error.worst_index)]);
+      accuracy.worst_index =
+          static_cast<std::int64_t>(compared.elements[static_cast<std::size_t>(error.worst_index)]);
     }
     accuracy.compared = static_cast<std::int64_t>(compared.out.size());
     accuracy.sampled = sampled;

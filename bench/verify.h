@@ -31,6 +31,7 @@ inline constexpr std::size_t kFewestSamples = 1000;
 ///  4. an output of zeros would pass the requirement                   -> not verified: the check can't fail
 ///  5. an error above its limit, or below `at_least`                   -> incorrect
 ///  6. otherwise                                                       -> passed
-Verification verify(const std::vector<Accept>& accept, const std::vector<OutputCopy>& outputs, const Oracles& oracles);
+Verification verify(const std::vector<Accept>& accept, const std::vector<OutputCopy>& outputs,
+                    const Oracles& oracles);
 
 }  // namespace remeasure::bench

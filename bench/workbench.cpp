@@ -14,7 +14,8 @@ namespace {
 constexpr std::align_val_t kAlignment{64};
 
 std::shared_ptr<void> aligned_memory(std::size_t bytes) {
-  return {::operator new(bytes == 0 ? 1 : bytes, kAlignment), [](void* memory) { ::operator delete(memory, kAlignment); }};
+  return {::operator new(bytes == 0 ? 1 : bytes, kAlignment),
+          [](void* memory) { ::operator delete(memory, kAlignment); }};
 }
 
 }  // namespace

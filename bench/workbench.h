@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a variant works on. The bench owns inputs, outputs and scratch of a variant, so that the frame can poison outputs,
-// hash inputs before and after, rotate sets and count every byte. HostBench and DeviceBench<Target> look the same to a
-// variant, but for the span type they give.
+// What a variant works on. The bench owns inputs, outputs and scratch of a variant, so that the frame can
+// poison outputs, hash inputs before and after, rotate sets and count every byte. HostBench and
+// DeviceBench<Target> look the same to a variant, but for the span type they give.
 #pragma once
 
 #include <cstddef>
@@ -29,8 +29,8 @@ constexpr OutputType output_type_of();
 struct Region {
   std::string name;
   OutputType type = OutputType::u8;
-  std::size_t size = 0;                // elements
-  void* data = nullptr;                // host address, or device address
+  std::size_t size = 0;  // elements
+  void* data = nullptr;  // host address, or device address
   std::size_t bytes = 0;
 };
 
@@ -38,7 +38,7 @@ struct Region {
 class HostBench {
  public:
   explicit HostBench(std::size_t set) : set_(set) {}
-  std::size_t set() const { return set_; }   ///< which input set to use
+  std::size_t set() const { return set_; }  ///< which input set to use
 
   /// Registers an input for hashing and the memory table; gives it back unchanged.
   template <class T>
@@ -116,7 +116,7 @@ class DeviceBench {
   DeviceSpan<Target, T> workspace(std::size_t size) {
     return own<DeviceBuffer<Target, T>>(stream_.device(), size, MemoryUse::workspace, "workspace").span();
   }
-  void setting(std::string text) { setting_ = std::move(text); }   ///< as HostBench's
+  void setting(std::string text) { setting_ = std::move(text); }  ///< as HostBench's
   const std::string& setting() const { return setting_; }
   template <class T, class... Arguments>
   T& own(Arguments&&... arguments) {
@@ -139,15 +139,24 @@ class DeviceBench {
 
 template <class T>
 constexpr OutputType output_type_of() {
-  if constexpr (std::is_same_v<T, double>) return OutputType::f64;
-  else if constexpr (std::is_same_v<T, float>) return OutputType::f32;
-  else if constexpr (std::is_same_v<T, half>) return OutputType::f16;
-  else if constexpr (std::is_same_v<T, bfloat16>) return OutputType::bf16;
-  else if constexpr (std::is_same_v<T, std::int32_t>) return OutputType::i32;
-  else if constexpr (std::is_same_v<T, std::uint32_t>) return OutputType::u32;
-  else if constexpr (std::is_same_v<T, std::int64_t>) return OutputType::i64;
-  else if constexpr (std::is_same_v<T, std::uint16_t>) return OutputType::u16;
-  else if constexpr (std::is_same_v<T, std::uint8_t>) return OutputType::u8;
+  if constexpr (std::is_same_v<T, double>)
+    return OutputType::f64;
+  else if constexpr (std::is_same_v<T, float>)
+    return OutputType::f32;
+  else if constexpr (std::is_same_v<T, half>)
+    return OutputType::f16;
+  else if constexpr (std::is_same_v<T, bfloat16>)
+    return OutputType::bf16;
+  else if constexpr (std::is_same_v<T, std::int32_t>)
+    return OutputType::i32;
+  else if constexpr (std::is_same_v<T, std::uint32_t>)
+    return OutputType::u32;
+  else if constexpr (std::is_same_v<T, std::int64_t>)
+    return OutputType::i64;
+  else if constexpr (std::is_same_v<T, std::uint16_t>)
+    return OutputType::u16;
+  else if constexpr (std::is_same_v<T, std::uint8_t>)
+    return OutputType::u8;
   else {
     static_assert(std::is_same_v<T, std::int8_t>, "an output has one of the types of OutputType");
     return OutputType::i8;

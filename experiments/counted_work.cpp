@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "experiments/counted_work.h"
 
+#include <testing/catch.h>
 #include <algorithm>
 #include <cstdio>
 #include <string>
-#include <testing/catch.h>
 
 #include "bench/counted_work.h"
 
@@ -18,7 +18,8 @@ void check_counted_work(const char* id) {
   const std::vector<bench::CountedVariant> counted = bench::count_work(*found);
   std::fputs(bench::table_of(counted).c_str(), stdout);
   for (const bench::CountedVariant& variant : counted) {
-    for (const std::string& disagreement : bench::disagreements(variant)) FAIL_CHECK(id << ": " << disagreement);
+    for (const std::string& disagreement : bench::disagreements(variant))
+      FAIL_CHECK(id << ": " << disagreement);
   }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The probes of a GPU's ceilings from kernels/ceilings and baselines/matmul: here, since no room below knows both and the
-// plan (bench/gpu_ceilings.h).
+// The probes of a GPU's ceilings from kernels/ceilings and baselines/matmul: here, since no room below knows
+// both and the plan (bench/gpu_ceilings.h).
 #pragma once
 
 #include <limits>
@@ -19,29 +19,35 @@ namespace remeasure::experiments {
 /// Best seconds of one traffic kernel over a working set of `bytes` (copy: half and half).
 template <class Target>
 double traffic_seconds(Stream<Target>& stream, bench::Traffic traffic, std::size_t bytes, int passes) {
-  const std::size_t words = bytes / sizeof(std::uint32_t) / 2 / kernels::kTrafficGroup * kernels::kTrafficGroup;
-  DeviceBuffer<Target, std::uint32_t> first(stream.device(), words, MemoryUse::workspace, "half of a working set");
+  const std::size_t words =
+      bytes / sizeof(std::uint32_t) / 2 / kernels::kTrafficGroup * kernels::kTrafficGroup;
+  DeviceBuffer<Target, std::uint32_t> first(stream.device(), words, MemoryUse::workspace,
+                                            "half of a working set");
   if (traffic == bench::Traffic::copy) {
-    DeviceBuffer<Target, std::uint32_t> second(stream.device(), words, MemoryUse::workspace, "the other half");
+    DeviceBuffer<Target, std::uint32_t> second(stream.device(), words, MemoryUse::workspace,
+                                               "the other half");
     stream.fill_bytes(first.span(), 1);
-    return baselines::launch_seconds(stream, [&] { kernels::copy_words<Target>(stream, first, passes, second.span()); });
+    return baselines::launch_seconds(
+        stream, [&] { kernels::copy_words<Target>(stream, first, passes, second.span()); });
   }
   first = {};
   DeviceBuffer<Target, std::uint32_t> all(stream.device(), 2 * words, MemoryUse::workspace, "working set");
   if (traffic == bench::Traffic::write) {
-    return baselines::launch_seconds(stream, [&] { kernels::write_words<Target>(stream, 1, passes, all.span()); });
+    return baselines::launch_seconds(stream,
+                                     [&] { kernels::write_words<Target>(stream, 1, passes, all.span()); });
   }
   DeviceBuffer<Target, std::uint32_t> sum(stream.device(), 1, MemoryUse::workspace, "sum");
   stream.fill_bytes(all.span(), 1);
   stream.fill_bytes(sum.span(), 0);
-  return baselines::launch_seconds(stream, [&] { kernels::read_words<Target>(stream, all, passes, sum.span()); });
+  return baselines::launch_seconds(stream,
+                                   [&] { kernels::read_words<Target>(stream, all, passes, sum.span()); });
 }
 
 template <class T, class Target>
 double fma_rate(Stream<Target>& stream, int steps) {
   const int blocks = 8 * std::max(1, stream.device().properties().multiprocessors);
-  DeviceBuffer<Target, T> out(stream.device(), static_cast<std::size_t>(blocks) * kernels::kFmaThreads, MemoryUse::workspace,
-                              "sums of chains");
+  DeviceBuffer<Target, T> out(stream.device(), static_cast<std::size_t>(blocks) * kernels::kFmaThreads,
+                              MemoryUse::workspace, "sums of chains");
   const double seconds = baselines::launch_seconds(
       stream, [&] { kernels::fma_chains<Target, T>(stream, blocks, steps, T(0.999), T(0.001), out.span()); });
   return kernels::fma_chains_flops(blocks, steps) / seconds;

@@ -14,13 +14,17 @@
 
 namespace remeasure::kernels {
 
-/// While it lives, products of Eigen on this thread stay on it. In a thread that isn't OpenMP's each of them would begin a
-/// team of its own: threads of threads, which on small matrices cost more than the product.
+/// While it lives, products of Eigen on this thread stay on it. In a thread that isn't OpenMP's each of them
+/// would begin a team of its own: threads of threads, which on small matrices cost more than the product.
 class OneThread {
  public:
 #ifdef _OPENMP
-  OneThread() : before_(omp_get_max_threads()) { omp_set_num_threads(1); }
-  ~OneThread() { omp_set_num_threads(before_); }
+  OneThread() : before_(omp_get_max_threads()) {
+    omp_set_num_threads(1);
+  }
+  ~OneThread() {
+    omp_set_num_threads(before_);
+  }
 #else
   OneThread() = default;
   ~OneThread() {}
@@ -32,8 +36,9 @@ class OneThread {
   [[maybe_unused]] int before_ = 1;
 };
 
-/// Calls body(matrix, first row, rows) for blocks of rows that cover all rows of all matrices, on `threads` CPU threads
-/// (0 = all). A block is a whole matrix where there are matrices enough for the threads. The first exception is rethrown.
+/// Calls body(matrix, first row, rows) for blocks of rows that cover all rows of all matrices, on `threads`
+/// CPU threads (0 = all). A block is a whole matrix where there are matrices enough for the threads. The
+/// first exception is rethrown.
 template <class Body>
 void for_each_row_block(int matrices, int rows, int threads, Body body) {
   if (threads <= 0) threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Google Benchmark's JSON. Each sample is a repetition with one iteration, so that compare.py can run its U test on
-// them; then the aggregates it knows. Times are in nanoseconds. cpu_time repeats real_time: a wall (or GPU event) time
-// is the only one that a record has.
+// Google Benchmark's JSON. Each sample is a repetition with one iteration, so that compare.py can run its U
+// test on them; then the aggregates it knows. Times are in nanoseconds. cpu_time repeats real_time: a wall
+// (or GPU event) time is the only one that a record has.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -17,8 +17,8 @@ namespace {
 
 using Json = nlohmann::json;
 
-/// compare.py needs nine or more repetitions; a thousand objects per variant would only make the file long. Where
-/// there are more samples, these many are picked at even distances.
+/// compare.py needs nine or more repetitions; a thousand objects per variant would only make the file long.
+/// Where there are more samples, these many are picked at even distances.
 constexpr std::size_t kMostRepetitions = 100;
 
 std::vector<double> picked(const std::vector<double>& samples) {
@@ -46,14 +46,16 @@ class Writer {
 
  private:
   static Json context(const std::vector<Record>& records) {
-    Json context = {{"executable", "remeasure"}, {"library_build_type", "release"}, {"caches", Json::array()},
-                    {"load_avg", Json::array()}, {"mhz_per_cpu", 0}, {"cpu_scaling_enabled", false}};
+    Json context = {{"executable", "remeasure"}, {"library_build_type", "release"},
+                    {"caches", Json::array()},   {"load_avg", Json::array()},
+                    {"mhz_per_cpu", 0},          {"cpu_scaling_enabled", false}};
     if (!records.empty()) {
       const Record& first = records.front();
       context["date"] = first.started;
       context["host_name"] = first.system.host;
       context["num_cpus"] = first.system.cores;
-      context["cpu_scaling_enabled"] = !first.system.governor.empty() && first.system.governor != "performance";
+      context["cpu_scaling_enabled"] =
+          !first.system.governor.empty() && first.system.governor != "performance";
       context["gpu"] = first.system.gpu;
       context["remeasure_version"] = first.build.version;
       context["git_commit"] = first.build.git_commit;
@@ -64,10 +66,14 @@ class Writer {
   void add(const Record& record, const CaseResult& test, const VariantResult& variant, Json& benchmarks) {
     const TimeResult& time = *variant.time;
     const std::vector<double> samples = picked(time.samples);
-    const std::string name = fmt::format("{}/{}/{}/{}", record.experiment, test.name, variant.name,
-                                         to_string(variant.where));
-    const Json common = {{"run_name", name}, {"family_index", family_}, {"per_family_instance_index", 0},
-                         {"repetitions", samples.size()}, {"threads", time.threads}, {"time_unit", "ns"},
+    const std::string name =
+        fmt::format("{}/{}/{}/{}", record.experiment, test.name, variant.name, to_string(variant.where));
+    const Json common = {{"run_name", name},
+                         {"family_index", family_},
+                         {"per_family_instance_index", 0},
+                         {"repetitions", samples.size()},
+                         {"threads", time.threads},
+                         {"time_unit", "ns"},
                          {"label", variant.dtype + (test.synthetic ? ", generated data" : ", real data")}};
     ++family_;
     const auto entry = [&](const std::string& suffix, const char* type, double value) {
@@ -111,6 +117,8 @@ class Writer {
 
 }  // namespace
 
-std::string benchmark_report(const std::vector<Record>& records) { return to_text(Writer().report(records)); }
+std::string benchmark_report(const std::vector<Record>& records) {
+  return to_text(Writer().report(records));
+}
 
 }  // namespace remeasure::reports

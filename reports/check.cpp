@@ -22,11 +22,15 @@ auto find_if(const Items& items, Same same) {
 /// How good a verdict is; nothing for those that aren't judgements of the paper.
 std::optional<int> rank(Verdict verdict) {
   switch (verdict) {
-    case Verdict::reproduced: return 2;
-    case Verdict::partly: return 1;
-    case Verdict::not_reproduced: return 0;
+    case Verdict::reproduced:
+      return 2;
+    case Verdict::partly:
+      return 1;
+    case Verdict::not_reproduced:
+      return 0;
     case Verdict::not_comparable:
-    case Verdict::not_measured: break;
+    case Verdict::not_measured:
+      break;
   }
   return {};
 }
@@ -52,7 +56,8 @@ class Comparison {
     for (const CaseResult& test : before_.cases) {
       test_ = test.name;
       variant_.clear();
-      const CaseResult* now = find_if(after_.cases, [&](const CaseResult& it) { return it.name == test.name; });
+      const CaseResult* now =
+          find_if(after_.cases, [&](const CaseResult& it) { return it.name == test.name; });
       if (now) {
         compare_case(test, *now);
       } else {
@@ -68,13 +73,14 @@ class Comparison {
       compare_claim(claim);
     }
     if (!times_asked_ && skipped_times_ > 0) {
-      result_.not_applied.push_back(fmt::format("{}: {} time{} and their speedups: --no-times", before_.experiment,
-                                                skipped_times_, skipped_times_ == 1 ? "" : "s"));
+      result_.not_applied.push_back(fmt::format("{}: {} time{} and their speedups: --no-times",
+                                                before_.experiment, skipped_times_,
+                                                skipped_times_ == 1 ? "" : "s"));
     } else if (!same_machine_ && skipped_times_ > 0) {
       result_.not_applied.push_back(fmt::format(
           "{}: reference not applied to {} time{} and their speedups: it is of {} ({}), this run of {} ({})",
-          before_.experiment, skipped_times_, skipped_times_ == 1 ? "" : "s", device_of(before_), before_.system.id,
-          device_of(after_), after_.system.id));
+          before_.experiment, skipped_times_, skipped_times_ == 1 ? "" : "s", device_of(before_),
+          before_.system.id, device_of(after_), after_.system.id));
     }
   }
 
@@ -83,9 +89,10 @@ class Comparison {
     return record.system.gpu.empty() ? record.system.cpu : record.system.gpu + ", " + record.system.cpu;
   }
 
-  void row(const std::string& quantity, const std::string& before, const std::string& after, Judgement judgement,
-           std::optional<double> change = {}) {
-    result_.rows.push_back({before_.experiment, test_, variant_, quantity, before, after, change, std::move(judgement)});
+  void row(const std::string& quantity, const std::string& before, const std::string& after,
+           Judgement judgement, std::optional<double> change = {}) {
+    result_.rows.push_back(
+        {before_.experiment, test_, variant_, quantity, before, after, change, std::move(judgement)});
   }
 
   static std::optional<double> change_of(double before, double after) {
@@ -100,8 +107,9 @@ class Comparison {
       row("content of the data", before.dataset_sha256.substr(0, 12), after.dataset_sha256.substr(0, 12),
           {Outcome::worse, 0, "same seed"});
     } else if (!same_data) {
-      result_.not_applied.push_back(fmt::format("{}, {}: errors and metrics not compared: seed {} before, {} now",
-                                                before_.experiment, test_, before.seed, after.seed));
+      result_.not_applied.push_back(
+          fmt::format("{}, {}: errors and metrics not compared: seed {} before, {} now", before_.experiment,
+                      test_, before.seed, after.seed));
     }
     for (const VariantResult& variant : before.variants) {
       variant_ = fmt::format("{} on {}", variant.name, to_string(variant.where));
@@ -130,9 +138,11 @@ class Comparison {
     if (!after || after->status != Status::passed) {
       if (!passed_before) return;
       // Rule 21: what another machine doesn't have is no regression.
-      const bool absent = after && (after->status == Status::not_run || after->status == Status::not_supported);
+      const bool absent =
+          after && (after->status == Status::not_run || after->status == Status::not_supported);
       const Outcome outcome = absent && !same_machine_ ? Outcome::unclear : Outcome::worse;
-      row("status", "passed", after ? to_string(after->status) : "missing", {outcome, 0, after ? after->reason : ""});
+      row("status", "passed", after ? to_string(after->status) : "missing",
+          {outcome, 0, after ? after->reason : ""});
       return;
     }
     row("status", to_string(before.status), "passed", {passed_before ? Outcome::same : Outcome::better, 0});
@@ -141,10 +151,12 @@ class Comparison {
       const auto old_times = times_of(before_runs_, test_, before);
       const auto new_times = times_of(after_runs_, test_, before);
       if (!old_times || !new_times) {
-        result_.not_applied.push_back(fmt::format("{}, {}: time of {}: not in all runs", before_.experiment, test_, variant_));
+        result_.not_applied.push_back(
+            fmt::format("{}, {}: time of {}: not in all runs", before_.experiment, test_, variant_));
       } else if (same_machine_ && before.device == after->device) {
         const Estimate was = hull(old_times->runs), is = hull(new_times->runs);
-        row("time", time_text(was), time_text(is), compare_times(*old_times, *new_times), change_of(was.median, is.median));
+        row("time", time_text(was), time_text(is), compare_times(*old_times, *new_times),
+            change_of(was.median, is.median));
       } else {
         ++skipped_times_;
       }
@@ -155,7 +167,8 @@ class Comparison {
       });
       const std::string quantity = fmt::format("{} of {}", it.metric, it.output);
       if (!now) {
-        row(quantity, error_text(it.value), "missing", {Outcome::worse, 0, "no longer compared with the oracle"});
+        row(quantity, error_text(it.value), "missing",
+            {Outcome::worse, 0, "no longer compared with the oracle"});
       } else if (same_data) {
         row(quantity, error_text(it.value), error_text(now->value), compare_accuracy(it, *now),
             change_of(it.value, now->value));
@@ -166,9 +179,10 @@ class Comparison {
 
   void compare_memory(const VariantResult& before, const VariantResult& after) {
     const bool same_device = same_machine_ && before.device == after.device;
-    const auto compare = [&](const char* quantity, double old_bytes, double new_bytes, double threshold, double slack) {
-      row(quantity, bytes_text(old_bytes), bytes_text(new_bytes), compare_bytes(old_bytes, new_bytes, threshold, slack),
-          change_of(old_bytes, new_bytes));
+    const auto compare = [&](const char* quantity, double old_bytes, double new_bytes, double threshold,
+                             double slack) {
+      row(quantity, bytes_text(old_bytes), bytes_text(new_bytes),
+          compare_bytes(old_bytes, new_bytes, threshold, slack), change_of(old_bytes, new_bytes));
     };
     const Memory& old_memory = *before.memory;
     const Memory& new_memory = *after.memory;
@@ -176,8 +190,9 @@ class Comparison {
       // A library's workspace follows the device; elsewhere what is compared is the rest.
       const double old_library = same_device ? 0 : old_memory.workspace.value_or(0);
       const double new_library = same_device ? 0 : new_memory.workspace.value_or(0);
-      compare(same_device ? "device memory" : "device memory without workspace", *old_memory.device_peak - old_library,
-              *new_memory.device_peak - new_library, kLeastThreshold, 0);
+      compare(same_device ? "device memory" : "device memory without workspace",
+              *old_memory.device_peak - old_library, *new_memory.device_peak - new_library, kLeastThreshold,
+              0);
     }
     const auto old_peaks = host_peaks_of(before_runs_, test_, before);
     const auto new_peaks = host_peaks_of(after_runs_, test_, before);
@@ -186,7 +201,8 @@ class Comparison {
       constexpr double kElsewhere = 0.25;
       constexpr double kSlack = 1 << 20;
       row("host memory", bytes_text(old_peaks->most), bytes_text(new_peaks->most),
-          compare_bytes(*old_peaks, *new_peaks, same_machine_ ? kLeastThreshold : kElsewhere, same_machine_ ? 4096 : kSlack),
+          compare_bytes(*old_peaks, *new_peaks, same_machine_ ? kLeastThreshold : kElsewhere,
+                        same_machine_ ? 4096 : kSlack),
           change_of(old_peaks->most, new_peaks->most));
     }
   }
@@ -201,8 +217,8 @@ class Comparison {
     variant_ = before.variant;
     if (old_inverse && new_inverse) {
       const double was = 1 / hull(old_inverse->runs).median, is = 1 / hull(new_inverse->runs).median;
-      row("speedup over " + before.base, ratio_text(was), ratio_text(is), compare_times(*old_inverse, *new_inverse),
-          change_of(was, is));
+      row("speedup over " + before.base, ratio_text(was), ratio_text(is),
+          compare_times(*old_inverse, *new_inverse), change_of(was, is));
     } else {
       row("speedup over " + before.base, ratio_text(before.ratio.median), ratio_text(now->ratio.median),
           {Outcome::unclear, 0, "an interval that reaches zero, or not in all runs"});
@@ -215,11 +231,15 @@ class Comparison {
     std::map<std::string, std::size_t> seen;
     for (const Check& check : before) {
       std::size_t skip = seen[check.name]++;
-      const Check* now = find_if(after, [&](const Check& it) { return it.name == check.name && skip-- == 0; });
+      const Check* now =
+          find_if(after, [&](const Check& it) { return it.name == check.name && skip-- == 0; });
       if (!check.passed && !(now && now->passed)) continue;
       const std::string state = !now ? "missing" : now->passed ? "passed" : "failed";
-      const Outcome outcome = state != "passed" ? Outcome::worse : check.passed ? Outcome::same : Outcome::better;
-      row("check: " + check.name, check.passed ? "passed" : "failed", state, {outcome, 0, now ? now->detail : ""});
+      const Outcome outcome = state != "passed" ? Outcome::worse
+                              : check.passed    ? Outcome::same
+                                                : Outcome::better;
+      row("check: " + check.name, check.passed ? "passed" : "failed", state,
+          {outcome, 0, now ? now->detail : ""});
     }
   }
 
@@ -227,13 +247,16 @@ class Comparison {
   void compare_claim(const ClaimResult& before) {
     const std::optional<int> old_rank = rank(before.verdict);
     if (!old_rank) return;
-    const ClaimResult* after = find_if(after_.claims, [&](const ClaimResult& it) { return it.id == before.id; });
+    const ClaimResult* after =
+        find_if(after_.claims, [&](const ClaimResult& it) { return it.id == before.id; });
     const std::string quantity = "verdict of " + before.id;
     if (!after) {
-      row(quantity, to_string(before.verdict), "missing", {same_machine_ ? Outcome::worse : Outcome::unclear, 0});
+      row(quantity, to_string(before.verdict), "missing",
+          {same_machine_ ? Outcome::worse : Outcome::unclear, 0});
       return;
     }
-    if (before.is_time && (!same_machine_ || before.measured_on != after->measured_on) && rank(after->verdict)) {
+    if (before.is_time && (!same_machine_ || before.measured_on != after->measured_on) &&
+        rank(after->verdict)) {
       return;
     }
     const std::optional<int> new_rank = rank(after->verdict);
@@ -243,7 +266,8 @@ class Comparison {
     } else if (*new_rank > *old_rank) {
       judgement.outcome = Outcome::better;
     } else if (*new_rank < *old_rank) {
-      const bool overlap = before.measured && after->measured && before.measured->low <= after->measured->high &&
+      const bool overlap = before.measured && after->measured &&
+                           before.measured->low <= after->measured->high &&
                            after->measured->low <= before.measured->high;
       judgement = {before.is_time && overlap ? Outcome::unclear : Outcome::worse, 0, after->why};
     }

@@ -20,7 +20,8 @@ const KernelFigures* find_kernel(const Record& record, const KernelFigures& kern
 }
 
 std::string shape_text(const KernelFigures& it) {
-  return fmt::format("{} threads, {} dynamic", it.block_threads.value_or(0), bytes_text(it.dynamic_shared_bytes.value_or(0)));
+  return fmt::format("{} threads, {} dynamic", it.block_threads.value_or(0),
+                     bytes_text(it.dynamic_shared_bytes.value_or(0)));
 }
 
 /// 24b. What else changed of the launch belongs to the answer.
@@ -40,7 +41,8 @@ Judgement compare_occupancy(const KernelFigures& before, const KernelFigures& af
 /// 24c.
 Judgement compare_need(int before, int after) {
   Judgement judgement = compare_bytes(before, after);
-  if (judgement.outcome == Outcome::worse) judgement = {Outcome::unclear, judgement.threshold, "no harm by itself"};
+  if (judgement.outcome == Outcome::worse)
+    judgement = {Outcome::unclear, judgement.threshold, "no harm by itself"};
   return judgement;
 }
 
@@ -54,19 +56,24 @@ class KernelComparison {
     const KernelFigures* now = find_kernel(after_, kernel);
     if (now == nullptr) {
       const bool complete = after_.state == RunState::complete;
-      row("kernel", "present", "missing", {complete ? Outcome::worse : Outcome::unclear, 0,
-                                           complete ? "" : "the run isn't complete"});
+      row("kernel", "present", "missing",
+          {complete ? Outcome::worse : Outcome::unclear, 0, complete ? "" : "the run isn't complete"});
       return;
     }
     const auto bytes = [](int value) { return bytes_text(value); };
     const auto count = [](int value) { return std::to_string(value); };
-    number("spilled bytes", kernel.spill_bytes, now->spill_bytes, compare_bytes(kernel.spill_bytes, now->spill_bytes, 0), bytes);
-    number("stack", kernel.stack_bytes, now->stack_bytes, compare_bytes(kernel.stack_bytes, now->stack_bytes, 0), bytes);
+    number("spilled bytes", kernel.spill_bytes, now->spill_bytes,
+           compare_bytes(kernel.spill_bytes, now->spill_bytes, 0), bytes);
+    number("stack", kernel.stack_bytes, now->stack_bytes,
+           compare_bytes(kernel.stack_bytes, now->stack_bytes, 0), bytes);
     if (kernel.occupancy && now->occupancy) {
-      row("occupancy", percent_text(*kernel.occupancy), percent_text(*now->occupancy), compare_occupancy(kernel, *now));
+      row("occupancy", percent_text(*kernel.occupancy), percent_text(*now->occupancy),
+          compare_occupancy(kernel, *now));
     }
-    number("registers", kernel.registers, now->registers, compare_need(kernel.registers, now->registers), count);
-    number("shared memory", kernel.shared_bytes, now->shared_bytes, compare_need(kernel.shared_bytes, now->shared_bytes), bytes);
+    number("registers", kernel.registers, now->registers, compare_need(kernel.registers, now->registers),
+           count);
+    number("shared memory", kernel.shared_bytes, now->shared_bytes,
+           compare_need(kernel.shared_bytes, now->shared_bytes), bytes);
   }
 
  private:
@@ -74,10 +81,12 @@ class KernelComparison {
            std::optional<double> change = {}) {
     if (judgement.outcome == Outcome::worse && before_.build.cuda_toolkit != after_.build.cuda_toolkit) {
       judgement.outcome = Outcome::unclear;
-      judgement.note = fmt::format("CUDA {} before, {} now", before_.build.cuda_toolkit, after_.build.cuda_toolkit);
+      judgement.note =
+          fmt::format("CUDA {} before, {} now", before_.build.cuda_toolkit, after_.build.cuda_toolkit);
     }
-    result_.rows.push_back({before_.experiment, "", fmt::format("{} on {}", kernel_->kernel, kernel_->architecture),
-                            quantity, before, after, change, std::move(judgement)});
+    result_.rows.push_back({before_.experiment, "",
+                            fmt::format("{} on {}", kernel_->kernel, kernel_->architecture), quantity, before,
+                            after, change, std::move(judgement)});
   }
 
   template <class Text>
@@ -98,7 +107,8 @@ class KernelComparison {
 void compare_kernels(const Record& before, const Record& after, CheckResult& result) {
   if (before.kernels.empty()) return;
   const auto not_applied = [&](const std::string& what, const std::string& why) {
-    result.not_applied.push_back(fmt::format("{}: static kernel figures{} not compared: {}", before.experiment, what, why));
+    result.not_applied.push_back(
+        fmt::format("{}: static kernel figures{} not compared: {}", before.experiment, what, why));
   };
   if (after.kernels.empty()) {
     not_applied("", after.build.cuda_toolkit.empty()

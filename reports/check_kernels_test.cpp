@@ -3,10 +3,10 @@
 // Rule 24, inequality by inequality.
 #include "reports/check_kernels.h"
 
+#include <testing/catch.h>
 #include <algorithm>
 #include <functional>
 #include <string>
-#include <testing/catch.h>
 #include <vector>
 
 #include "reports/record_io.h"
@@ -71,7 +71,8 @@ TEST_CASE("(24b) a lower occupancy alone is worse and says what limits it", "[cp
     it.kernels[0].block_threads = 64;
   });
   CHECK(changes(other_block).size() == 1);
-  CHECK_THAT(other_block.rows[2].judgement.note, ContainsSubstring("block of 256 threads") && ContainsSubstring("64 threads"));
+  CHECK_THAT(other_block.rows[2].judgement.note,
+             ContainsSubstring("block of 256 threads") && ContainsSubstring("64 threads"));
 }
 
 TEST_CASE("(24c) more registers or shared memory that cost no occupancy are unclear", "[cpu]") {
@@ -155,8 +156,8 @@ TEST_CASE("a spill makes the check exit 1 and stands in its text with kernel and
   spilling.kernels[0].spill_bytes = 8;
   const CheckResult result = check({sound}, {spilling});
   CHECK(result.exit_code == ExitCode::regression);
-  CHECK_THAT(check_text(result, {.columns = 140}), ContainsSubstring("sddmm_nm<bf16> on sm_90") &&
-                                                       ContainsSubstring("spilled bytes"));
+  CHECK_THAT(check_text(result, {.columns = 140}),
+             ContainsSubstring("sddmm_nm<bf16> on sm_90") && ContainsSubstring("spilled bytes"));
   Record slack = sound;
   slack.kernels[0].registers = 168;
   CHECK(check({sound}, {slack}).exit_code == ExitCode::fine);

@@ -13,7 +13,8 @@ CheckResult judge_run(const std::vector<Record>& run) {
   CheckResult result;
   for (const Record& record : run) {
     if (record.state == RunState::crashed || record.state == RunState::timed_out) {
-      result.broken.push_back(fmt::format("{}: {}: {}", record.experiment, to_string(record.state), record.error));
+      result.broken.push_back(
+          fmt::format("{}: {}: {}", record.experiment, to_string(record.state), record.error));
     }
     for (const CaseResult& test : record.cases) {
       const std::string place = fmt::format("{}, {}", record.experiment, test.name);
@@ -28,7 +29,8 @@ CheckResult judge_run(const std::vector<Record>& run) {
       }
       for (const Check& check : test.checks) {
         if (!check.passed) {
-          result.incorrect.push_back(fmt::format("{}: check failed: {}: {}", place, check.name, check.detail));
+          result.incorrect.push_back(
+              fmt::format("{}: check failed: {}: {}", place, check.name, check.detail));
         }
       }
     }
@@ -46,7 +48,8 @@ std::vector<Record> read_recorded(const std::filesystem::path& folder, const std
     if (entry.is_directory()) devices.insert(entry.path());
   }
   if (error) {
-    throw RecordError(fmt::format("can't read the folder of reference results {}: {}", folder.string(), error.message()));
+    throw RecordError(
+        fmt::format("can't read the folder of reference results {}: {}", folder.string(), error.message()));
   }
   std::vector<Record> candidates;
   for (const auto& device : devices) {
@@ -60,9 +63,11 @@ std::vector<Record> read_recorded(const std::filesystem::path& folder, const std
                  ? 1 + 2 * (candidate.size == record.size) + (candidate.system.id == record.system.id)
                  : 0;
     };
-    const auto best = std::max_element(candidates.begin(), candidates.end(),
-                                       [&](const Record& a, const Record& b) { return better(a) < better(b); });
-    const bool taken = std::any_of(chosen.begin(), chosen.end(), [&](const Record& it) { return it.experiment == record.experiment; });
+    const auto best =
+        std::max_element(candidates.begin(), candidates.end(),
+                         [&](const Record& a, const Record& b) { return better(a) < better(b); });
+    const bool taken = std::any_of(chosen.begin(), chosen.end(),
+                                   [&](const Record& it) { return it.experiment == record.experiment; });
     if (best != candidates.end() && better(*best) > 0 && !taken) chosen.push_back(*best);
   }
   return chosen;

@@ -3,11 +3,11 @@
 
 #include <stdlib.h>
 
+#include <testing/catch.h>
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <functional>
-#include <testing/catch.h>
 
 #include "reports/record_io.h"
 #include "reports/sample_records.h"
@@ -37,7 +37,8 @@ CheckResult after(const std::function<void(Record&)>& change) {
 std::vector<std::string> changes(const CheckResult& result) {
   std::vector<std::string> lines;
   for (const CheckRow& row : result.rows) {
-    if (row.judgement.outcome != Outcome::same) lines.push_back(row.quantity + ": " + to_string(row.judgement.outcome));
+    if (row.judgement.outcome != Outcome::same)
+      lines.push_back(row.quantity + ": " + to_string(row.judgement.outcome));
   }
   return lines;
 }
@@ -60,8 +61,9 @@ TEST_CASE("a variant that got slower is a regression", "[cpu]") {
   });
   CHECK(changes(result) == Lines{"time: worse", "speedup over vendor: worse"});
   CHECK(result.exit_code == ExitCode::regression);
-  const CheckRow& row = *std::find_if(result.rows.begin(), result.rows.end(),
-                                      [](const CheckRow& it) { return it.judgement.outcome == Outcome::worse; });
+  const CheckRow& row = *std::find_if(result.rows.begin(), result.rows.end(), [](const CheckRow& it) {
+    return it.judgement.outcome == Outcome::worse;
+  });
   CHECK(row.test == "n=512");
   CHECK(row.variant == "kernel on gpu");
   CHECK(std::abs(*row.change - 0.1) < 1e-9);
@@ -103,7 +105,10 @@ TEST_CASE("a missing GPU is no regression, a variant that vanished is", "[cpu]")
       test.speedups.clear();
       for (VariantResult& variant : test.variants) {
         if (variant.where != Where::gpu) continue;
-        variant = VariantResult{.name = variant.name, .what = variant.what, .where = Where::gpu, .status = Status::not_run,
+        variant = VariantResult{.name = variant.name,
+                                .what = variant.what,
+                                .where = Where::gpu,
+                                .status = Status::not_run,
                                 .reason = "no CUDA device"};
       }
     }
@@ -127,16 +132,20 @@ TEST_CASE("memory, metrics, checks and verdicts are compared", "[cpu]") {
         Lines{"device memory: worse"});
   CHECK(changes(after([](Record& it) { *it.cases[0].variants[3].memory->host_peak *= 0.01; })) ==
         Lines{"host memory: better"});
-  CHECK(changes(after([](Record& it) { it.cases[0].metrics[0].value = 0.75; })) == Lines{"retained mass: worse"});
+  CHECK(changes(after([](Record& it) { it.cases[0].metrics[0].value = 0.75; })) ==
+        Lines{"retained mass: worse"});
   CHECK(changes(after([](Record& it) { it.cases[0].metrics[1].value = 0.5626; })) ==
         Lines{"matrix bytes / dense: worse"});
-  CHECK(changes(after([](Record& it) { it.claims[0].verdict = Verdict::partly; it.claims[0].measured = {1.1, 1.2}; })) ==
-        Lines{"verdict of attn-speedup: worse"});
+  CHECK(changes(after([](Record& it) {
+          it.claims[0].verdict = Verdict::partly;
+          it.claims[0].measured = {1.1, 1.2};
+        })) == Lines{"verdict of attn-speedup: worse"});
   CHECK(changes(after([](Record& it) { it.claims[0].verdict = Verdict::partly; })) ==
         Lines{"verdict of attn-speedup: unclear"});
   CHECK(changes(after([](Record& it) { it.claims[1].verdict = Verdict::reproduced; })) ==
         Lines{"verdict of overhead-zero: better"});
-  CHECK(changes(after([](Record& it) { it.cases[0].dataset_sha256[0] = 'X'; }))[0] == "content of the data: worse");
+  CHECK(changes(after([](Record& it) { it.cases[0].dataset_sha256[0] = 'X'; }))[0] ==
+        "content of the data: worse");
   CHECK(after([](Record& it) { it.cases[0].seed = 8; }).not_applied.size() == 1);
 }
 

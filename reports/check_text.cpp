@@ -13,10 +13,14 @@ namespace {
 
 Tone tone_of(Outcome outcome) {
   switch (outcome) {
-    case Outcome::worse: return Tone::bad;
-    case Outcome::better: return Tone::good;
-    case Outcome::unclear: return Tone::fair;
-    case Outcome::same: break;
+    case Outcome::worse:
+      return Tone::bad;
+    case Outcome::better:
+      return Tone::good;
+    case Outcome::unclear:
+      return Tone::fair;
+    case Outcome::same:
+      break;
   }
   return Tone::dim;
 }
@@ -64,8 +68,13 @@ std::string check_text(const CheckResult& result, const TerminalOptions& options
       const std::string place = row.experiment + (row.test.empty() ? "" : " · " + row.test);
       if (place != heading) table.add_heading(place);
       heading = place;
-      table.add({{row.variant}, {row.quantity}, {row.before}, {row.after}, {change_text(row)},
-                 {limit_text(row)}, {result_text(row), tone_of(outcome)}});
+      table.add({{row.variant},
+                 {row.quantity},
+                 {row.before},
+                 {row.after},
+                 {change_text(row)},
+                 {limit_text(row)},
+                 {result_text(row), tone_of(outcome)}});
       any = true;
     }
   }
@@ -75,10 +84,11 @@ std::string check_text(const CheckResult& result, const TerminalOptions& options
   for (const std::string& line : result.not_applied) paragraph("NOT COMPARED " + line, Tone::fair);
   if (!result.incorrect.empty() || !result.broken.empty() || !result.not_applied.empty()) out += "\n";
   paragraph(fmt::format("{} compared: {} same, {} better, {} worse, {} unclear{}", result.rows.size(),
-                        result.count(Outcome::same), result.count(Outcome::better), result.count(Outcome::worse),
-                        result.count(Outcome::unclear),
-                        result.exit_code == ExitCode::fine ? "" : fmt::format("; exit status {}",
-                                                                              static_cast<int>(result.exit_code))),
+                        result.count(Outcome::same), result.count(Outcome::better),
+                        result.count(Outcome::worse), result.count(Outcome::unclear),
+                        result.exit_code == ExitCode::fine
+                            ? ""
+                            : fmt::format("; exit status {}", static_cast<int>(result.exit_code))),
             result.exit_code == ExitCode::fine ? Tone::plain : Tone::bad);
   return out;
 }

@@ -11,7 +11,9 @@
 namespace remeasure::reports {
 namespace {
 
-double half_width(const Estimate& it) { return (it.high - it.low) / (2 * it.median); }
+double half_width(const Estimate& it) {
+  return (it.high - it.low) / (2 * it.median);
+}
 
 double median_of(std::vector<double> values) {
   std::sort(values.begin(), values.end());
@@ -53,16 +55,19 @@ Judgement compare_few(const Estimate& before, const Estimate& after, double samp
 }
 
 /// Rules 5 to 7.
-Judgement compare_many(const std::vector<double>& before, const std::vector<double>& after, double threshold) {
+Judgement compare_many(const std::vector<double>& before, const std::vector<double>& after,
+                       double threshold) {
   const Estimate shift = shift_between(before, after);
   if (shift.median > 1 + threshold && shift.low > 1) return {Outcome::worse, threshold};
   if (1 / shift.median > 1 + threshold && shift.high < 1) return {Outcome::better, threshold};
   const bool near = std::max(shift.median, 1 / shift.median) <= 1 + kLeastThreshold;
-  if (near && shift.low > 1 / (1 + kMostNoise) && shift.high < 1 + kMostNoise) return {Outcome::same, threshold};
+  if (near && shift.low > 1 / (1 + kMostNoise) && shift.high < 1 + kMostNoise)
+    return {Outcome::same, threshold};
   return {Outcome::unclear, threshold, "within what the runs differ"};
 }
 
-/// In how many orders of n values and m others exactly u pairs have the smaller value among the n; u = 0 ... n m.
+/// In how many orders of n values and m others exactly u pairs have the smaller value among the n; u = 0 ...
+/// n m.
 std::vector<double> mann_whitney_counts(std::size_t n, std::size_t m) {
   // Gaussian binomial coefficients: prod (1 - q^(m+i)) / (1 - q^i), i = 1 ... n.
   std::vector<double> count(n * m + 1, 0);
@@ -85,11 +90,12 @@ Estimate shift_between(const std::vector<double>& before, const std::vector<doub
   const std::vector<double> counts = mann_whitney_counts(before.size(), after.size());
   double orders = 0;
   for (const double count : counts) orders += count;
-  // The shift is below the k-th smallest quotient with probability P(U <= k - 1): the largest k whose is at most 2.5 %.
+  // The shift is below the k-th smallest quotient with probability P(U <= k - 1): the largest k whose is at
+  // most 2.5 %.
   std::size_t k = 0;
   double below = 0;
   while (2 * k + 1 < quotients.size() && (below += counts[k]) <= 0.025 * orders) ++k;
-  const std::size_t outside = k > 0 ? k - 1 : 0;   // quotients left out at either end
+  const std::size_t outside = k > 0 ? k - 1 : 0;  // quotients left out at either end
   return {median_of(quotients), quotients[outside], quotients[quotients.size() - 1 - outside]};
 }
 
@@ -102,14 +108,20 @@ Estimate hull(const std::vector<Estimate>& runs) {
   return whole;
 }
 
-Estimate inverse(const Estimate& it) { return {1 / it.median, 1 / it.high, 1 / it.low}; }
+Estimate inverse(const Estimate& it) {
+  return {1 / it.median, 1 / it.high, 1 / it.low};
+}
 
 const char* to_string(Outcome outcome) {
   switch (outcome) {
-    case Outcome::same: return "same";
-    case Outcome::better: return "better";
-    case Outcome::worse: return "worse";
-    case Outcome::unclear: break;
+    case Outcome::same:
+      return "same";
+    case Outcome::better:
+      return "better";
+    case Outcome::worse:
+      return "worse";
+    case Outcome::unclear:
+      break;
   }
   return "unclear";
 }
@@ -137,8 +149,9 @@ Judgement compare_times(const Evidence& before, const Evidence& after) {
   if (!moved || before.relative.size() != before.runs.size() || after.relative.size() != after.runs.size()) {
     return judgement;
   }
-  const Judgement witness = few ? compare_few(hull(points(before.relative)), hull(points(after.relative)), 0, least)
-                                : compare_many(before.relative, after.relative, threshold);
+  const Judgement witness =
+      few ? compare_few(hull(points(before.relative)), hull(points(after.relative)), 0, least)
+          : compare_many(before.relative, after.relative, threshold);
   if (witness.outcome == judgement.outcome) return judgement;
   return {Outcome::unclear, judgement.threshold, "the case's other variants moved alike"};
 }
@@ -148,8 +161,10 @@ Judgement compare_accuracy(const Accuracy& before, const Accuracy& after) {
     return {Outcome::worse, 0, fmt::format("the limit was raised from {}", error_text(before.limit))};
   }
   const double enough = kFarBelowLimit * after.limit;
-  if (after.value > kErrorGrowth * before.value && after.value > enough) return {Outcome::worse, kErrorGrowth - 1};
-  if (after.value < before.value / kErrorGrowth && before.value > enough) return {Outcome::better, kErrorGrowth - 1};
+  if (after.value > kErrorGrowth * before.value && after.value > enough)
+    return {Outcome::worse, kErrorGrowth - 1};
+  if (after.value < before.value / kErrorGrowth && before.value > enough)
+    return {Outcome::better, kErrorGrowth - 1};
   return {Outcome::same, kErrorGrowth - 1};
 }
 
@@ -167,7 +182,8 @@ Judgement compare_bytes(double before, double after, double threshold, double sl
 
 Judgement compare_metrics(const Metric& before, const Metric& after, bool same_machine) {
   if (before.exact) {
-    return before.value == after.value ? Judgement{Outcome::same, 0} : Judgement{Outcome::worse, 0, "must be equal"};
+    return before.value == after.value ? Judgement{Outcome::same, 0}
+                                       : Judgement{Outcome::worse, 0, "must be equal"};
   }
   const double deviation = 3 * std::hypot(before.error.value_or(0), after.error.value_or(0));
   const double difference = std::abs(after.value - before.value);
@@ -175,8 +191,10 @@ Judgement compare_metrics(const Metric& before, const Metric& after, bool same_m
     const bool near = difference <= std::max(before.tolerance * std::abs(before.value), deviation);
     return {near ? Outcome::same : Outcome::worse, before.tolerance};
   }
-  if (difference <= std::max(kLeastThreshold * std::abs(before.value), deviation)) return {Outcome::same, kLeastThreshold};
-  return {Outcome::unclear, kLeastThreshold, same_machine ? "has no tolerance" : "has no tolerance, another machine"};
+  if (difference <= std::max(kLeastThreshold * std::abs(before.value), deviation))
+    return {Outcome::same, kLeastThreshold};
+  return {Outcome::unclear, kLeastThreshold,
+          same_machine ? "has no tolerance" : "has no tolerance, another machine"};
 }
 
 }  // namespace remeasure::reports

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reports/compare.h"
 
+#include <testing/catch.h>
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <testing/catch.h>
 
 #include "reports/sample_records.h"
 
@@ -23,10 +23,13 @@ Judgement compare_speedups(const Estimate& before, const Estimate& after) {
   return reports::compare_times(Evidence{{inverse(before)}}, Evidence{{inverse(after)}});
 }
 
-bool near(double a, double b) { return std::abs(a - b) < 1e-9; }
+bool near(double a, double b) {
+  return std::abs(a - b) < 1e-9;
+}
 
 /// Several runs with a tight interval each.
-Evidence runs_of(const std::vector<double>& medians, const std::vector<double>& relative = {}, double width = 0.005) {
+Evidence runs_of(const std::vector<double>& medians, const std::vector<double>& relative = {},
+                 double width = 0.005) {
   Evidence evidence{{}, relative, 0, true};
   for (const double it : medians) evidence.runs.push_back({it, it * (1 - width), it * (1 + width)});
   return evidence;
@@ -42,13 +45,16 @@ class Random {
     z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
     return static_cast<double>((z ^ (z >> 31)) >> 11) * 0x1p-53;
   }
-  double normal() { return std::sqrt(-2 * std::log(1 - uniform())) * std::cos(6.283185307179586 * uniform()); }
+  double normal() {
+    return std::sqrt(-2 * std::log(1 - uniform())) * std::cos(6.283185307179586 * uniform());
+  }
 
  private:
   std::uint64_t state_;
 };
 
-/// A run of 31 samples with log-normal noise; the interval is that of the median by order statistics (10th, 22nd).
+/// A run of 31 samples with log-normal noise; the interval is that of the median by order statistics (10th,
+/// 22nd).
 TimeResult simulated(Random& random, double seconds, double noise, double drift) {
   TimeResult time;
   const double shift = drift * random.normal();
@@ -89,7 +95,8 @@ TEST_CASE("two runs of one binary compare as same or unclear in 99 % of the case
       int wrong = 0;
       for (int i = 0; i < 2000; ++i) {
         const Outcome outcome =
-            compare_times(simulated(random, 1e-3, noise, drift), simulated(random, 1e-3, noise, drift)).outcome;
+            compare_times(simulated(random, 1e-3, noise, drift), simulated(random, 1e-3, noise, drift))
+                .outcome;
         wrong += outcome == Outcome::worse || outcome == Outcome::better;
       }
       INFO("noise " << noise << " drift " << drift);
@@ -102,7 +109,8 @@ TEST_CASE("a planted slowdown of ten percent is found where the noise allows it"
   Random random(2);
   int found = 0;
   for (int i = 0; i < 1000; ++i) {
-    found += compare_times(simulated(random, 1e-3, 0.02, 0), simulated(random, 1.1e-3, 0.02, 0)).outcome == Outcome::worse;
+    found += compare_times(simulated(random, 1e-3, 0.02, 0), simulated(random, 1.1e-3, 0.02, 0)).outcome ==
+             Outcome::worse;
   }
   CHECK(found >= 990);
 }
@@ -114,14 +122,16 @@ TEST_CASE("a speedup that fell is worse", "[cpu]") {
   CHECK(compare_speedups({2, 1.8, 2.2}, {1.8, 1.6, 2.0}).outcome == Outcome::unclear);
 }
 
-TEST_CASE("the shift of two samples is the median quotient, its interval by the ranks of Mann and Whitney", "[cpu]") {
+TEST_CASE("the shift of two samples is the median quotient, its interval by the ranks of Mann and Whitney",
+          "[cpu]") {
   const Estimate shift = shift_between({1, 1, 1, 1, 1}, {1.01, 1.02, 1.03, 1.04, 1.05});
   CHECK(near(shift.median, 1.03));
-  // 5 against 5: 2 of the 25 quotients are left out at either end (tables: critical U is 2); each occurs five times.
+  // 5 against 5: 2 of the 25 quotients are left out at either end (tables: critical U is 2); each occurs five
+  // times.
   CHECK(near(shift.low, 1.01));
   const Estimate spread = shift_between({1, 1.1, 1.21, 1.331, 1.4641}, {1, 1.1, 1.21, 1.331, 1.4641});
   CHECK(near(spread.median, 1));
-  CHECK(near(spread.high, std::pow(1.1, 3)));   // quotients 1.1^4 once, 1.1^3 twice
+  CHECK(near(spread.high, std::pow(1.1, 3)));  // quotients 1.1^4 once, 1.1^3 twice
   CHECK(near(spread.low, std::pow(1.1, -3)));
   // 3 against 3: nothing can be left out.
   CHECK(near(shift_between({1, 2, 4}, {1, 2, 4}).high, 4));
@@ -130,7 +140,8 @@ TEST_CASE("the shift of two samples is the median quotient, its interval by the 
 TEST_CASE("one run on a CPU proves no ten percent, several runs do", "[cpu]") {
   const TimeResult before = time_of(1e-3), after = time_of(1.1e-3);
   CHECK(reports::compare_times(one_run(before, true), one_run(after, true)).outcome == Outcome::unclear);
-  CHECK(reports::compare_times(one_run(before, true), one_run(time_of(1.7e-3), true)).outcome == Outcome::worse);
+  CHECK(reports::compare_times(one_run(before, true), one_run(time_of(1.7e-3), true)).outcome ==
+        Outcome::worse);
   const std::vector<double> fast = {1.00, 1.02, 0.99, 1.01, 1.03}, slow = {1.10, 1.12, 1.09, 1.11, 1.13};
   CHECK(reports::compare_times(runs_of(fast), runs_of(slow)).outcome == Outcome::worse);
   CHECK(reports::compare_times(runs_of(slow), runs_of(fast)).outcome == Outcome::better);
@@ -140,7 +151,8 @@ TEST_CASE("one run on a CPU proves no ten percent, several runs do", "[cpu]") {
 }
 
 TEST_CASE("runs that differ by more than the shift, or don't know their medians, prove nothing", "[cpu]") {
-  CHECK(reports::compare_times(runs_of({1, 1.4, 1, 1.4, 1.2}), runs_of({1.1, 1.5, 1.1, 1.5, 1.3})).outcome == Outcome::unclear);
+  CHECK(reports::compare_times(runs_of({1, 1.4, 1, 1.4, 1.2}), runs_of({1.1, 1.5, 1.1, 1.5, 1.3})).outcome ==
+        Outcome::unclear);
   const std::vector<double> fast = {1.00, 1.02, 0.99, 1.01, 1.03}, slow = {1.10, 1.12, 1.09, 1.11, 1.13};
   CHECK(reports::compare_times(runs_of(fast, {}, 0.2), runs_of(slow, {}, 0.2)).outcome == Outcome::unclear);
 }
@@ -170,7 +182,7 @@ TEST_CASE("ten percent between five noisy runs is found, and nothing where there
     wrong += outcome == Outcome::worse || outcome == Outcome::better;
   }
   CHECK(found >= 0.95 * kTrials);
-  CHECK(wrong <= 0.035 * kTrials);   // the interval's own 5 %, less those below 3 %
+  CHECK(wrong <= 0.035 * kTrials);  // the interval's own 5 %, less those below 3 %
 }
 
 TEST_CASE("peaks of several threads are compared as ranges", "[cpu]") {

@@ -24,7 +24,10 @@ class Writer {
     for (const Record& record : records) {
       experiment_ = record.experiment;
       data_.clear();
-      line({.quantity = "run", .value = record.elapsed_seconds, .unit = "s", .status = to_string(record.state)});
+      line({.quantity = "run",
+            .value = record.elapsed_seconds,
+            .unit = "s",
+            .status = to_string(record.state)});
       for (const CaseResult& test : record.cases) {
         data_ = test.synthetic ? "generated" : "real";
         one_case(test);
@@ -42,8 +45,9 @@ class Writer {
       return value ? exact_text(*value) : std::string();
     };
     bool first = true;
-    for (const std::string& field : {experiment_, it.test, it.variant, it.where, it.quantity, number(it.value),
-                                     number(it.low), number(it.high), it.unit, it.status, data_}) {
+    for (const std::string& field :
+         {experiment_, it.test, it.variant, it.where, it.quantity, number(it.value), number(it.low),
+          number(it.high), it.unit, it.status, data_}) {
       out_ += (first ? "" : ",") + csv_text(field);
       first = false;
     }
@@ -51,7 +55,8 @@ class Writer {
   }
 
   void variant(const CaseResult& test, const VariantResult& it) {
-    Line base{.test = test.name, .variant = it.name, .where = to_string(it.where), .status = to_string(it.status)};
+    Line base{
+        .test = test.name, .variant = it.name, .where = to_string(it.where), .status = to_string(it.status)};
     const auto add = [&](const std::string& quantity, const std::optional<double>& value, const char* unit) {
       if (!value) return;
       Line copy = base;
@@ -81,7 +86,8 @@ class Writer {
       }
       if (!it.time->throttled.empty()) {
         add("share of samples with a limited clock",
-            static_cast<double>(it.time->throttled.size()) / static_cast<double>(it.time->samples.size()), "");
+            static_cast<double>(it.time->throttled.size()) / static_cast<double>(it.time->samples.size()),
+            "");
       }
     }
     for (const Accuracy& accuracy : it.accuracy) {
@@ -108,7 +114,10 @@ class Writer {
   }
 
   void one_case(const CaseResult& test) {
-    line({.test = test.name, .quantity = "case", .value = test.elapsed_seconds, .unit = "s",
+    line({.test = test.name,
+          .quantity = "case",
+          .value = test.elapsed_seconds,
+          .unit = "s",
           .status = !test.error.empty()         ? "ended early"
                     : !test.not_reached.empty() ? "not run"
                     : test.left_out.empty()     ? "complete"
@@ -117,8 +126,13 @@ class Writer {
       variant(test, it);
     }
     for (const Speedup& it : test.speedups) {
-      line({.test = test.name, .variant = it.variant, .quantity = "speedup over " + it.base,
-            .value = it.ratio.median, .low = it.ratio.low, .high = it.ratio.high, .unit = "x",
+      line({.test = test.name,
+            .variant = it.variant,
+            .quantity = "speedup over " + it.base,
+            .value = it.ratio.median,
+            .low = it.ratio.low,
+            .high = it.ratio.high,
+            .unit = "x",
             .status = it.withheld.empty() ? "" : "withheld"});
     }
     for (const Metric& it : test.metrics) {
@@ -129,8 +143,11 @@ class Writer {
       }
       line(metric);
       if (it.reported) {
-        line({.test = test.name, .quantity = "reported " + it.name, .low = it.reported->low,
-              .high = it.reported->high, .unit = it.unit});
+        line({.test = test.name,
+              .quantity = "reported " + it.name,
+              .low = it.reported->low,
+              .high = it.reported->high,
+              .unit = it.unit});
       }
     }
     for (const Check& it : test.checks) {
@@ -139,9 +156,14 @@ class Writer {
   }
 
   void kernel(const KernelFigures& it) {
-    const auto add = [&](const char* quantity, std::optional<double> value, const char* unit, const std::string& status = {}) {
+    const auto add = [&](const char* quantity, std::optional<double> value, const char* unit,
+                         const std::string& status = {}) {
       if (!value) return;
-      line({.variant = it.kernel, .where = it.architecture, .quantity = quantity, .value = value, .unit = unit,
+      line({.variant = it.kernel,
+            .where = it.architecture,
+            .quantity = quantity,
+            .value = value,
+            .unit = unit,
             .status = status});
     };
     add("registers", it.registers, "");
@@ -175,6 +197,8 @@ class Writer {
 
 }  // namespace
 
-std::string csv_report(const std::vector<Record>& records) { return Writer().report(records); }
+std::string csv_report(const std::vector<Record>& records) {
+  return Writer().report(records);
+}
 
 }  // namespace remeasure::reports

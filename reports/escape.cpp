@@ -20,7 +20,8 @@ std::size_t sequence_length(const std::string& text, std::size_t at) {
   }
   constexpr std::array<unsigned, 5> kLeast = {0, 0, 0x80, 0x800, 0x10000};
   const bool surrogate = code >= 0xD800 && code <= 0xDFFF;
-  return code < kLeast[length] || surrogate || code > 0x10FFFF || code == 0xFFFE || code == 0xFFFF ? 0 : length;
+  return code < kLeast[length] || surrogate || code > 0x10FFFF || code == 0xFFFE || code == 0xFFFF ? 0
+                                                                                                   : length;
 }
 
 }  // namespace
@@ -35,12 +36,23 @@ std::string xml_text(const std::string& text) {
       continue;
     }
     switch (text[at]) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      case '\'': out += "&#39;"; break;
-      default: out.append(text, at, length);
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      case '\'':
+        out += "&#39;";
+        break;
+      default:
+        out.append(text, at, length);
     }
     at += length;
   }
@@ -51,17 +63,38 @@ std::string markdown_text(const std::string& text) {
   std::string out;
   for (const char c : text) {
     switch (c) {
-      case '|': out += "\\|"; break;
-      case '*': out += "\\*"; break;
-      case '_': out += "\\_"; break;
-      case '`': out += "\\`"; break;
-      case '[': out += "\\["; break;
-      case ']': out += "\\]"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '&': out += "&amp;"; break;
-      case '\n': out += "<br>"; break;
-      default: out += c;
+      case '|':
+        out += "\\|";
+        break;
+      case '*':
+        out += "\\*";
+        break;
+      case '_':
+        out += "\\_";
+        break;
+      case '`':
+        out += "\\`";
+        break;
+      case '[':
+        out += "\\[";
+        break;
+      case ']':
+        out += "\\]";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '&':
+        out += "&amp;";
+        break;
+      case '\n':
+        out += "<br>";
+        break;
+      default:
+        out += c;
     }
   }
   return out;

@@ -5,8 +5,8 @@
 
 namespace remeasure::reports {
 
-/// Text inside an XML or HTML element or attribute. What isn't UTF-8, and characters that XML 1.0 forbids, become
-/// U+FFFD.
+/// Text inside an XML or HTML element or attribute. What isn't UTF-8, and characters that XML 1.0 forbids,
+/// become U+FFFD.
 std::string xml_text(const std::string& text);
 
 /// Text inside a cell of a Markdown table.

@@ -69,9 +69,13 @@ std::string bytes_text(double bytes) {
   return fmt::format("{} {}", significant(bytes), kUnits[unit]);
 }
 
-std::string ratio_text(double ratio) { return significant(ratio) + "×"; }
+std::string ratio_text(double ratio) {
+  return significant(ratio) + "×";
+}
 
-std::string percent_text(double fraction) { return significant(fraction * 100, 2) + " %"; }
+std::string percent_text(double fraction) {
+  return significant(fraction * 100, 2) + " %";
+}
 
 std::string error_text(double error) {
   if (!std::isfinite(error)) return "not finite";
@@ -116,7 +120,8 @@ std::string interval_text(const Interval& interval, const std::string& unit) {
 std::string time_text(const Estimate& seconds) {
   const double distance = std::max(seconds.high - seconds.median, seconds.median - seconds.low);
   const double relative = distance / seconds.median * 100;
-  return fmt::format("{} ±{} %", seconds_text(seconds.median), relative < 0.95 ? fmt::format("{:.1f}", relative) : significant(relative, 2));
+  return fmt::format("{} ±{} %", seconds_text(seconds.median),
+                     relative < 0.95 ? fmt::format("{:.1f}", relative) : significant(relative, 2));
 }
 
 std::string rate_text(double per_second, const std::string& unit) {
@@ -137,8 +142,12 @@ std::string ceiling_text(const std::string& name, double value) {
   return rate_text(value, "B");
 }
 
-std::string plain_decimal(double value) { return without_trailing_zeros(fmt::format("{:.9f}", value)); }
+std::string plain_decimal(double value) {
+  return without_trailing_zeros(fmt::format("{:.9f}", value));
+}
 
-std::string exact_text(double value) { return fmt::format("{}", value); }
+std::string exact_text(double value) {
+  return fmt::format("{}", value);
+}
 
 }  // namespace remeasure::reports

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reports/format.h"
 
-#include <cmath>
 #include <testing/catch.h>
+#include <cmath>
 
 namespace remeasure::reports {
 namespace {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The page: an index of all claims first, then a section per paper (html_paper.cpp). Nothing is loaded from elsewhere,
-// there is no script, and the page says the same as the other reports.
+// The page: an index of all claims first, then a section per paper (html_paper.cpp). Nothing is loaded from
+// elsewhere, there is no script, and the page says the same as the other reports.
 #include <fmt/format.h>
 
 #include <set>
@@ -45,7 +45,8 @@ std::string totals(const std::vector<Record>& records) {
   return out + "</ul>\n";
 }
 
-/// On a phone each row becomes a card, its labels from data-label; the roles keep it a table for screen readers.
+/// On a phone each row becomes a card, its labels from data-label; the roles keep it a table for screen
+/// readers.
 std::string index(const std::vector<Record>& records) {
   std::string rows;
   for (const Record& record : records) {
@@ -59,9 +60,11 @@ std::string index(const std::vector<Record>& records) {
       };
       rows += fmt::format("<tr role=\"row\"><th role=\"rowheader\" scope=\"row\"><a href=\"#{}\">{}</a></th>",
                           anchor_text(record.experiment), xml_text(record.experiment));
-      rows += cell("claim", xml_text(row.text)) + cell("reported", with_place(row.reported, row.reported_on)) +
+      rows += cell("claim", xml_text(row.text)) +
+              cell("reported", with_place(row.reported, row.reported_on)) +
               cell("measured", with_place(row.measured, row.measured_on)) +
-              cell("verdict", badge(row.verdict, row.tone) + "<small>" + xml_text(row.why) + "</small>") + "</tr>\n";
+              cell("verdict", badge(row.verdict, row.tone) + "<small>" + xml_text(row.why) + "</small>") +
+              "</tr>\n";
     }
   }
   if (rows.empty()) return paragraph("No claims in these results.");
@@ -70,8 +73,8 @@ std::string index(const std::vector<Record>& records) {
     head += fmt::format("<th role=\"columnheader\" scope=\"col\">{}</th>", column);
   }
   return "<table class=\"index\" role=\"table\" aria-label=\"Every claim: reported and measured\">\n"
-         "<thead role=\"rowgroup\"><tr role=\"row\">" + head + "</tr></thead>\n<tbody role=\"rowgroup\">\n" + rows +
-         "</tbody>\n</table>\n";
+         "<thead role=\"rowgroup\"><tr role=\"row\">" +
+         head + "</tr></thead>\n<tbody role=\"rowgroup\">\n" + rows + "</tbody>\n</table>\n";
 }
 
 }  // namespace
@@ -83,14 +86,16 @@ std::string html_report(const std::vector<Record>& records, const HtmlOptions& o
     machines.insert(machine_line(record.system));
     builds.insert(build_line(record.build));
   }
-  std::string out = "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-                    "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-                    "<title>Re-measured results</title>\n<style>";
+  std::string out =
+      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+      "<title>Re-measured results</title>\n<style>";
   out += std::string(style) + "</style>\n</head>\n<body>\n<header>\n<h1>Re-measured results</h1>\n";
-  out += paragraph(fmt::format("{} paper{}: what each reports, beside what was measured here.", records.size(),
-                               records.size() == 1 ? "" : "s"));
+  out += paragraph(fmt::format("{} paper{}: what each reports, beside what was measured here.",
+                               records.size(), records.size() == 1 ? "" : "s"));
   for (const std::string& machine : machines) out += paragraph(machine, "quiet");
-  out += totals(records) + "</header>\n<main>\n<section id=\"index\">\n<h2>Claims</h2>\n" + index(records) + "</section>\n";
+  out += totals(records) + "</header>\n<main>\n<section id=\"index\">\n<h2>Claims</h2>\n" + index(records) +
+         "</section>\n";
   for (const Record& record : records) {
     out += paper_section(record, options);
   }

@@ -13,13 +13,16 @@ namespace {
 
 std::string heading(const Record& record) {
   std::string facts = xml_text(record.authors);
-  const auto add = [&](const std::string& html) { facts += (facts.empty() || html.empty() ? "" : " · ") + html; };
+  const auto add = [&](const std::string& html) {
+    facts += (facts.empty() || html.empty() ? "" : " · ") + html;
+  };
   add(xml_text(record.venue));
   if (!record.arxiv.empty()) {
     add(fmt::format("<a href=\"https://arxiv.org/abs/{0}\">arXiv {0}</a>", xml_text(record.arxiv)));
   }
-  std::string out = fmt::format("<h2>{}</h2>\n<p class=\"quiet\"><code>{}</code> · {}{}{}</p>\n", xml_text(record.title),
-                                xml_text(record.experiment), xml_text(record.theme), facts.empty() ? "" : " · ", facts);
+  std::string out =
+      fmt::format("<h2>{}</h2>\n<p class=\"quiet\"><code>{}</code> · {}{}{}</p>\n", xml_text(record.title),
+                  xml_text(record.experiment), xml_text(record.theme), facts.empty() ? "" : " · ", facts);
   if (!record.summary.empty()) out += paragraph(record.summary);
   if (const std::string state = state_line(record); !state.empty()) out += paragraph(state, "alarm");
   for (const std::string& error : case_errors(record)) {
@@ -33,8 +36,12 @@ std::string claims(const Record& record) {
   Group group;
   for (const ClaimResult& claim : record.claims) {
     const ClaimRow row = view_claim(claim);
-    group.rows.push_back({text(row.id), text(row.reported), text(row.measured), {badge(row.verdict, row.tone)},
-                          text(row.why), text(claim.tolerance)});
+    group.rows.push_back({text(row.id),
+                          text(row.reported),
+                          text(row.measured),
+                          {badge(row.verdict, row.tone)},
+                          text(row.why),
+                          text(claim.tolerance)});
   }
   if (group.rows.empty()) return "";
   return table("Claims", {"claim", "reported", "measured", "verdict", "why", "tolerance"}, {group});
@@ -52,16 +59,24 @@ std::string variants(const Record& record) {
       const std::size_t mark = row.status.find(" [");
       const std::string status = badge(row.status.substr(0, mark), row.tone) +
                                  (mark == std::string::npos ? "" : xml_text(row.status.substr(mark)));
-      group.rows.push_back({text(row.variant), text(row.where), text(row.dtype), {status}, number(row.time),
-                            {speedups, true}, number(row.floor), number(row.error), number(row.memory)});
+      group.rows.push_back({text(row.variant),
+                            text(row.where),
+                            text(row.dtype),
+                            {status},
+                            number(row.time),
+                            {speedups, true},
+                            number(row.floor),
+                            number(row.error),
+                            number(row.memory)});
     }
     groups.push_back(std::move(group));
   }
   std::string out;
   if (view.any_row) {
-    out += table("Time, speedup, accuracy, memory",
-                 {"variant", "on", "dtype", "status", "time", "speedup over", "floor", "error / limit", "peak memory"},
-                 groups);
+    out += table(
+        "Time, speedup, accuracy, memory",
+        {"variant", "on", "dtype", "status", "time", "speedup over", "floor", "error / limit", "peak memory"},
+        groups);
   }
   return out + list(view.footnotes, "notes") + list(view.left_out, "notes") + list(view.legend, "notes");
 }
@@ -78,25 +93,29 @@ std::string meanings(const Record& record) {
                          variant.determinism.empty() ? "" : "; " + xml_text(variant.determinism));
     }
   }
-  return out.empty() ? out : "<details><summary>What the variants are</summary>\n<dl>\n" + out + "</dl>\n</details>\n";
+  return out.empty()
+             ? out
+             : "<details><summary>What the variants are</summary>\n<dl>\n" + out + "</dl>\n</details>\n";
 }
 
 std::string memory(const Record& record) {
   Group group;
   for (const MemoryRow& it : view_memory(record)) {
-    group.rows.push_back({text(it.test), text(it.variant), text(it.where), number(it.device_peak), number(it.inputs),
-                          number(it.outputs), number(it.workspace), number(it.host_peak), number(it.driver),
-                          number(it.formula)});
+    group.rows.push_back({text(it.test), text(it.variant), text(it.where), number(it.device_peak),
+                          number(it.inputs), number(it.outputs), number(it.workspace), number(it.host_peak),
+                          number(it.driver), number(it.formula)});
   }
   if (group.rows.empty()) return "";
-  return table("Memory", {"case", "variant", "on", "device peak", "inputs", "outputs", "workspace", "host peak", "driver counts",
-                          "formula"},
+  return table("Memory",
+               {"case", "variant", "on", "device peak", "inputs", "outputs", "workspace", "host peak",
+                "driver counts", "formula"},
                {group});
 }
 
 std::string settings(const Record& record) {
   Group group;
-  for (const SettingRow& it : view_settings(record)) group.rows.push_back({text(it.test), text(it.variant), text(it.setting)});
+  for (const SettingRow& it : view_settings(record))
+    group.rows.push_back({text(it.test), text(it.variant), text(it.setting)});
   return group.rows.empty() ? "" : table("What libraries chose", {"case", "variant", "setting"}, {group});
 }
 
@@ -132,9 +151,10 @@ std::string plots(const Record& record, const HtmlOptions& options) {
       // Starts with a letter, whatever the experiment is called.
       const std::string id = fmt::format("plot-{}-{}", anchor_text(record.experiment), ++count);
       const Drawing drawing = draw(plot, id, options.gnuplot);
-      out += fmt::format("<figure><figcaption>{} <span class=\"quiet\">· {} · {}</span></figcaption>\n{}</figure>\n",
-                         xml_text(plot.title), xml_text(test.name), data_kind(test),
-                         drawing.svg.empty() ? paragraph("No plot: " + drawing.problem + ".", "alarm") : drawing.svg);
+      out += fmt::format(
+          "<figure><figcaption>{} <span class=\"quiet\">· {} · {}</span></figcaption>\n{}</figure>\n",
+          xml_text(plot.title), xml_text(test.name), data_kind(test),
+          drawing.svg.empty() ? paragraph("No plot: " + drawing.problem + ".", "alarm") : drawing.svg);
     }
   }
   return out.empty() ? out : "<div class=\"plots\">\n" + out + "</div>\n";
@@ -146,15 +166,18 @@ std::string checks(const Record& record) {
   for (const CaseResult& test : record.cases) {
     for (const Check& check : test.checks) {
       passed += check.passed ? 1 : 0;
-      group.rows.push_back({text(check.name), text(test.name),
-                            {badge(check.passed ? "passed" : "failed", check.passed ? Tone::good : Tone::bad)},
-                            text(check.detail)});
+      group.rows.push_back(
+          {text(check.name),
+           text(test.name),
+           {badge(check.passed ? "passed" : "failed", check.passed ? Tone::good : Tone::bad)},
+           text(check.detail)});
     }
   }
   const std::size_t all = group.rows.size();
   if (all == 0) return "";
-  return fmt::format("<details{}><summary>Checks: {} of {} passed</summary>\n{}</details>\n", passed == all ? "" : " open",
-                     passed, all, table("Checks", {"check", "case", "result", "detail"}, {group}));
+  return fmt::format("<details{}><summary>Checks: {} of {} passed</summary>\n{}</details>\n",
+                     passed == all ? "" : " open", passed, all,
+                     table("Checks", {"check", "case", "result", "detail"}, {group}));
 }
 
 std::string kernels(const Record& record) {
@@ -162,13 +185,16 @@ std::string kernels(const Record& record) {
   if (view.rows.empty()) return "";
   Group group;
   for (const KernelRow& row : view.rows) {
-    const Cell spilled = row.tone == Tone::bad ? Cell{badge(row.spilled, row.tone), true} : number(row.spilled);
-    group.rows.push_back({text(row.kernel), text(row.architecture), number(row.registers), spilled, number(row.stack),
-                          number(row.shared), number(row.block), number(row.occupancy)});
+    const Cell spilled =
+        row.tone == Tone::bad ? Cell{badge(row.spilled, row.tone), true} : number(row.spilled);
+    group.rows.push_back({text(row.kernel), text(row.architecture), number(row.registers), spilled,
+                          number(row.stack), number(row.shared), number(row.block), number(row.occupancy)});
   }
   return fmt::format("<details{}><summary>Kernels: {}</summary>\n", view.spills.empty() ? "" : " open",
                      xml_text(view.summary)) +
-         table("Kernels", {"kernel", "architecture", "registers", "spilled", "stack", "shared memory", "block", "occupancy"},
+         table("Kernels",
+               {"kernel", "architecture", "registers", "spilled", "stack", "shared memory", "block",
+                "occupancy"},
                {group}) +
          (view.others.empty() ? "" : paragraph(view.others, "quiet")) + "</details>\n";
 }
@@ -194,8 +220,9 @@ std::string environment(const Record& record) {
   add("took", seconds_text(record.elapsed_seconds));
   add("run", record.run_id);
   for (const CaseResult& test : record.cases) {
-    add("data of " + test.name, fmt::format("{}{}{}, {}, seed {}", test.dataset, test.dataset_sha256.empty() ? "" : ", SHA-256 ",
-                                            test.dataset_sha256.substr(0, 16), data_kind(test), test.seed));
+    add("data of " + test.name,
+        fmt::format("{}{}{}, {}, seed {}", test.dataset, test.dataset_sha256.empty() ? "" : ", SHA-256 ",
+                    test.dataset_sha256.substr(0, 16), data_kind(test), test.seed));
   }
   return out + "</dl>\n</details>\n";
 }
@@ -205,7 +232,8 @@ std::string environment(const Record& record) {
 std::string paper_section(const Record& record, const HtmlOptions& options) {
   std::string out = fmt::format("<section class=\"paper\" id=\"{}\">\n", anchor_text(record.experiment));
   out += heading(record) + claims(record) + plots(record, options) + variants(record) + meanings(record);
-  out += memory(record) + settings(record) + metrics(record) + own_tables(record) + checks(record) + kernels(record);
+  out += memory(record) + settings(record) + metrics(record) + own_tables(record) + checks(record) +
+         kernels(record);
   if (!record.notes.empty()) out += "<h3>Notes</h3>\n" + list(record.notes);
   return out + environment(record) + "</section>\n";
 }

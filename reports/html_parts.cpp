@@ -10,11 +10,15 @@ namespace {
 
 const char* class_of(Tone tone) {
   switch (tone) {
-    case Tone::good: return "good";
-    case Tone::fair: return "fair";
-    case Tone::bad: return "bad";
+    case Tone::good:
+      return "good";
+    case Tone::fair:
+      return "fair";
+    case Tone::bad:
+      return "bad";
     case Tone::plain:
-    case Tone::dim: break;
+    case Tone::dim:
+      break;
   }
   return "dim";
 }
@@ -43,13 +47,20 @@ bool is_number_column(std::size_t i, const std::vector<Group>& groups) {
 
 }  // namespace
 
-Cell text(const std::string& plain) { return {xml_text(plain), false}; }
-Cell number(const std::string& plain) { return {xml_text(plain), true}; }
+Cell text(const std::string& plain) {
+  return {xml_text(plain), false};
+}
+Cell number(const std::string& plain) {
+  return {xml_text(plain), true};
+}
 
-std::string table(const std::string& caption, const std::vector<std::string>& columns, const std::vector<Group>& groups) {
+std::string table(const std::string& caption, const std::vector<std::string>& columns,
+                  const std::vector<Group>& groups) {
   const std::vector<bool> used = used_columns(columns.size(), groups);
-  std::string out = fmt::format("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{0}\">\n"
-                                "<table>\n<caption>{0}</caption>\n<thead><tr>", xml_text(caption));
+  std::string out = fmt::format(
+      "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{0}\">\n"
+      "<table>\n<caption>{0}</caption>\n<thead><tr>",
+      xml_text(caption));
   std::size_t count = 0;
   for (std::size_t i = 0; i < columns.size(); ++i) {
     if (!used[i]) continue;
@@ -69,7 +80,9 @@ std::string table(const std::string& caption, const std::vector<std::string>& co
       for (std::size_t i = 0; i < columns.size(); ++i) {
         if (!used[i]) continue;
         constexpr std::size_t kLongText = 60;
-        const char* attributes = row[i].number ? " class=\"number\"" : row[i].html.size() > kLongText ? " class=\"wide\"" : "";
+        const char* attributes = row[i].number                    ? " class=\"number\""
+                                 : row[i].html.size() > kLongText ? " class=\"wide\""
+                                                                  : "";
         out += first ? fmt::format("<th scope=\"row\">{}</th>", row[i].html)
                      : fmt::format("<td{}>{}</td>", attributes, row[i].html);
         first = false;
@@ -86,7 +99,8 @@ std::string badge(const std::string& word, Tone tone) {
 }
 
 std::string paragraph(const std::string& plain, const char* css_class) {
-  return fmt::format("<p{}>{}</p>\n", *css_class ? fmt::format(" class=\"{}\"", css_class) : "", xml_text(plain));
+  return fmt::format("<p{}>{}</p>\n", *css_class ? fmt::format(" class=\"{}\"", css_class) : "",
+                     xml_text(plain));
 }
 
 std::string list(const std::vector<std::string>& lines, const char* css_class) {

@@ -105,7 +105,8 @@ class Writer {
       for (const VariantRow& row : test.rows) {
         std::string speedups;
         for (const std::string& text : row.speedups) speedups += (speedups.empty() ? "" : "\n") + text;
-        rows.push_back({row.variant, row.where, row.dtype, row.status, row.time, speedups, row.floor, row.error});
+        rows.push_back(
+            {row.variant, row.where, row.dtype, row.status, row.time, speedups, row.floor, row.error});
       }
       table({"variant", "on", "dtype", "status", "time", "speedup over", "floor", "error / limit"}, rows);
     }
@@ -117,12 +118,13 @@ class Writer {
   void memory(const Record& record) {
     std::vector<Row> rows;
     for (const MemoryRow& it : view_memory(record)) {
-      rows.push_back({it.test, it.variant, it.where, it.device_peak, it.inputs, it.outputs, it.workspace, it.host_peak,
-                      it.driver, it.formula});
+      rows.push_back({it.test, it.variant, it.where, it.device_peak, it.inputs, it.outputs, it.workspace,
+                      it.host_peak, it.driver, it.formula});
     }
     if (rows.empty()) return;
     out_ += "### Memory\n\n";
-    table({"case", "variant", "on", "device peak", "inputs", "outputs", "workspace", "host peak", "driver counts", "formula"},
+    table({"case", "variant", "on", "device peak", "inputs", "outputs", "workspace", "host peak",
+           "driver counts", "formula"},
           rows);
   }
 
@@ -157,8 +159,8 @@ class Writer {
   void plots(const Record& record) {
     for (const CaseResult& test : record.cases) {
       for (const Plot& plot : test.plots) {
-        out_ += fmt::format("<details><summary>{} ({}): the plot's numbers</summary>\n\n", markdown_text(plot.title),
-                            markdown_text(test.name));
+        out_ += fmt::format("<details><summary>{} ({}): the plot's numbers</summary>\n\n",
+                            markdown_text(plot.title), markdown_text(test.name));
         std::vector<Row> rows;
         for (const Curve& curve : plot.curves) {
           for (std::size_t i = 0; i < curve.x.size(); ++i) {
@@ -190,11 +192,12 @@ class Writer {
     if (view.rows.empty()) return;
     std::vector<Row> rows;
     for (const KernelRow& row : view.rows) {
-      rows.push_back({row.kernel, row.architecture, row.registers, row.spilled, row.stack, row.shared, row.block,
-                      row.occupancy});
+      rows.push_back({row.kernel, row.architecture, row.registers, row.spilled, row.stack, row.shared,
+                      row.block, row.occupancy});
     }
     out_ += "### Kernels\n\nFrom ptxas: " + markdown_text(view.summary) + ".\n\n";
-    table({"kernel", "architecture", "registers", "spilled", "stack", "shared memory", "block", "occupancy"}, rows);
+    table({"kernel", "architecture", "registers", "spilled", "stack", "shared memory", "block", "occupancy"},
+          rows);
     if (!view.others.empty()) bullets({view.others});
   }
 
@@ -203,6 +206,8 @@ class Writer {
 
 }  // namespace
 
-std::string markdown_report(const std::vector<Record>& records) { return Writer().report(records); }
+std::string markdown_report(const std::vector<Record>& records) {
+  return Writer().report(records);
+}
 
 }  // namespace remeasure::reports

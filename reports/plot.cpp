@@ -17,8 +17,8 @@
 namespace remeasure::reports {
 namespace {
 
-// Told apart by people who don't see colours alike (after Okabe and Ito), of a brightness that is readable on white
-// and on black.
+// Told apart by people who don't see colours alike (after Okabe and Ito), of a brightness that is readable on
+// white and on black.
 constexpr std::array kColours = {"#2b83c6", "#d9662c", "#1f9e77", "#b565a7", "#c08a00", "#7a8a99"};
 
 /// Text for gnuplot between single quotes. The terminal doesn't interpret it (`noenhanced`).
@@ -34,7 +34,8 @@ class TemporaryFolder {
  public:
   TemporaryFolder() {
     std::string name = (std::filesystem::temp_directory_path() / "remeasure-plot.XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("can't make the temporary folder " + name);
+    if (::mkdtemp(name.data()) == nullptr)
+      throw std::runtime_error("can't make the temporary folder " + name);
     path_ = name;
   }
   TemporaryFolder(const TemporaryFolder&) = delete;
@@ -73,7 +74,8 @@ std::string description(const Plot& plot) {
     const auto x = std::minmax_element(curve.x.begin(), curve.x.end());
     const auto y = std::minmax_element(curve.y.begin(), curve.y.end());
     text += fmt::format(" {}: {} points, x from {} to {}, y from {} to {}.", curve.label, curve.x.size(),
-                        number_text(*x.first), number_text(*x.second), number_text(*y.first), number_text(*y.second));
+                        number_text(*x.first), number_text(*x.second), number_text(*y.first),
+                        number_text(*y.second));
   }
   return text;
 }
@@ -83,7 +85,8 @@ bool drawable(const Plot& plot, const Curve& curve, std::size_t i) {
   return (!plot.log_x || curve.x[i] > 0) && (!plot.log_y || curve.y[i] > 0);
 }
 
-/// A logarithmic axis that ends just beyond the data; in powers of two where powers of ten would leave it bare.
+/// A logarithmic axis that ends just beyond the data; in powers of two where powers of ten would leave it
+/// bare.
 std::string log_axis(const Plot& plot, char axis) {
   double low = 0;
   double high = 0;
@@ -98,8 +101,8 @@ std::string log_axis(const Plot& plot, char axis) {
   constexpr double kMargin = 1.15;
   constexpr double kFewDecades = 256;
   const int base = high <= low * kFewDecades ? 2 : 10;
-  return fmt::format("set logscale {0} {1}\nset {0}range [{2}:{3}]\nset format {0} '%g'\n", axis, base, low / kMargin,
-                     high * kMargin);
+  return fmt::format("set logscale {0} {1}\nset {0}range [{2}:{3}]\nset format {0} '%g'\n", axis, base,
+                     low / kMargin, high * kMargin);
 }
 
 }  // namespace
@@ -112,12 +115,14 @@ std::string plot_script(const Plot& plot) {
       "set border 3 linewidth 1\nset tics nomirror out scale 0.6\nset grid linewidth 0.4 linetype 0\n"
       "set key outside top center horizontal\n";
   script += fmt::format("set xlabel {}\nset ylabel {}\n", quoted(plot.x_label), quoted(plot.y_label));
-  script += plot.log_x ? log_axis(plot, 'x') : std::string("set autoscale xfix\nset offsets graph 0.02, graph 0.02, 0, 0\n");
+  script += plot.log_x ? log_axis(plot, 'x')
+                       : std::string("set autoscale xfix\nset offsets graph 0.02, graph 0.02, 0, 0\n");
   if (plot.log_y) script += log_axis(plot, 'y');
   std::string curves;
   const auto add = [&](std::size_t index, const std::string& style, const std::string& title) {
-    curves += fmt::format("{}'data' index {} {} linecolor rgb '{}' {}", curves.empty() ? "plot " : ", \\\n     ", index,
-                          style, kColours[index % kColours.size()], title);
+    curves +=
+        fmt::format("{}'data' index {} {} linecolor rgb '{}' {}", curves.empty() ? "plot " : ", \\\n     ",
+                    index, style, kColours[index % kColours.size()], title);
   };
   // Lines of reference first: what was measured lies above them.
   int dashes = 0;
@@ -176,9 +181,10 @@ std::string embedded_svg(std::string document, const Plot& plot, const std::stri
   for (const char* black : {"\"black\"", "'black'", "\"#000000\"", "'#000000'"}) {
     replace_all(document, black, "\"currentColor\"");
   }
-  return fmt::format("<svg role=\"img\" aria-labelledby=\"{0}-title {0}-desc\" xmlns=\"http://www.w3.org/2000/svg\" "
-                     "{1}>\n<title id=\"{0}-title\">{2}</title>\n<desc id=\"{0}-desc\">{3}</desc>\n{4}",
-                     id, view, xml_text(plot.title), xml_text(description(plot)), document);
+  return fmt::format(
+      "<svg role=\"img\" aria-labelledby=\"{0}-title {0}-desc\" xmlns=\"http://www.w3.org/2000/svg\" "
+      "{1}>\n<title id=\"{0}-title\">{2}</title>\n<desc id=\"{0}-desc\">{3}</desc>\n{4}",
+      id, view, xml_text(plot.title), xml_text(description(plot)), document);
 }
 
 Drawing draw(const Plot& plot, const std::string& id, const std::string& gnuplot, double timeout_seconds) {
@@ -200,8 +206,10 @@ Drawing draw(const Plot& plot, const std::string& id, const std::string& gnuplot
     write_text_file(path / "data", plot_data(plot));
     const ProgramResult result = run_program({gnuplot, (path / "script").string()}, path, timeout_seconds);
     if (!result.found) {
-      return {"", fmt::format("{} isn't installed (on Debian and Ubuntu: apt install gnuplot-nox); then make the "
-                              "report again from the same results", gnuplot)};
+      return {"",
+              fmt::format("{} isn't installed (on Debian and Ubuntu: apt install gnuplot-nox); then make the "
+                          "report again from the same results",
+                          gnuplot)};
     }
     if (result.timed_out) return {"", fmt::format("{} had not ended after {} s", gnuplot, timeout_seconds)};
     if (result.exit_code != 0) return {"", fmt::format("{} failed: {}", gnuplot, result.errors)};

@@ -3,8 +3,8 @@
 
 #include <sys/stat.h>
 
-#include <filesystem>
 #include <testing/catch.h>
+#include <filesystem>
 
 #include "reports/run_program.h"
 #include "reports/sample_records.h"
@@ -15,7 +15,9 @@ namespace {
 
 using Catch::Matchers::ContainsSubstring;
 
-Plot sample() { return samples::double_descent().cases[0].plots[0]; }
+Plot sample() {
+  return samples::double_descent().cases[0].plots[0];
+}
 
 bool gnuplot_is_here() {
   return run_program({"gnuplot", "--version"}, std::filesystem::temp_directory_path(), 10).found;
@@ -62,7 +64,8 @@ TEST_CASE("gnuplot's plot is one SVG element with ids of its own", "[cpu]") {
   REQUIRE(one.problem.empty());
   CHECK(one.svg.rfind("<svg role=\"img\" aria-labelledby=\"plot-a-title plot-a-desc\"", 0) == 0);
   CHECK_THAT(one.svg, ContainsSubstring("viewBox="));
-  CHECK_THAT(one.svg, ContainsSubstring("<title id=\"plot-a-title\">Test error of the minimum-norm solution</title>"));
+  CHECK_THAT(one.svg,
+             ContainsSubstring("<title id=\"plot-a-title\">Test error of the minimum-norm solution</title>"));
   CHECK_THAT(one.svg, ContainsSubstring("&lt;measured&gt; &amp;"));
   CHECK(one.svg.find("id='gp") == std::string::npos);
   CHECK(one.svg.find("plot-b") == std::string::npos);
@@ -75,7 +78,8 @@ TEST_CASE("gnuplot's plot is one SVG element with ids of its own", "[cpu]") {
 TEST_CASE("without gnuplot, or with a broken one, the page says why there is no plot", "[cpu]") {
   CHECK_THAT(draw(sample(), "a", "no-such-gnuplot").problem, ContainsSubstring("apt install gnuplot"));
   CHECK(draw(sample(), "a", "no-such-gnuplot").svg.empty());
-  CHECK_THAT(draw(sample(), "a", program("echo bad terminal >&2; exit 1")).problem, ContainsSubstring("bad terminal"));
+  CHECK_THAT(draw(sample(), "a", program("echo bad terminal >&2; exit 1")).problem,
+             ContainsSubstring("bad terminal"));
   CHECK_THAT(draw(sample(), "a", program("exit 0")).problem, ContainsSubstring("plot.svg"));
   CHECK_THAT(draw(sample(), "a", program("exec sleep 30"), 0.2).problem, ContainsSubstring("had not ended"));
 }

@@ -15,9 +15,17 @@ const char* name_of(Enum value, const std::array<const char*, Count>& names) {
 
 }  // namespace
 
-const char* to_string(Status status) { return name_of(status, kStatusNames); }
-const char* to_string(Verdict verdict) { return name_of(verdict, kVerdictNames); }
-const char* to_string(Where where) { return name_of(where, kWhereNames); }
-const char* to_string(RunState state) { return name_of(state, kRunStateNames); }
+const char* to_string(Status status) {
+  return name_of(status, kStatusNames);
+}
+const char* to_string(Verdict verdict) {
+  return name_of(verdict, kVerdictNames);
+}
+const char* to_string(Where where) {
+  return name_of(where, kWhereNames);
+}
+const char* to_string(RunState state) {
+  return name_of(state, kRunStateNames);
+}
 
 }  // namespace remeasure::reports

@@ -4,7 +4,8 @@
 //   always(key, value)      present in every file
 //   unless_empty(key, value) absent where the value is empty, zero-length or false
 //   unless_infinite(key, value) absent where the number is not finite
-// With the schema's `additionalProperties: false`, a field that is missing here or there fails the round-trip test.
+// With the schema's `additionalProperties: false`, a field that is missing here or there fails the round-trip
+// test.
 #pragma once
 
 #include <concepts>

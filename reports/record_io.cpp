@@ -34,12 +34,16 @@ void check_version(const Json& document, const std::string& origin) {
   }
   const auto version = document["version"].get<std::int64_t>();
   if (version > kRecordVersion) {
-    throw RecordError(fmt::format("{}: /version: found {}, expected {}: written by a newer remeasure; read it with that "
-                                  "one", origin, version, kRecordVersion));
+    throw RecordError(
+        fmt::format("{}: /version: found {}, expected {}: written by a newer remeasure; read it with that "
+                    "one",
+                    origin, version, kRecordVersion));
   }
   if (version < kRecordVersion) {
-    throw RecordError(fmt::format("{}: /version: found {}, expected {}: written by an older remeasure; run the "
-                                  "experiment again", origin, version, kRecordVersion));
+    throw RecordError(
+        fmt::format("{}: /version: found {}, expected {}: written by an older remeasure; run the "
+                    "experiment again",
+                    origin, version, kRecordVersion));
   }
 }
 
@@ -59,7 +63,8 @@ Record from_json(const std::string& text, const std::string& origin) {
   try {
     document = Json::parse(text);
   } catch (const Json::exception& error) {
-    throw RecordError(fmt::format("{}: found text that isn't JSON, expected a record: {}", origin, error.what()));
+    throw RecordError(
+        fmt::format("{}: found text that isn't JSON, expected a record: {}", origin, error.what()));
   }
   check_version(document, origin);
   check_schema(document, origin);
@@ -68,7 +73,9 @@ Record from_json(const std::string& text, const std::string& origin) {
   return record;
 }
 
-void write_record(const Record& record, const std::filesystem::path& path) { write_text_file(path, to_json(record)); }
+void write_record(const Record& record, const std::filesystem::path& path) {
+  write_text_file(path, to_json(record));
+}
 
 Record read_record(const std::filesystem::path& path) {
   std::string text;
@@ -86,7 +93,8 @@ std::vector<Record> read_records(const std::filesystem::path& folder) {
   for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
     const std::string name = entry.path().filename().string();
     // Two JSON files beside the records are reports made from them (write_reports).
-    if (entry.path().extension() == ".json" && name[0] != '.' && name != "results.json" && name != "benchmark.json") {
+    if (entry.path().extension() == ".json" && name[0] != '.' && name != "results.json" &&
+        name != "benchmark.json") {
       paths.push_back(entry.path());
     }
   }

@@ -15,14 +15,15 @@ struct RecordError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// Sorted keys, fixed number format (shortest that round-trips), trailing newline. Throws RecordError where the
-/// record breaks a rule of the schema (a time without `passed`, NaN, a simt time, duplicate names, ...).
+/// Sorted keys, fixed number format (shortest that round-trips), trailing newline. Throws RecordError where
+/// the record breaks a rule of the schema (a time without `passed`, NaN, a simt time, duplicate names, ...).
 std::string to_json(const Record& record);
 
 /// Parses and validates; `origin` names the text in errors.
 Record from_json(const std::string& text, const std::string& origin);
 
-/// Written to a temporary file beside `path`, synced, renamed: a reader sees the old or the new file, never half.
+/// Written to a temporary file beside `path`, synced, renamed: a reader sees the old or the new file, never
+/// half.
 void write_record(const Record& record, const std::filesystem::path& path);
 Record read_record(const std::filesystem::path& path);
 

@@ -4,13 +4,13 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <testing/catch.h>
 #include <cmath>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 #include <limits>
-#include <testing/catch.h>
 
 #include "reports/sample_records.h"
 #include "reports/text_file.h"
@@ -89,8 +89,9 @@ TEST_CASE("numbers are as short as round-trips, keys sorted, absent means absent
 }
 
 TEST_CASE("a number that is not finite is refused by name", "[cpu]") {
-  CHECK_THAT(refusal([](Record& it) { it.cases[0].variants[0].time->seconds.median = NAN; }),
-             ContainsSubstring("/cases/0/variants/0/time/seconds/median: found nan, expected a finite number"));
+  CHECK_THAT(
+      refusal([](Record& it) { it.cases[0].variants[0].time->seconds.median = NAN; }),
+      ContainsSubstring("/cases/0/variants/0/time/seconds/median: found nan, expected a finite number"));
   CHECK_THAT(refusal([](Record& it) { it.cases[1].metrics[0].value = INFINITY; }),
              ContainsSubstring("/cases/1/metrics/0/value: found inf"));
   CHECK_THAT(refusal([](Record& it) { it.ceilings["triad"] = -INFINITY; }),
@@ -105,7 +106,8 @@ TEST_CASE("a record that breaks a rule is neither written nor read", "[cpu]") {
              ContainsSubstring("a time of a simt variant"));
   CHECK_THAT(refusal([](Record& it) { it.cases[0].variants[5].memory = Memory{}; }),
              ContainsSubstring("memory with status \"timed out\""));
-  CHECK_THAT(refusal([](Record& it) { it.cases[0].variants[4].reason.clear(); }), ContainsSubstring("no reason"));
+  CHECK_THAT(refusal([](Record& it) { it.cases[0].variants[4].reason.clear(); }),
+             ContainsSubstring("no reason"));
   CHECK_THAT(refusal([](Record& it) { it.cases[0].variants[0].accuracy.clear(); }),
              ContainsSubstring("status \"passed\" without an accuracy"));
   CHECK_THAT(refusal([](Record& it) { it.cases[0].variants[0].accuracy[0].value = 0.5; }),
@@ -126,7 +128,8 @@ TEST_CASE("a record that breaks a rule is neither written nor read", "[cpu]") {
              ContainsSubstring("/cases/1: found a second \"n=256\""));
   CHECK_THAT(refusal([](Record& it) { it.cases[0].variants[2].name = "kernel"; }),
              ContainsSubstring("a second \"kernel on gpu\""));
-  CHECK_THAT(refusal([](Record& it) { it.claims[0].measured.reset(); }), ContainsSubstring("/claims/0/measured"));
+  CHECK_THAT(refusal([](Record& it) { it.claims[0].measured.reset(); }),
+             ContainsSubstring("/claims/0/measured"));
   CHECK_THAT(refusal([](Record& it) { it.claims[3].why.clear(); }), ContainsSubstring("/claims/3/why"));
   CHECK_THAT(refusal([](Record& it) { it.state = RunState::crashed; }), ContainsSubstring("/error"));
   CHECK_THAT(refusal([](Record& it) { it.size = "huge"; }),
@@ -150,13 +153,16 @@ TEST_CASE("a file that is not a record is one clear error", "[cpu]") {
   };
   CHECK_THAT(error_of("\"version\": 1\n", "\"version\": 2\n"), ContainsSubstring("newer remeasure"));
   CHECK_THAT(error_of("\"version\": 1\n", "\"version\": 0\n"), ContainsSubstring("older remeasure"));
-  CHECK_THAT(error_of("\"seed\": 7", "\"seed\": \"7\""), ContainsSubstring("/cases/0/seed: found \"7\", expected an integer"));
-  CHECK_THAT(error_of("\"seed\": 7", "\"seed\": -7"), ContainsSubstring("/cases/0/seed: found -7, expected at least 0"));
+  CHECK_THAT(error_of("\"seed\": 7", "\"seed\": \"7\""),
+             ContainsSubstring("/cases/0/seed: found \"7\", expected an integer"));
+  CHECK_THAT(error_of("\"seed\": 7", "\"seed\": -7"),
+             ContainsSubstring("/cases/0/seed: found -7, expected at least 0"));
   CHECK_THAT(error_of("\"seed\": 7", "\"sead\": 7"), ContainsSubstring("/cases/0/s"));
   CHECK_THAT(error_of("\"elapsed_seconds\": 1.5", "\"elapsed_seconds\": 1e999"), ContainsSubstring("a.json"));
   CHECK_THAT(error_of("{", "["), ContainsSubstring("isn't JSON"));
   CHECK_THROWS_WITH(from_json("", "b.json"), ContainsSubstring("b.json: found text that isn't JSON"));
-  CHECK_THROWS_WITH(from_json("[]", "b.json"), ContainsSubstring("b.json: /: found an empty array, expected an object"));
+  CHECK_THROWS_WITH(from_json("[]", "b.json"),
+                    ContainsSubstring("b.json: /: found an empty array, expected an object"));
   for (std::size_t length = 0; length < text.size() - 2; length += 97) {
     CHECK_THROWS_AS(from_json(text.substr(0, length), "cut.json"), RecordError);
   }
@@ -200,7 +206,8 @@ TEST_CASE("a full disk leaves the old file and no half one", "[cpu]") {
   CHECK_THAT(message, ContainsSubstring("a.json: File too large"));
   CHECK(read_text_file(path) == "old");
   CHECK(std::distance(std::filesystem::directory_iterator(folder.path()), {}) == 1);
-  CHECK_THROWS_WITH(write_text_file(folder / "no/such/file", "text"), ContainsSubstring("No such file or directory"));
+  CHECK_THROWS_WITH(write_text_file(folder / "no/such/file", "text"),
+                    ContainsSubstring("No such file or directory"));
 }
 
 }  // namespace

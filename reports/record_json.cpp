@@ -36,19 +36,38 @@ bool is_empty(const T& value) {
 
 struct Writer;
 template <class T>
-  requires std::is_class_v<T>
-Json encode(const T& value);
+requires std::is_class_v<T> Json encode(const T& value);
 
-Json encode(bool value) { return value; }
-Json encode(int value) { return value; }
-Json encode(double value) { return value; }
-Json encode(std::int64_t value) { return value; }
-Json encode(std::uint64_t value) { return value; }
-Json encode(const std::string& value) { return value; }
-Json encode(Status value) { return to_string(value); }
-Json encode(Verdict value) { return to_string(value); }
-Json encode(Where value) { return to_string(value); }
-Json encode(RunState value) { return to_string(value); }
+Json encode(bool value) {
+  return value;
+}
+Json encode(int value) {
+  return value;
+}
+Json encode(double value) {
+  return value;
+}
+Json encode(std::int64_t value) {
+  return value;
+}
+Json encode(std::uint64_t value) {
+  return value;
+}
+Json encode(const std::string& value) {
+  return value;
+}
+Json encode(Status value) {
+  return to_string(value);
+}
+Json encode(Verdict value) {
+  return to_string(value);
+}
+Json encode(Where value) {
+  return to_string(value);
+}
+Json encode(RunState value) {
+  return to_string(value);
+}
 template <class T>
 Json encode(const std::optional<T>& value) {
   return encode(*value);
@@ -90,8 +109,7 @@ struct Writer {
 };
 
 template <class T>
-  requires std::is_class_v<T>
-Json encode(const T& value) {
+requires std::is_class_v<T> Json encode(const T& value) {
   Writer writer;
   describe(writer, value);
   return std::move(writer.object);
@@ -100,15 +118,17 @@ Json encode(const T& value) {
 // --- reading: the schema has been checked, so the types fit ---
 
 template <class T>
-  requires std::is_class_v<T>
+requires std::is_class_v<T>
 void decode(const Json& json, T& value);
 
 template <class T>
-  requires std::is_arithmetic_v<T>
+requires std::is_arithmetic_v<T>
 void decode(const Json& json, T& value) {
   value = json.get<T>();
 }
-void decode(const Json& json, std::string& value) { value = json.get<std::string>(); }
+void decode(const Json& json, std::string& value) {
+  value = json.get<std::string>();
+}
 
 template <class Enum, std::size_t Count>
 void decode_name(const Json& json, Enum& value, const std::array<const char*, Count>& names) {
@@ -119,10 +139,18 @@ void decode_name(const Json& json, Enum& value, const std::array<const char*, Co
     }
   }
 }
-void decode(const Json& json, Status& value) { decode_name(json, value, kStatusNames); }
-void decode(const Json& json, Verdict& value) { decode_name(json, value, kVerdictNames); }
-void decode(const Json& json, Where& value) { decode_name(json, value, kWhereNames); }
-void decode(const Json& json, RunState& value) { decode_name(json, value, kRunStateNames); }
+void decode(const Json& json, Status& value) {
+  decode_name(json, value, kStatusNames);
+}
+void decode(const Json& json, Verdict& value) {
+  decode_name(json, value, kVerdictNames);
+}
+void decode(const Json& json, Where& value) {
+  decode_name(json, value, kWhereNames);
+}
+void decode(const Json& json, RunState& value) {
+  decode_name(json, value, kRunStateNames);
+}
 
 template <class T>
 void decode(const Json& json, std::optional<T>& value) {
@@ -162,7 +190,7 @@ struct Reader {
 };
 
 template <class T>
-  requires std::is_class_v<T>
+requires std::is_class_v<T>
 void decode(const Json& json, T& value) {
   Reader reader{json};
   describe(reader, value);
@@ -231,7 +259,9 @@ void append(const Json& json, std::size_t indent, std::size_t used, std::string&
 
 }  // namespace
 
-nlohmann::json to_document(const Record& record) { return encode(record); }
+nlohmann::json to_document(const Record& record) {
+  return encode(record);
+}
 
 Record from_document(const nlohmann::json& document) {
   Record record;

@@ -15,8 +15,9 @@ nlohmann::json to_document(const Record& record);
 /// The document must have passed the schema.
 Record from_document(const nlohmann::json& document);
 
-/// The text form of any document: keys sorted, two spaces, whatever fits into 100 columns on one line, numbers as
-/// short as round-trips; so a diff of two files shows what changed. Text that isn't UTF-8 is replaced, not refused.
+/// The text form of any document: keys sorted, two spaces, whatever fits into 100 columns on one line,
+/// numbers as short as round-trips; so a diff of two files shows what changed. Text that isn't UTF-8 is
+/// replaced, not refused.
 std::string to_text(const nlohmann::json& document);
 
 }  // namespace remeasure::reports

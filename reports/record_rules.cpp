@@ -19,8 +19,8 @@ class Place {
   Place operator/(std::size_t index) const { return *this / std::to_string(index); }
   void require(bool holds, const std::string& found, const std::string& expected) const {
     if (!holds) {
-      throw RecordError(fmt::format("{}: {}: found {}, expected {}", origin_, pointer_.empty() ? "/" : pointer_, found,
-                                    expected));
+      throw RecordError(fmt::format("{}: {}: found {}, expected {}", origin_,
+                                    pointer_.empty() ? "/" : pointer_, found, expected));
     }
   }
 
@@ -66,7 +66,8 @@ void check_time(const TimeResult& time, const Place& place) {
   for (std::size_t i = 0; i < time.other_modes.size(); ++i) {
     const OtherMode& other = time.other_modes[i];
     const Place where = place / "other_modes" / i;
-    where.require(other.mode != time.mode, fmt::format("mode \"{}\" twice", other.mode), "another mode than the quoted one");
+    where.require(other.mode != time.mode, fmt::format("mode \"{}\" twice", other.mode),
+                  "another mode than the quoted one");
     where.require(other.seconds.has_value() == other.missing.empty(),
                   other.seconds ? "seconds and a reason why there are none" : "neither seconds nor a reason",
                   "seconds, or in `missing` the reason why there are none");
@@ -87,30 +88,33 @@ void check_variant(const VariantResult& variant, const Place& place) {
   (place / "time")
       .require(variant.where != Where::simt || !variant.time, "a time of a simt variant",
                "none: simt is checked, never timed");
-  (place / "reason").require(passed || !variant.reason.empty(), "no reason" + with_status, "the reason in words");
+  (place / "reason")
+      .require(passed || !variant.reason.empty(), "no reason" + with_status, "the reason in words");
   (place / "accuracy")
       .require(!passed || !variant.accuracy.empty(), "status \"passed\" without an accuracy",
                "at least one comparison with the oracle, or status \"not verified\"");
   for (std::size_t i = 0; i < variant.accuracy.size(); ++i) {
     check_accuracy(variant.accuracy[i], place / "accuracy" / i);
     (place / "accuracy" / i)
-        .require(!passed || variant.accuracy[i].passed, "a failed accuracy" + with_status, "status \"incorrect\"");
+        .require(!passed || variant.accuracy[i].passed, "a failed accuracy" + with_status,
+                 "status \"incorrect\"");
   }
   if (variant.time) {
     check_time(*variant.time, place / "time");
   }
   if (variant.roofline && variant.roofline->fraction_of_floor) {
     (place / "roofline" / "fraction_of_floor")
-        .require(*variant.roofline->fraction_of_floor <= 1, fmt::format("{}", *variant.roofline->fraction_of_floor),
+        .require(*variant.roofline->fraction_of_floor <= 1,
+                 fmt::format("{}", *variant.roofline->fraction_of_floor),
                  "at most 1: a time below its floor is invalid, not a record");
   }
 }
 
 void check_speedup(const Speedup& speedup, const CaseResult& test, const Place& place) {
   for (const std::string& name : {speedup.variant, speedup.base}) {
-    const bool timed = std::any_of(test.variants.begin(), test.variants.end(), [&](const VariantResult& variant) {
-      return variant.name == name && variant.time.has_value();
-    });
+    const bool timed = std::any_of(
+        test.variants.begin(), test.variants.end(),
+        [&](const VariantResult& variant) { return variant.name == name && variant.time.has_value(); });
     place.require(timed, fmt::format("a speedup with \"{}\", which has no time", name), "two timed variants");
   }
   require_ordered(speedup.ratio, place / "ratio");
@@ -120,9 +124,10 @@ void check_plot(const Plot& plot, const Place& place) {
   for (std::size_t i = 0; i < plot.curves.size(); ++i) {
     const Curve& curve = plot.curves[i];
     (place / "curves" / i)
-        .require(curve.x.size() == curve.y.size() && (curve.error.empty() || curve.error.size() == curve.x.size()),
-                 fmt::format("{} x, {} y, {} errors", curve.x.size(), curve.y.size(), curve.error.size()),
-                 "as many of each");
+        .require(
+            curve.x.size() == curve.y.size() && (curve.error.empty() || curve.error.size() == curve.x.size()),
+            fmt::format("{} x, {} y, {} errors", curve.x.size(), curve.y.size(), curve.error.size()),
+            "as many of each");
   }
 }
 
@@ -147,7 +152,8 @@ void check_case(const CaseResult& test, const Place& place) {
     const Table& table = test.tables[i];
     for (std::size_t row = 0; row < table.rows.size(); ++row) {
       (place / "tables" / i / "rows" / row)
-          .require(table.rows[row].size() == table.columns.size(), fmt::format("{} cells", table.rows[row].size()),
+          .require(table.rows[row].size() == table.columns.size(),
+                   fmt::format("{} cells", table.rows[row].size()),
                    fmt::format("{}, one per column", table.columns.size()));
     }
   }
@@ -158,8 +164,8 @@ void check_claim(const ClaimResult& claim, const Place& place) {
                       claim.verdict == Verdict::not_reproduced;
   const std::string verdict = fmt::format("verdict \"{}\"", to_string(claim.verdict));
   (place / "measured")
-      .require(!judged || claim.measured || !claim.measured_text.empty(), verdict + " without anything measured",
-               "a measured value or text");
+      .require(!judged || claim.measured || !claim.measured_text.empty(),
+               verdict + " without anything measured", "a measured value or text");
   (place / "why").require(judged || !claim.why.empty(), verdict + " without a reason", "the reason in words");
   (place / "reported")
       .require(claim.reported.low <= claim.reported.high,
@@ -172,9 +178,10 @@ void check_rules(const Record& record, const std::string& origin) {
   const Place root(origin, "");
   (root / "experiment").require(!record.experiment.empty(), "an empty name", "the experiment's id");
   const bool ended_badly = record.state == RunState::crashed || record.state == RunState::timed_out;
-  (root / "error").require(!ended_badly || !record.error.empty(), fmt::format("state \"{}\" without an error",
-                                                                              to_string(record.state)),
-                           "how the run ended, in words");
+  (root / "error")
+      .require(!ended_badly || !record.error.empty(),
+               fmt::format("state \"{}\" without an error", to_string(record.state)),
+               "how the run ended, in words");
   require_unique(record.cases, root / "cases", [](const CaseResult& it) { return it.name; });
   require_unique(record.claims, root / "claims", [](const ClaimResult& it) { return it.id; });
   for (std::size_t i = 0; i < record.cases.size(); ++i) {

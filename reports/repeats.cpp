@@ -16,7 +16,8 @@ const VariantResult* find_variant(const CaseResult& test, const VariantResult& l
   return found == test.variants.end() ? nullptr : &*found;
 }
 
-/// Time of a variant over the geometric mean of the others of its case on the same device; nothing without others.
+/// Time of a variant over the geometric mean of the others of its case on the same device; nothing without
+/// others.
 std::optional<double> relative_time(const CaseResult& test, const VariantResult& variant) {
   double logarithms = 0;
   int others = 0;
@@ -37,8 +38,10 @@ std::vector<Runs> by_experiment(const std::vector<Record>& records) {
     const auto group = std::find_if(groups.begin(), groups.end(), [&](const Runs& runs) {
       return runs.front()->experiment == record.experiment;
     });
-    if (group == groups.end()) groups.push_back({&record});
-    else group->push_back(&record);
+    if (group == groups.end())
+      groups.push_back({&record});
+    else
+      group->push_back(&record);
   }
   return groups;
 }
@@ -47,7 +50,8 @@ std::string mixture(const Runs& runs) {
   const Record& first = *runs.front();
   for (const Record* run : runs) {
     if (run->size != first.size) return fmt::format("runs of size {} and {}", first.size, run->size);
-    if (run->command != first.command) return fmt::format("runs of `{}` and `{}`", first.command, run->command);
+    if (run->command != first.command)
+      return fmt::format("runs of `{}` and `{}`", first.command, run->command);
     if (run->system.id != first.system.id) return "runs on different machines";
     if (run->build.git_commit != first.build.git_commit) {
       return fmt::format("runs of commits {} and {}", first.build.git_commit, run->build.git_commit);
@@ -57,7 +61,8 @@ std::string mixture(const Runs& runs) {
 }
 
 const CaseResult* find_case(const Record& record, const std::string& test) {
-  const auto found = std::find_if(record.cases.begin(), record.cases.end(), [&](const auto& it) { return it.name == test; });
+  const auto found =
+      std::find_if(record.cases.begin(), record.cases.end(), [&](const auto& it) { return it.name == test; });
   return found == record.cases.end() ? nullptr : &*found;
 }
 
@@ -113,7 +118,8 @@ std::optional<ByteRange> host_peaks_of(const Runs& runs, const std::string& test
     if (!variant || !variant->memory || !variant->memory->host_peak) return {};
     const double peak = *variant->memory->host_peak;
     const double least = peak / (variant->time ? std::max(1, variant->time->threads) : 1);
-    range = range ? ByteRange{std::min(range->least, least), std::max(range->most, peak)} : ByteRange{least, peak};
+    range = range ? ByteRange{std::min(range->least, least), std::max(range->most, peak)}
+                  : ByteRange{least, peak};
   }
   return range;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Several runs of one experiment as one side of a comparison: what they say together of one time, ratio or number of
-// bytes. One record is a side of one run.
+// Several runs of one experiment as one side of a comparison: what they say together of one time, ratio or
+// number of bytes. One record is a side of one run.
 #pragma once
 
 #include <optional>
@@ -19,7 +19,8 @@ using Runs = std::vector<const Record*>;
 /// The records of every experiment together, in the order of their first.
 std::vector<Runs> by_experiment(const std::vector<Record>& records);
 
-/// What keeps these runs from standing on one side: another size, seed, machine or build. Empty if nothing does.
+/// What keeps these runs from standing on one side: another size, seed, machine or build. Empty if nothing
+/// does.
 std::string mixture(const Runs& runs);
 
 const CaseResult* find_case(const Record& record, const std::string& test);

@@ -7,24 +7,52 @@ namespace remeasure::reports::samples {
 namespace {
 
 Build build() {
-  return {.version = "0.1.0", .git_commit = "0123456789abcdef0123456789abcdef01234567", .git_dirty = true,
-          .compiler = "GNU 12.2.0", .flags = "-O3 -march=native", .cuda_toolkit = "13.0", .simd = "AVX2"};
+  return {.version = "0.1.0",
+          .git_commit = "0123456789abcdef0123456789abcdef01234567",
+          .git_dirty = true,
+          .compiler = "GNU 12.2.0",
+          .flags = "-O3 -march=native",
+          .cuda_toolkit = "13.0",
+          .simd = "AVX2"};
 }
 
 System gpu_machine() {
-  return {.host = "node7", .os = "Debian GNU/Linux 12", .cpu = "AMD EPYC 9554", .cores = 16,
-          .governor = "performance", .memory_bytes = 137438953472, .gpu = "NVIDIA H200", .gpu_driver = "580.65",
-          .more = {{"ECC", "on"}, {"SM clock", "1980 MHz"}, {"cuBLAS", "13.0.2"}}, .id = "h200-4f2a"};
+  return {.host = "node7",
+          .os = "Debian GNU/Linux 12",
+          .cpu = "AMD EPYC 9554",
+          .cores = 16,
+          .governor = "performance",
+          .memory_bytes = 137438953472,
+          .gpu = "NVIDIA H200",
+          .gpu_driver = "580.65",
+          .more = {{"ECC", "on"}, {"SM clock", "1980 MHz"}, {"cuBLAS", "13.0.2"}},
+          .id = "h200-4f2a"};
 }
 
 System cpu_machine() {
-  return {.host = "runner", .os = "Debian GNU/Linux 13", .cpu = "Intel Xeon Gold 6348", .cores = 2, .governor = "",
-          .memory_bytes = 8589934592, .gpu = "", .gpu_driver = "", .more = {}, .id = "xeon-77c1"};
+  return {.host = "runner",
+          .os = "Debian GNU/Linux 13",
+          .cpu = "Intel Xeon Gold 6348",
+          .cores = 2,
+          .governor = "",
+          .memory_bytes = 8589934592,
+          .gpu = "",
+          .gpu_driver = "",
+          .more = {},
+          .id = "xeon-77c1"};
 }
 
 Accuracy within(const char* output, double value, double limit, const char* reason) {
-  return {.output = output, .metric = "relative l2", .value = value, .limit = limit, .at_least = {},
-          .reason = reason, .worst_index = 17, .compared = 4096, .sampled = false, .passed = value <= limit};
+  return {.output = output,
+          .metric = "relative l2",
+          .value = value,
+          .limit = limit,
+          .at_least = {},
+          .reason = reason,
+          .worst_index = 17,
+          .compared = 4096,
+          .sampled = false,
+          .passed = value <= limit};
 }
 
 Record header(const char* id, const char* theme, const char* title) {
@@ -41,7 +69,8 @@ Record header(const char* id, const char* theme, const char* title) {
   return record;
 }
 
-VariantResult variant(const char* name, const char* what, Where where, const char* device, const char* dtype) {
+VariantResult variant(const char* name, const char* what, Where where, const char* device,
+                      const char* dtype) {
   VariantResult result;
   result.name = name;
   result.what = what;
@@ -75,11 +104,22 @@ CaseResult attention_case(const char* name, double scale, bool synthetic) {
   kernel.accuracy = {within("out", 3.1e-3, 2e-2, kBf16)};
   kernel.accuracy[0].at_least = 1e-4;
   kernel.time = time_of(42.1e-6 * scale);
-  kernel.roofline = Roofline{.flops = 2.1e9 * scale, .bytes = 6.3e6 * scale, .floor_seconds = 26.1e-6 * scale,
-                             .fraction_of_floor = 0.62, .bound = "memory", .ceilings = "triad, gemm-bf16"};
-  kernel.memory = Memory{.device_peak = 18874368, .inputs = 6291456, .outputs = 2097152, .workspace = 10485760,
-                         .host_peak = {}, .device_used = 20971520, .device_note = {}, .formula = 18874368};
-  VariantResult checked = variant("kernel", "2:4 sparse attention, mma.sp", Where::simt, "SIMT engine", "bf16");
+  kernel.roofline = Roofline{.flops = 2.1e9 * scale,
+                             .bytes = 6.3e6 * scale,
+                             .floor_seconds = 26.1e-6 * scale,
+                             .fraction_of_floor = 0.62,
+                             .bound = "memory",
+                             .ceilings = "triad, gemm-bf16"};
+  kernel.memory = Memory{.device_peak = 18874368,
+                         .inputs = 6291456,
+                         .outputs = 2097152,
+                         .workspace = 10485760,
+                         .host_peak = {},
+                         .device_used = 20971520,
+                         .device_note = {},
+                         .formula = 18874368};
+  VariantResult checked =
+      variant("kernel", "2:4 sparse attention, mma.sp", Where::simt, "SIMT engine", "bf16");
   checked.status = Status::passed;
   checked.accuracy = {within("out", 3.1e-3, 2e-2, kBf16)};
   checked.accuracy[0].sampled = true;
@@ -87,38 +127,68 @@ CaseResult attention_case(const char* name, double scale, bool synthetic) {
   vendor.status = Status::passed;
   vendor.accuracy = {within("out", 2.9e-3, 2e-2, kBf16)};
   vendor.time = time_of(66.9e-6 * scale);
-  vendor.memory = Memory{.device_peak = 33554432, .inputs = 6291456, .outputs = 2097152, .workspace = 25165824,
-                         .host_peak = {}, .device_used = 100663296,
-                         .device_note = "the driver counts 96.0 MiB where this program allocated 32.0 MiB", .formula = {}};
-  vendor.setting = "Q K^T: cublasLt algorithm 66, tile 20, stages 36, split-K 1, workspace 0 KiB; fastest of 9";
-  VariantResult eigen = variant("eigen", "S = Q K^T, softmax, P V in Eigen", Where::cpu, "AMD EPYC 9554", "f32");
+  vendor.memory = Memory{.device_peak = 33554432,
+                         .inputs = 6291456,
+                         .outputs = 2097152,
+                         .workspace = 25165824,
+                         .host_peak = {},
+                         .device_used = 100663296,
+                         .device_note = "the driver counts 96.0 MiB where this program allocated 32.0 MiB",
+                         .formula = {}};
+  vendor.setting =
+      "Q K^T: cublasLt algorithm 66, tile 20, stages 36, split-K 1, workspace 0 KiB; fastest of 9";
+  VariantResult eigen =
+      variant("eigen", "S = Q K^T, softmax, P V in Eigen", Where::cpu, "AMD EPYC 9554", "f32");
   eigen.status = Status::passed;
   eigen.accuracy = {within("out", 4.4e-7, 1e-5, "f32 sums of 64 terms")};
   eigen.time = time_of(2.31e-3 * scale, 0.02);
   eigen.time->mode = "cpu";
   eigen.time->threads = 16;
-  eigen.memory = Memory{.device_peak = {}, .inputs = {}, .outputs = {}, .workspace = {}, .host_peak = 4194304,
-                        .device_used = {}, .device_note = {}, .formula = {}};
+  eigen.memory = Memory{.device_peak = {},
+                        .inputs = {},
+                        .outputs = {},
+                        .workspace = {},
+                        .host_peak = 4194304,
+                        .device_used = {},
+                        .device_note = {},
+                        .formula = {}};
   VariantResult fused = variant("fused", "flash-style 2:4 variant", Where::gpu, kGpu, "bf16");
   fused.status = Status::incorrect;
   fused.reason = "out: relative l2 error is infinite, limit 0.02 (worst element 4095)";
   fused.accuracy = {within("out", INFINITY, 2e-2, kBf16)};
   fused.accuracy[0].worst_index = 4095;
-  VariantResult sdpa = variant("attention/cudnn-sdpa", "cuDNN fused attention, graph API", Where::gpu, kGpu, "bf16");
+  VariantResult sdpa =
+      variant("attention/cudnn-sdpa", "cuDNN fused attention, graph API", Where::gpu, kGpu, "bf16");
   sdpa.status = Status::timed_out;
   sdpa.reason = "no end after 60 s";
   test.variants = {kernel, checked, vendor, eigen, fused, sdpa};
   test.speedups = {{.variant = "kernel", .base = "vendor", .ratio = {1.589, 1.581, 1.597}, .withheld = ""},
-                   {.variant = "kernel", .base = "eigen", .ratio = {54.9, 53.7, 56.1},
+                   {.variant = "kernel",
+                    .base = "eigen",
+                    .ratio = {54.9, 53.7, 56.1},
                     .withheld = "above 10x without an explanation"}};
-  test.metrics = {{.name = "retained mass", .value = 0.798, .unit = "", .reported = Interval{0.77, 0.83},
-                   .error = 0.002, .exact = false, .tolerance = 0.01},
-                  {.name = "matrix bytes / dense", .value = 0.5625, .unit = "", .reported = Interval{0.5625, 0.5625},
-                   .error = {}, .exact = true, .tolerance = 0}};
+  test.metrics = {{.name = "retained mass",
+                   .value = 0.798,
+                   .unit = "",
+                   .reported = Interval{0.77, 0.83},
+                   .error = 0.002,
+                   .exact = false,
+                   .tolerance = 0.01},
+                  {.name = "matrix bytes / dense",
+                   .value = 0.5625,
+                   .unit = "",
+                   .reported = Interval{0.5625, 0.5625},
+                   .error = {},
+                   .exact = true,
+                   .tolerance = 0}};
   test.checks = {{.name = "two of four kept", .passed = true, .detail = "0 of 4096 groups differ"},
                  {.name = "masks agree", .passed = true, .detail = "0.1 % differ, limit 0.5 %"}};
-  test.claim_samples = {{.claim = "attn-speedup", .value = Estimate{1.589, 1.581, 1.597}, .holds = {}, .text = "",
-                         .on = kGpu, .missing = ""}};
+  test.claim_samples = {{.claim = "attn-speedup",
+                         .value = Estimate{1.589, 1.581, 1.597},
+                         .holds = {},
+                         .text = "",
+                         .on = kGpu,
+                         .missing = ""}};
   return test;
 }
 
@@ -136,61 +206,143 @@ TimeResult time_of(double seconds, double spread) {
 }
 
 Record attention() {
-  Record record = header("dfss", "attention", "Dynamic N:M Fine-grained Structured Sparse Attention Mechanism");
+  Record record =
+      header("dfss", "attention", "Dynamic N:M Fine-grained Structured Sparse Attention Mechanism");
   record.authors = "Chen, Qu, Quan, Liu, Ding, Xie";
   record.venue = "PPoPP 2023";
   record.arxiv = "2203.00091";
   record.summary = "Keeps the N largest of every M attention scores, on sparse tensor cores.";
   record.system = gpu_machine();
   record.ceilings = {{"triad", 4.1e12}, {"gemm-bf16", 7.2e14}};
-  record.kernels = {{.kernel = "sddmm_nm<bf16>", .architecture = "sm_90", .registers = 128, .spill_bytes = 0,
-                     .shared_bytes = 1024, .stack_bytes = 0, .source = "kernels/attention/sddmm.cu", .block_threads = 256,
-                     .dynamic_shared_bytes = 48128, .occupancy = 0.25, .limited_by = "registers"},
-                    {.kernel = "spmm_nm<bf16, 64>", .architecture = "sm_90", .registers = 96, .spill_bytes = 0,
-                     .shared_bytes = 0, .stack_bytes = 0, .source = "kernels/attention/spmm.cu", .block_threads = {},
-                     .dynamic_shared_bytes = {}, .occupancy = {}, .limited_by = ""},
-                    {.kernel = "spmm_nm<bf16, 128>", .architecture = "sm_90", .registers = 128, .spill_bytes = 24,
-                     .shared_bytes = 0, .stack_bytes = 8, .source = "kernels/attention/spmm.cu", .block_threads = {},
-                     .dynamic_shared_bytes = {}, .occupancy = {}, .limited_by = ""}};
+  record.kernels = {{.kernel = "sddmm_nm<bf16>",
+                     .architecture = "sm_90",
+                     .registers = 128,
+                     .spill_bytes = 0,
+                     .shared_bytes = 1024,
+                     .stack_bytes = 0,
+                     .source = "kernels/attention/sddmm.cu",
+                     .block_threads = 256,
+                     .dynamic_shared_bytes = 48128,
+                     .occupancy = 0.25,
+                     .limited_by = "registers"},
+                    {.kernel = "spmm_nm<bf16, 64>",
+                     .architecture = "sm_90",
+                     .registers = 96,
+                     .spill_bytes = 0,
+                     .shared_bytes = 0,
+                     .stack_bytes = 0,
+                     .source = "kernels/attention/spmm.cu",
+                     .block_threads = {},
+                     .dynamic_shared_bytes = {},
+                     .occupancy = {},
+                     .limited_by = ""},
+                    {.kernel = "spmm_nm<bf16, 128>",
+                     .architecture = "sm_90",
+                     .registers = 128,
+                     .spill_bytes = 24,
+                     .shared_bytes = 0,
+                     .stack_bytes = 8,
+                     .source = "kernels/attention/spmm.cu",
+                     .block_threads = {},
+                     .dynamic_shared_bytes = {},
+                     .occupancy = {},
+                     .limited_by = ""}};
   record.cases = {attention_case("n=256", 0.2, true), attention_case("n=512", 1, false)};
   record.cases[0].variants[0].time->launch_bound = true;
   TimeResult& kernel = *record.cases[0].variants[0].time;
   kernel.cache = "flushed: L2 has 52428800 bytes";
   kernel.sm_mhz = std::vector<double>(11, 1980);
-  kernel.before = GpuCondition{.sm_mhz = 1980, .memory_mhz = 3201, .celsius = 41, .watts = 182.5, .limited_by = "", .missing = ""};
-  kernel.after = GpuCondition{.sm_mhz = {}, .memory_mhz = {}, .celsius = {}, .watts = {}, .limited_by = "power cap",
+  kernel.before = GpuCondition{
+      .sm_mhz = 1980, .memory_mhz = 3201, .celsius = 41, .watts = 182.5, .limited_by = "", .missing = ""};
+  kernel.after = GpuCondition{.sm_mhz = {},
+                              .memory_mhz = {},
+                              .celsius = {},
+                              .watts = {},
+                              .limited_by = "power cap",
                               .missing = "no NVML"};
-  kernel.other_modes = {{.mode = "hot", .seconds = Estimate{7.1e-6, 7.0e-6, 7.2e-6}, .launches = 256,
-                         .samples = {7.0e-6, 7.1e-6, 7.2e-6}, .throttled = {2}, .missing = ""},
-                        {.mode = "graph", .seconds = {}, .launches = 1, .samples = {}, .throttled = {},
+  kernel.other_modes = {{.mode = "hot",
+                         .seconds = Estimate{7.1e-6, 7.0e-6, 7.2e-6},
+                         .launches = 256,
+                         .samples = {7.0e-6, 7.1e-6, 7.2e-6},
+                         .throttled = {2},
+                         .missing = ""},
+                        {.mode = "graph",
+                         .seconds = {},
+                         .launches = 1,
+                         .samples = {},
+                         .throttled = {},
                          .missing = "can't be captured: it allocates"}};
   record.cases[1].variants[2].time->throttled = {3, 4};
   record.cases[1].variants[2].time->unhidden = "cublasLt reads its workspace size back";
   record.cases[1].variants[0].time->mode = "hot";
   record.cases[1].variants[0].time->quoted_because = "the paper times repeated launches";
-  record.claims = {
-      {.id = "attn-speedup", .text = "attention speedup over full attention", .reported = {1.27, 1.89},
-       .reported_is_range = true, .reported_text = "", .unit = "x", .reported_on = "A100", .source = "abstract",
-       .tolerance = "within 10 % of the range", .measured = Interval{1.581, 1.597}, .measured_text = "",
-       .measured_on = "NVIDIA H200", .verdict = Verdict::reproduced, .why = "inside the reported range",
-       .modelled = false, .is_time = true},
-      {.id = "overhead-zero", .text = "pruning in the epilogue costs nothing: SDDMM + prune against the dense GEMM",
-       .reported = {1, 1}, .reported_is_range = false, .reported_text = "", .unit = "x", .reported_on = "A100",
-       .source = "abstract", .tolerance = "10 %", .measured = Interval{1.21, 1.24}, .measured_text = "",
-       .measured_on = "NVIDIA H200", .verdict = Verdict::partly, .why = "same direction, 21 % outside",
-       .modelled = false, .is_time = true},
-      {.id = "latency", .text = "latency of one layer", .reported = {0.8, 0.8}, .reported_is_range = false,
-       .reported_text = "", .unit = "ms", .reported_on = "A100", .source = "figure 9", .tolerance = "",
-       .measured = Interval{0.31, 0.31}, .measured_text = "", .measured_on = "NVIDIA H200",
-       .verdict = Verdict::not_comparable, .why = "an absolute time on other hardware", .modelled = false,
-       .is_time = true},
-      {.id = "f1-squad", .text = "accuracy kept after fine-tuning", .reported = {93.19, 93.19},
-       .reported_is_range = false, .reported_text = "", .unit = "F1", .reported_on = "BERT-large, SQuAD v1.1",
-       .source = "table 2", .tolerance = "", .measured = {}, .measured_text = "", .measured_on = "",
-       .verdict = Verdict::not_measured, .why = "needs fine-tuning of BERT-large on SQuAD", .modelled = false,
-       .is_time = false}};
-  record.notes = {"The paper's baseline is unfused attention; against fused attention the argument about n² traffic "
-                  "disappears."};
+  record.claims = {{.id = "attn-speedup",
+                    .text = "attention speedup over full attention",
+                    .reported = {1.27, 1.89},
+                    .reported_is_range = true,
+                    .reported_text = "",
+                    .unit = "x",
+                    .reported_on = "A100",
+                    .source = "abstract",
+                    .tolerance = "within 10 % of the range",
+                    .measured = Interval{1.581, 1.597},
+                    .measured_text = "",
+                    .measured_on = "NVIDIA H200",
+                    .verdict = Verdict::reproduced,
+                    .why = "inside the reported range",
+                    .modelled = false,
+                    .is_time = true},
+                   {.id = "overhead-zero",
+                    .text = "pruning in the epilogue costs nothing: SDDMM + prune against the dense GEMM",
+                    .reported = {1, 1},
+                    .reported_is_range = false,
+                    .reported_text = "",
+                    .unit = "x",
+                    .reported_on = "A100",
+                    .source = "abstract",
+                    .tolerance = "10 %",
+                    .measured = Interval{1.21, 1.24},
+                    .measured_text = "",
+                    .measured_on = "NVIDIA H200",
+                    .verdict = Verdict::partly,
+                    .why = "same direction, 21 % outside",
+                    .modelled = false,
+                    .is_time = true},
+                   {.id = "latency",
+                    .text = "latency of one layer",
+                    .reported = {0.8, 0.8},
+                    .reported_is_range = false,
+                    .reported_text = "",
+                    .unit = "ms",
+                    .reported_on = "A100",
+                    .source = "figure 9",
+                    .tolerance = "",
+                    .measured = Interval{0.31, 0.31},
+                    .measured_text = "",
+                    .measured_on = "NVIDIA H200",
+                    .verdict = Verdict::not_comparable,
+                    .why = "an absolute time on other hardware",
+                    .modelled = false,
+                    .is_time = true},
+                   {.id = "f1-squad",
+                    .text = "accuracy kept after fine-tuning",
+                    .reported = {93.19, 93.19},
+                    .reported_is_range = false,
+                    .reported_text = "",
+                    .unit = "F1",
+                    .reported_on = "BERT-large, SQuAD v1.1",
+                    .source = "table 2",
+                    .tolerance = "",
+                    .measured = {},
+                    .measured_text = "",
+                    .measured_on = "",
+                    .verdict = Verdict::not_measured,
+                    .why = "needs fine-tuning of BERT-large on SQuAD",
+                    .modelled = false,
+                    .is_time = false}};
+  record.notes = {
+      "The paper's baseline is unfused attention; against fused attention the argument about n² traffic "
+      "disappears."};
   record.elapsed_seconds = 7.25;
   return record;
 }
@@ -208,12 +360,14 @@ Record bessel() {
   test.dataset = "bessel-arguments";
   test.dataset_sha256 = "60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752";
   test.seed = 7;
-  VariantResult method = variant("method", "piecewise expansions, Eigen arrays", Where::cpu, "Intel Xeon Gold 6348", "f64");
+  VariantResult method =
+      variant("method", "piecewise expansions, Eigen arrays", Where::cpu, "Intel Xeon Gold 6348", "f64");
   method.status = Status::passed;
   method.accuracy = {within("log_k", 1.2e-15, 1e-13, "f64; the series ends at 1e-16")};
   method.time = time_of(1.84e-3);
   method.time->mode = "cpu";
-  VariantResult standard = variant("std", "std::cyl_bessel_k, then log", Where::cpu, "Intel Xeon Gold 6348", "f64");
+  VariantResult standard =
+      variant("std", "std::cyl_bessel_k, then log", Where::cpu, "Intel Xeon Gold 6348", "f64");
   standard.status = Status::passed;
   standard.accuracy = {within("log_k", 8.8e-15, 1e-12, "f64, where it is finite")};
   standard.time = time_of(61.2e-3, 0.05);
@@ -224,32 +378,72 @@ Record bessel() {
   VariantResult simt = variant("kernel", "one thread per argument", Where::simt, "SIMT engine", "f64");
   simt.status = Status::passed;
   simt.accuracy = {within("log_k", 1.2e-15, 1e-13, "f64; the series ends at 1e-16")};
-  test.variants = {not_run("kernel", "one thread per argument", "no CUDA device"), simt,
-                   not_run("vendor", "CUDA's cyl_bessel, v = 0 and 1", "no CUDA device"), method, standard, gsl};
-  test.speedups = {{.variant = "method", .base = "std", .ratio = {33.3, 31.9, 34.8},
+  test.variants = {not_run("kernel", "one thread per argument", "no CUDA device"),
+                   simt,
+                   not_run("vendor", "CUDA's cyl_bessel, v = 0 and 1", "no CUDA device"),
+                   method,
+                   standard,
+                   gsl};
+  test.speedups = {{.variant = "method",
+                    .base = "std",
+                    .ratio = {33.3, 31.9, 34.8},
                     .withheld = "above 10x without an explanation"}};
   test.checks = {{.name = "monotone in x", .passed = true, .detail = "0 of 4096 steps go up"},
                  {.name = "recurrence", .passed = false, .detail = "largest residual 3.0e-12, limit 1e-12"}};
-  test.tables = {{.name = "regions", .title = "Arguments by expansion",
+  test.tables = {{.name = "regions",
+                  .title = "Arguments by expansion",
                   .columns = {"expansion", "share", "largest error"},
                   .rows = {{"power series", "31 %", "1.1e-15"}, {"large order", "69 %", "1.2e-15"}}}};
   test.elapsed_seconds = 1.25;
   record.cases = {test};
-  record.claims = {
-      {.id = "precision", .text = "relative error near machine precision", .reported = {1e-16, 1e-14},
-       .reported_is_range = true, .reported_text = "", .unit = "", .reported_on = "all tested (v, x)",
-       .source = "abstract", .tolerance = "10 %", .measured = Interval{1.2e-15, 1.2e-15}, .measured_text = "",
-       .measured_on = "Intel Xeon Gold 6348", .verdict = Verdict::reproduced, .why = "inside the reported range",
-       .modelled = false, .is_time = false},
-      {.id = "cpu-speedup", .text = "median speedup over C++ libraries on a CPU", .reported = {17, 17},
-       .reported_is_range = false, .reported_text = "", .unit = "x", .reported_on = "a CPU", .source = "abstract",
-       .tolerance = "10 %", .measured = Interval{0.85, 0.92}, .measured_text = "",
-       .measured_on = "Intel Xeon Gold 6348", .verdict = Verdict::not_reproduced, .why = "slower than the libraries",
-       .modelled = false, .is_time = true},
-      {.id = "gpu-speedup", .text = "median speedup over CUDA libraries", .reported = {45, 45},
-       .reported_is_range = false, .reported_text = "", .unit = "x", .reported_on = "a GPU", .source = "abstract",
-       .tolerance = "10 %", .measured = {}, .measured_text = "", .measured_on = "",
-       .verdict = Verdict::not_measured, .why = "no CUDA device", .modelled = false, .is_time = true}};
+  record.claims = {{.id = "precision",
+                    .text = "relative error near machine precision",
+                    .reported = {1e-16, 1e-14},
+                    .reported_is_range = true,
+                    .reported_text = "",
+                    .unit = "",
+                    .reported_on = "all tested (v, x)",
+                    .source = "abstract",
+                    .tolerance = "10 %",
+                    .measured = Interval{1.2e-15, 1.2e-15},
+                    .measured_text = "",
+                    .measured_on = "Intel Xeon Gold 6348",
+                    .verdict = Verdict::reproduced,
+                    .why = "inside the reported range",
+                    .modelled = false,
+                    .is_time = false},
+                   {.id = "cpu-speedup",
+                    .text = "median speedup over C++ libraries on a CPU",
+                    .reported = {17, 17},
+                    .reported_is_range = false,
+                    .reported_text = "",
+                    .unit = "x",
+                    .reported_on = "a CPU",
+                    .source = "abstract",
+                    .tolerance = "10 %",
+                    .measured = Interval{0.85, 0.92},
+                    .measured_text = "",
+                    .measured_on = "Intel Xeon Gold 6348",
+                    .verdict = Verdict::not_reproduced,
+                    .why = "slower than the libraries",
+                    .modelled = false,
+                    .is_time = true},
+                   {.id = "gpu-speedup",
+                    .text = "median speedup over CUDA libraries",
+                    .reported = {45, 45},
+                    .reported_is_range = false,
+                    .reported_text = "",
+                    .unit = "x",
+                    .reported_on = "a GPU",
+                    .source = "abstract",
+                    .tolerance = "10 %",
+                    .measured = {},
+                    .measured_text = "",
+                    .measured_on = "",
+                    .verdict = Verdict::not_measured,
+                    .why = "no CUDA device",
+                    .modelled = false,
+                    .is_time = true}};
   record.elapsed_seconds = 1.5;
   return record;
 }
@@ -263,30 +457,54 @@ Record double_descent() {
   test.name = "n=24 d=96";
   test.dataset = "linear-regression";
   test.seed = 1;
-  VariantResult eigen = variant("eigen", "complete orthogonal decomposition", Where::cpu, "Intel Xeon Gold 6348", "f64");
+  VariantResult eigen =
+      variant("eigen", "complete orthogonal decomposition", Where::cpu, "Intel Xeon Gold 6348", "f64");
   eigen.status = Status::passed;
   eigen.accuracy = {within("risk", 2.2e-13, 1e-10, "f64, condition up to 1e4")};
   eigen.time = time_of(0.731);
   eigen.time->mode = "cpu";
   test.variants = {eigen};
-  test.metrics = {{.name = "peak", .value = 24, .unit = "parameters", .reported = Interval{23, 25}, .error = {},
-                   .exact = true, .tolerance = 0}};
+  test.metrics = {{.name = "peak",
+                   .value = 24,
+                   .unit = "parameters",
+                   .reported = Interval{23, 25},
+                   .error = {},
+                   .exact = true,
+                   .tolerance = 0}};
   test.checks = {{.name = "interpolates", .passed = true, .detail = "training error 3e-28, limit 1e-10"}};
-  test.plots = {{.name = "risk", .title = "Test error of the minimum-norm solution", .x_label = "parameters p",
-                 .y_label = "risk", .log_x = true, .log_y = true,
-                 .curves = {{.label = "measured", .x = {4, 12, 16, 32, 48, 64, 96},
+  test.plots = {{.name = "risk",
+                 .title = "Test error of the minimum-norm solution",
+                 .x_label = "parameters p",
+                 .y_label = "risk",
+                 .log_x = true,
+                 .log_y = true,
+                 .curves = {{.label = "measured",
+                             .x = {4, 12, 16, 32, 48, 64, 96},
                              .y = {1.201, 1.894, 2.874, 3.209, 1.368, 1.009, 0.807},
-                             .error = {0.02, 0.04, 0.1, 0.1, 0.03, 0.02, 0.01}, .reference = false},
-                            {.label = "exact", .x = {4, 12, 16, 32, 48, 64, 96},
-                             .y = {1.209, 1.913, 2.870, 3.213, 1.353, 1.020, 0.804}, .error = {},
+                             .error = {0.02, 0.04, 0.1, 0.1, 0.03, 0.02, 0.01},
+                             .reference = false},
+                            {.label = "exact",
+                             .x = {4, 12, 16, 32, 48, 64, 96},
+                             .y = {1.209, 1.913, 2.870, 3.213, 1.353, 1.020, 0.804},
+                             .error = {},
                              .reference = true}}}};
   test.elapsed_seconds = 0.8;
   record.cases = {test};
-  record.claims = {{.id = "double-descent", .text = "test error peaks at p = n and descends again", .reported = {},
-                    .reported_is_range = false, .reported_text = "peak at p = n", .unit = "", .reported_on = "",
-                    .source = "abstract", .tolerance = "p within 1 of n", .measured = {},
-                    .measured_text = "peak at p = 24 = n", .measured_on = "Intel Xeon Gold 6348",
-                    .verdict = Verdict::reproduced, .why = "holds in every case", .modelled = false,
+  record.claims = {{.id = "double-descent",
+                    .text = "test error peaks at p = n and descends again",
+                    .reported = {},
+                    .reported_is_range = false,
+                    .reported_text = "peak at p = n",
+                    .unit = "",
+                    .reported_on = "",
+                    .source = "abstract",
+                    .tolerance = "p within 1 of n",
+                    .measured = {},
+                    .measured_text = "peak at p = 24 = n",
+                    .measured_on = "Intel Xeon Gold 6348",
+                    .verdict = Verdict::reproduced,
+                    .why = "holds in every case",
+                    .modelled = false,
                     .is_time = false}};
   record.elapsed_seconds = 0.9;
   return record;
@@ -297,15 +515,28 @@ Record crashed() {
   record.system = cpu_machine();
   record.state = RunState::crashed;
   record.error = "killed by signal 11 (segmentation fault) in case n=64";
-  record.claims = {{.id = "anything", .text = "a claim that nobody got to", .reported = {2, 3},
-                    .reported_is_range = true, .reported_text = "", .unit = "x", .reported_on = "V100",
-                    .source = "recalled", .tolerance = "10 %", .measured = {}, .measured_text = "",
-                    .measured_on = "", .verdict = Verdict::not_measured, .why = "the experiment crashed",
-                    .modelled = true, .is_time = true}};
+  record.claims = {{.id = "anything",
+                    .text = "a claim that nobody got to",
+                    .reported = {2, 3},
+                    .reported_is_range = true,
+                    .reported_text = "",
+                    .unit = "x",
+                    .reported_on = "V100",
+                    .source = "recalled",
+                    .tolerance = "10 %",
+                    .measured = {},
+                    .measured_text = "",
+                    .measured_on = "",
+                    .verdict = Verdict::not_measured,
+                    .why = "the experiment crashed",
+                    .modelled = true,
+                    .is_time = true}};
   record.elapsed_seconds = 0.2;
   return record;
 }
 
-std::vector<Record> all() { return {attention(), bessel(), double_descent(), crashed()}; }
+std::vector<Record> all() {
+  return {attention(), bessel(), double_descent(), crashed()};
+}
 
 }  // namespace remeasure::reports::samples

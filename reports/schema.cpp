@@ -15,7 +15,8 @@ using Pointer = Json::json_pointer;
 
 [[noreturn]] void breach(const Pointer& where, const std::string& found, const std::string& expected) {
   const std::string pointer = where.to_string();
-  throw SchemaError(fmt::format("{}: found {}, expected {}", pointer.empty() ? "/" : pointer, found, expected));
+  throw SchemaError(
+      fmt::format("{}: found {}, expected {}", pointer.empty() ? "/" : pointer, found, expected));
 }
 
 bool has_type(const Json& value, const std::string& type) {
@@ -53,7 +54,8 @@ class Validator {
           check(value[i], rule, where / i);
         }
       } else if (!known(keyword)) {
-        throw SchemaError(fmt::format("the schema uses a keyword that the validator doesn't know: {}", keyword));
+        throw SchemaError(
+            fmt::format("the schema uses a keyword that the validator doesn't know: {}", keyword));
       }
     }
     if (value.is_object()) {
@@ -72,7 +74,8 @@ class Validator {
 
   static void check_type(const Json& value, const std::string& type, const Pointer& where) {
     if (!has_type(value, type)) {
-      breach(where, shown(value), (type == "integer" || type == "array" || type == "object" ? "an " : "a ") + type);
+      breach(where, shown(value),
+             (type == "integer" || type == "array" || type == "object" ? "an " : "a ") + type);
     }
     if (value.is_number_float() && !std::isfinite(value.get<double>())) {
       breach(where, shown(value), "a finite number");
@@ -87,7 +90,8 @@ class Validator {
     for (const Json& candidate : allowed) {
       names.push_back(candidate.dump());
     }
-    breach(where, shown(value), names.size() == 1 ? names[0] : fmt::format("one of {}", fmt::join(names, ", ")));
+    breach(where, shown(value),
+           names.size() == 1 ? names[0] : fmt::format("one of {}", fmt::join(names, ", ")));
   }
 
   void check_properties(const Json& value, const Json& rules, const Pointer& where) const {
@@ -117,7 +121,8 @@ class Validator {
 std::string shown(const nlohmann::json& value) {
   if (value.is_object()) return value.empty() ? "an empty object" : "an object";
   if (value.is_array()) return value.empty() ? "an empty array" : "an array";
-  if (value.is_number_float() && !std::isfinite(value.get<double>())) return fmt::format("{}", value.get<double>());
+  if (value.is_number_float() && !std::isfinite(value.get<double>()))
+    return fmt::format("{}", value.get<double>());
   std::string text = value.dump(-1, ' ', true, Json::error_handler_t::replace);
   constexpr std::size_t kLongest = 60;
   return text.size() <= kLongest ? text : text.substr(0, kLongest - 4) + "...\"";

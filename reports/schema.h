@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A validator for the part of JSON Schema (draft 7) that record.schema.json uses: type, required, properties,
-// additionalProperties, enum, items, minimum, maximum, and $ref to its own definitions. Any other keyword in a schema
-// is an error, so that a rule can't be written and silently not be checked.
+// additionalProperties, enum, items, minimum, maximum, and $ref to its own definitions. Any other keyword in
+// a schema is an error, so that a rule can't be written and silently not be checked.
 #pragma once
 
 #include <nlohmann/json.hpp>

@@ -24,13 +24,15 @@ TEST_CASE("each keyword of the schema subset accepts and refuses", "[cpu]") {
   CHECK(breach("1.5", R"({"type": "number"})").empty());
   CHECK(breach("true", R"({"type": "number"})") == "/: found true, expected a number");
   CHECK(breach("null", R"({"type": "string"})") == "/: found null, expected a string");
-  CHECK(breach("[1, 2, \"3\"]", R"({"items": {"type": "integer"}})") == "/2: found \"3\", expected an integer");
+  CHECK(breach("[1, 2, \"3\"]", R"({"items": {"type": "integer"}})") ==
+        "/2: found \"3\", expected an integer");
   CHECK(breach("-1", R"({"minimum": 0})") == "/: found -1, expected at least 0");
   CHECK(breach("8", R"({"maximum": 7})") == "/: found 8, expected at most 7");
   CHECK(breach("7", R"({"minimum": 7, "maximum": 7})").empty());
   CHECK(breach("\"c\"", R"({"enum": ["a", "b"]})") == "/: found \"c\", expected one of \"a\", \"b\"");
   CHECK(breach("{}", R"({"required": ["a"]})") == "/a: found nothing, expected this field");
-  CHECK(breach(R"({"b": 1})", R"({"additionalProperties": false})") == "/b: found 1, expected no field of this name");
+  CHECK(breach(R"({"b": 1})", R"({"additionalProperties": false})") ==
+        "/b: found 1, expected no field of this name");
   CHECK(breach(R"({"b": "x"})", R"({"additionalProperties": {"type": "number"}})") ==
         "/b: found \"x\", expected a number");
   CHECK(breach(R"({"a": {"b/c": 1}})",
@@ -42,7 +44,8 @@ TEST_CASE("each keyword of the schema subset accepts and refuses", "[cpu]") {
 TEST_CASE("a schema keyword that would not be checked is an error", "[cpu]") {
   CHECK_THAT(breach("1", R"({"multipleOf": 2})"), ContainsSubstring("doesn't know: multipleOf"));
   CHECK_THAT(breach("1", R"({"type": "int"})"), ContainsSubstring("doesn't know: int"));
-  CHECK_THAT(breach("1", R"({"$ref": "http://example.org"})"), ContainsSubstring("outside its own definitions"));
+  CHECK_THAT(breach("1", R"({"$ref": "http://example.org"})"),
+             ContainsSubstring("outside its own definitions"));
 }
 
 TEST_CASE("the record's schema is strict: no object takes unknown fields", "[cpu]") {

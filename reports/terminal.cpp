@@ -38,9 +38,11 @@ class Writer {
   void table(const TextTable& it) { out_ += it.text(width_, kIndent, colour_); }
 
   void experiment(const Record& record) {
-    out_ += strong(record.experiment, colour_) + fmt::format(" · {} · {} size", record.theme, record.size) + "\n";
+    out_ +=
+        strong(record.experiment, colour_) + fmt::format(" · {} · {} size", record.theme, record.size) + "\n";
     paragraph(record.title + (record.venue.empty() ? "" : ", " + record.venue) +
-                  (record.arxiv.empty() ? "" : ", arXiv " + record.arxiv), kIndent);
+                  (record.arxiv.empty() ? "" : ", arXiv " + record.arxiv),
+              kIndent);
     paragraph(machine_line(record.system), kIndent, 0, Tone::dim);
     if (const std::string state = state_line(record); !state.empty()) {
       paragraph(state, kIndent, 2, Tone::bad);
@@ -91,7 +93,9 @@ class Writer {
       speedups += (speedups.empty() ? "" : "\n") + text;
     }
     std::vector<TextTable::Cell> cells = {
-        {row.variant}, {row.where}, row.time.empty() ? TextTable::Cell{row.status, row.tone} : TextTable::Cell{row.time}};
+        {row.variant},
+        {row.where},
+        row.time.empty() ? TextTable::Cell{row.status, row.tone} : TextTable::Cell{row.time}};
     if (view.any_speedup) cells.push_back({speedups});
     if (view.any_floor) cells.push_back({row.floor});
     cells.push_back({row.error});
@@ -102,8 +106,10 @@ class Writer {
   void metrics(const Record& record) {
     const std::vector<MetricRow> rows = view_metrics(record);
     if (rows.empty()) return;
-    const bool reported = std::any_of(rows.begin(), rows.end(), [](const MetricRow& it) { return !it.reported.empty(); });
-    const bool several = std::any_of(rows.begin(), rows.end(), [&](const MetricRow& it) { return it.test != rows[0].test; });
+    const bool reported =
+        std::any_of(rows.begin(), rows.end(), [](const MetricRow& it) { return !it.reported.empty(); });
+    const bool several =
+        std::any_of(rows.begin(), rows.end(), [&](const MetricRow& it) { return it.test != rows[0].test; });
     out_ += "\n";
     std::vector<TextTable::Column> columns = {{"metric", false, 20, false}};
     if (several) columns.push_back({"case", false, 20, false});
@@ -148,7 +154,8 @@ class Writer {
       for (const Check& check : test.checks) {
         ++all;
         passed += check.passed ? 1 : 0;
-        if (!check.passed) failed.push_back(fmt::format("FAILED {} ({}): {}", check.name, test.name, check.detail));
+        if (!check.passed)
+          failed.push_back(fmt::format("FAILED {} ({}): {}", check.name, test.name, check.detail));
       }
     }
     if (all == 0) return;
@@ -168,8 +175,9 @@ class Writer {
       paragraph(view.spills[i], kIndent + 2, 2, Tone::bad);
     }
     if (view.spills.size() > kMost) {
-      paragraph(fmt::format("and {} more: remeasure kernels {}", view.spills.size() - kMost, record.experiment),
-                kIndent + 2, 2, Tone::bad);
+      paragraph(
+          fmt::format("and {} more: remeasure kernels {}", view.spills.size() - kMost, record.experiment),
+          kIndent + 2, 2, Tone::bad);
     }
   }
 

@@ -19,7 +19,8 @@ namespace {
 /// An open file descriptor.
 class File {
  public:
-  File(const std::filesystem::path& path, int flags) : descriptor_(::open(path.c_str(), flags | O_CLOEXEC, 0666)) {}
+  File(const std::filesystem::path& path, int flags)
+      : descriptor_(::open(path.c_str(), flags | O_CLOEXEC, 0666)) {}
   File(const File&) = delete;
   File& operator=(const File&) = delete;
   ~File() {

@@ -10,7 +10,9 @@ namespace {
 
 constexpr std::size_t kGap = 2;
 
-bool starts_character(char byte) { return (static_cast<unsigned char>(byte) & 0xC0U) != 0x80U; }
+bool starts_character(char byte) {
+  return (static_cast<unsigned char>(byte) & 0xC0U) != 0x80U;
+}
 
 /// Bytes of the first `columns` characters.
 std::size_t bytes_of(const std::string& text, std::size_t columns) {
@@ -78,7 +80,9 @@ void TextTable::add(std::vector<Cell> row) {
   rows_.push_back({std::move(row), ""});
 }
 
-void TextTable::add_heading(const std::string& text) { rows_.push_back({{}, text}); }
+void TextTable::add_heading(const std::string& text) {
+  rows_.push_back({{}, text});
+}
 
 std::vector<std::size_t> TextTable::widths(std::size_t room) const {
   std::vector<std::size_t> widths;
@@ -143,7 +147,8 @@ std::string TextTable::text(std::size_t width, std::size_t indent, bool colour) 
   }
   std::string rule;
   for (std::size_t i = 0; i < total; ++i) rule += "─";
-  std::string out = lines(titles, columns, margin, colour) + margin + coloured(rule, Tone::dim, colour) + "\n";
+  std::string out =
+      lines(titles, columns, margin, colour) + margin + coloured(rule, Tone::dim, colour) + "\n";
   for (const Row& row : rows_) {
     if (!row.cells.empty()) {
       out += lines(row.cells, columns, margin, colour);
@@ -162,6 +167,8 @@ std::string coloured(const std::string& text, Tone tone, bool colour) {
   return "\x1b[" + std::string(code) + "m" + text + "\x1b[0m";
 }
 
-std::string strong(const std::string& text, bool colour) { return colour ? "\x1b[1m" + text + "\x1b[0m" : text; }
+std::string strong(const std::string& text, bool colour) {
+  return colour ? "\x1b[1m" + text + "\x1b[0m" : text;
+}
 
 }  // namespace remeasure::reports

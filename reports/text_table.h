@@ -22,8 +22,8 @@ class TextTable {
   struct Column {
     std::string title;
     bool right = false;
-    std::size_t least = 4;       ///< width below which it isn't squeezed
-    bool whole = false;          ///< never wrapped
+    std::size_t least = 4;  ///< width below which it isn't squeezed
+    bool whole = false;     ///< never wrapped
   };
   struct Cell {
     std::string text;
@@ -41,12 +41,12 @@ class TextTable {
 
  private:
   struct Row {
-    std::vector<Cell> cells;     ///< empty: a heading
+    std::vector<Cell> cells;  ///< empty: a heading
     std::string heading;
   };
   std::vector<std::size_t> widths(std::size_t room) const;
-  std::string lines(const std::vector<Cell>& cells, const std::vector<std::size_t>& columns, const std::string& margin,
-                    bool colour) const;
+  std::string lines(const std::vector<Cell>& cells, const std::vector<std::size_t>& columns,
+                    const std::string& margin, bool colour) const;
 
   std::vector<Column> columns_;
   std::vector<Row> rows_;

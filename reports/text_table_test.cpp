@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reports/text_table.h"
 
-#include <stdexcept>
 #include <testing/catch.h>
+#include <stdexcept>
 
 namespace remeasure::reports {
 namespace {

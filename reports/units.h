@@ -12,9 +12,9 @@ struct Quantity {
   auto operator<=>(const Quantity&) const = default;
 };
 
-using Bytes = Quantity<struct BytesUnit, double>;      ///< bytes; a double, since formulas give fractions
+using Bytes = Quantity<struct BytesUnit, double>;  ///< bytes; a double, since formulas give fractions
 using Seconds = Quantity<struct SecondsUnit, double>;
-using Flops = Quantity<struct FlopsUnit, double>;      ///< floating-point operations (FMA = 2), not a rate
+using Flops = Quantity<struct FlopsUnit, double>;  ///< floating-point operations (FMA = 2), not a rate
 
 /// A closed interval. A single value has low == high.
 struct Interval {

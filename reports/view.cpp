@@ -16,24 +16,32 @@ namespace {
 
 Tone tone_of(Status status) {
   switch (status) {
-    case Status::passed: return Tone::good;
+    case Status::passed:
+      return Tone::good;
     case Status::incorrect:
     case Status::failed:
-    case Status::timed_out: return Tone::bad;
-    case Status::not_verified: return Tone::fair;
+    case Status::timed_out:
+      return Tone::bad;
+    case Status::not_verified:
+      return Tone::fair;
     case Status::not_supported:
-    case Status::not_run: break;
+    case Status::not_run:
+      break;
   }
   return Tone::dim;
 }
 
 Tone tone_of(Verdict verdict) {
   switch (verdict) {
-    case Verdict::reproduced: return Tone::good;
-    case Verdict::partly: return Tone::fair;
-    case Verdict::not_reproduced: return Tone::bad;
+    case Verdict::reproduced:
+      return Tone::good;
+    case Verdict::partly:
+      return Tone::fair;
+    case Verdict::not_reproduced:
+      return Tone::bad;
     case Verdict::not_comparable:
-    case Verdict::not_measured: break;
+    case Verdict::not_measured:
+      break;
   }
   return Tone::dim;
 }
@@ -82,7 +90,8 @@ std::string error_cell(const VariantResult& variant, bool& sampled) {
   if (!it) return "";
   sampled = sampled || it->sampled;
   std::string limit = it->limit == 0 ? "exact" : error_text(it->limit);
-  if (it->at_least && it->value < *it->at_least) limit = fmt::format("at least {}", error_text(*it->at_least));
+  if (it->at_least && it->value < *it->at_least)
+    limit = fmt::format("at least {}", error_text(*it->at_least));
   return fmt::format("{} / {}{}", error_text(it->value), limit, it->sampled ? " s" : "");
 }
 
@@ -104,7 +113,8 @@ std::vector<std::string> time_notes(const TimeResult& time) {
     notes.push_back(fmt::format("{} samples were taken while the clock was limited", share));
   }
   if (!time.unhidden.empty()) notes.push_back("with the launch's latency in it: " + time.unhidden);
-  if (!time.quoted_because.empty()) notes.push_back(fmt::format("{} time: {}", time.mode, time.quoted_because));
+  if (!time.quoted_because.empty())
+    notes.push_back(fmt::format("{} time: {}", time.mode, time.quoted_because));
   return notes;
 }
 
@@ -148,7 +158,8 @@ VariantRow row_of(const VariantResult& variant, const CaseResult& test, Footnote
   for (const Speedup& speedup : test.speedups) {
     if (speedup.variant != variant.name) continue;
     std::string text = fmt::format("{} {}", ratio_text(speedup.ratio.median), speedup.base);
-    if (!speedup.withheld.empty()) text += footnotes.mark("no verdict rests on this speedup: " + speedup.withheld);
+    if (!speedup.withheld.empty())
+      text += footnotes.mark("no verdict rests on this speedup: " + speedup.withheld);
     row.speedups.push_back(text);
   }
   return row;
@@ -193,8 +204,10 @@ std::string floor_legend(const Record& record) {
   for (const std::string& name : used) {
     texts.push_back(fmt::format("{} {}", name, ceiling_text(name, record.ceilings.at(name))));
   }
-  return fmt::format("floor: share of the time that its bytes and operations need at least; ceilings measured on this "
-                     "machine: {}", fmt::join(texts, ", "));
+  return fmt::format(
+      "floor: share of the time that its bytes and operations need at least; ceilings measured on this "
+      "machine: {}",
+      fmt::join(texts, ", "));
 }
 
 }  // namespace
@@ -246,7 +259,8 @@ ClaimRow view_claim(const ClaimResult& claim) {
   ClaimRow row;
   row.id = claim.id;
   row.text = claim.text;
-  row.reported = claim.reported_text.empty() ? interval_text(claim.reported, claim.unit) : claim.reported_text;
+  row.reported =
+      claim.reported_text.empty() ? interval_text(claim.reported, claim.unit) : claim.reported_text;
   row.reported_on = claim.reported_on;
   if (!claim.source.empty()) row.reported_on += (row.reported_on.empty() ? "" : ", ") + claim.source;
   if (claim.measured) row.measured = interval_text(*claim.measured, claim.unit);
@@ -267,7 +281,8 @@ std::vector<MetricRow> view_metrics(const Record& record) {
       std::string value = number_text(metric.value, metric.error ? "" : metric.unit);
       if (metric.error) value += " ±" + number_text(*metric.error, metric.unit);
       // A metric's cases stand together.
-      const auto same = std::find_if(rows.rbegin(), rows.rend(), [&](const MetricRow& it) { return it.metric == metric.name; });
+      const auto same = std::find_if(rows.rbegin(), rows.rend(),
+                                     [&](const MetricRow& it) { return it.metric == metric.name; });
       rows.insert(same == rows.rend() ? rows.end() : same.base(),
                   {test.name, metric.name, value,
                    metric.reported ? interval_text(*metric.reported, metric.unit) : std::string()});
@@ -277,15 +292,17 @@ std::vector<MetricRow> view_metrics(const Record& record) {
 }
 
 std::vector<MemoryRow> view_memory(const Record& record) {
-  const auto text = [](const std::optional<double>& bytes) { return bytes ? bytes_text(*bytes) : std::string(); };
+  const auto text = [](const std::optional<double>& bytes) {
+    return bytes ? bytes_text(*bytes) : std::string();
+  };
   std::vector<MemoryRow> rows;
   for (const CaseResult& test : record.cases) {
     for (const VariantResult& variant : test.variants) {
       if (!variant.memory) continue;
       const Memory& it = *variant.memory;
-      rows.push_back({test.name, variant.name, to_string(variant.where), text(it.device_peak), text(it.inputs),
-                      text(it.outputs), text(it.workspace), text(it.host_peak), text(it.device_used),
-                      text(it.formula)});
+      rows.push_back({test.name, variant.name, to_string(variant.where), text(it.device_peak),
+                      text(it.inputs), text(it.outputs), text(it.workspace), text(it.host_peak),
+                      text(it.device_used), text(it.formula)});
     }
   }
   return rows;
@@ -313,14 +330,16 @@ int count_verdict(const std::vector<Record>& records, Verdict verdict) {
 
 std::string verdict_totals(const std::vector<Record>& records) {
   std::vector<std::string> texts;
-  for (const Verdict verdict : {Verdict::reproduced, Verdict::partly, Verdict::not_reproduced, Verdict::not_comparable,
-                                Verdict::not_measured}) {
+  for (const Verdict verdict : {Verdict::reproduced, Verdict::partly, Verdict::not_reproduced,
+                                Verdict::not_comparable, Verdict::not_measured}) {
     texts.push_back(fmt::format("{} {}", count_verdict(records, verdict), to_string(verdict)));
   }
   return fmt::format("{}", fmt::join(texts, ", "));
 }
 
-std::string data_kind(const CaseResult& test) { return test.synthetic ? "generated data" : "real data"; }
+std::string data_kind(const CaseResult& test) {
+  return test.synthetic ? "generated data" : "real data";
+}
 
 std::string machine_line(const System& system) {
   std::string line = system.gpu.empty() ? "no GPU" : system.gpu;

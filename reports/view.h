@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the reports for people (terminal, Markdown, HTML) show of a record, as text, before any layout. What is said
-// here is said the same in all of them.
+// What the reports for people (terminal, Markdown, HTML) show of a record, as text, before any layout. What
+// is said here is said the same in all of them.
 #pragma once
 
 #include <string>
@@ -16,25 +16,26 @@ enum class Tone { plain, good, fair, bad, dim };
 /// One row of the table of variants. Empty text: there is nothing to show.
 struct VariantRow {
   std::string variant, where, dtype, status;
-  Tone tone = Tone::plain;              ///< of the status
+  Tone tone = Tone::plain;  ///< of the status
   std::string time;
-  std::vector<std::string> speedups;    ///< "1.59× vendor"
-  std::string floor;                    ///< "62 %"
-  std::string error;                    ///< "3.1e-3 / 2e-2": the output nearest to its limit
+  std::vector<std::string> speedups;  ///< "1.59× vendor"
+  std::string floor;                  ///< "62 %"
+  std::string error;                  ///< "3.1e-3 / 2e-2": the output nearest to its limit
   std::string memory;
 };
 
 struct CaseRows {
   const CaseResult* test = nullptr;
-  std::string heading;                  ///< name, generated or real
+  std::string heading;  ///< name, generated or real
   std::vector<VariantRow> rows;
 };
 
 struct VariantsView {
   std::vector<CaseRows> cases;
-  std::vector<std::string> left_out;    ///< "kernel, vendor on gpu: not run: no CUDA device": true of every case
-  std::vector<std::string> footnotes;   ///< "[1] ...": in the order of their numbers
-  std::vector<std::string> legend;      ///< what the columns mean: ceilings of the floor, sampled, simt
+  std::vector<std::string>
+      left_out;  ///< "kernel, vendor on gpu: not run: no CUDA device": true of every case
+  std::vector<std::string> footnotes;  ///< "[1] ...": in the order of their numbers
+  std::vector<std::string> legend;     ///< what the columns mean: ceilings of the floor, sampled, simt
   bool any_speedup = false, any_floor = false, any_memory = false, any_row = false;
 };
 
@@ -42,8 +43,8 @@ VariantsView view_variants(const Record& record);
 
 struct ClaimRow {
   std::string id, text;
-  std::string reported, reported_on;    ///< "1.27–1.89×"; "A100, abstract"
-  std::string measured, measured_on;    ///< "–" and "" where nothing was
+  std::string reported, reported_on;  ///< "1.27–1.89×"; "A100, abstract"
+  std::string measured, measured_on;  ///< "–" and "" where nothing was
   std::string verdict, why;
   Tone tone = Tone::plain;
 };
@@ -68,21 +69,22 @@ std::vector<SettingRow> view_settings(const Record& record);
 /// Static figures of one kernel for one architecture.
 struct KernelRow {
   std::string kernel, source, architecture, registers, spilled, stack, shared;
-  std::string block, occupancy;         ///< "256"; "25 % (registers)": empty where it wasn't launched
-  Tone tone = Tone::plain;              ///< bad where registers spill
+  std::string block, occupancy;  ///< "256"; "25 % (registers)": empty where it wasn't launched
+  Tone tone = Tone::plain;       ///< bad where registers spill
 };
 KernelRow view_kernel(const KernelFigures& figures);
 
 struct KernelsView {
-  std::vector<KernelRow> rows;          ///< launched, or spilling; all where none was launched
-  std::string summary;                  ///< "76 compiled, 18 launched here, none with spills"
-  std::vector<std::string> least;       ///< the lowest occupancy of each architecture
+  std::vector<KernelRow> rows;     ///< launched, or spilling; all where none was launched
+  std::string summary;             ///< "76 compiled, 18 launched here, none with spills"
+  std::vector<std::string> least;  ///< the lowest occupancy of each architecture
   std::vector<std::string> spills;
-  std::string others;                   ///< how many have no row; may be empty
+  std::string others;  ///< how many have no row; may be empty
 };
 KernelsView view_kernels(const Record& record);
 
-/// How many claims got each verdict: "3 reproduced, 1 partly, ...", in the order of the verdicts; none are left out.
+/// How many claims got each verdict: "3 reproduced, 1 partly, ...", in the order of the verdicts; none are
+/// left out.
 std::string verdict_totals(const std::vector<Record>& records);
 int count_verdict(const std::vector<Record>& records, Verdict verdict);
 

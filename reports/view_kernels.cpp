@@ -20,9 +20,9 @@ std::vector<std::string> least_occupancies(const Record& record) {
   }
   std::vector<std::string> lines;
   for (const auto& [architecture, it] : least) {
-    lines.push_back(fmt::format("lowest occupancy on {}: {}, {} (limited by {}; {} registers, block of {})", architecture,
-                                percent_text(*it->occupancy), it->kernel, it->limited_by, it->registers,
-                                it->block_threads.value_or(0)));
+    lines.push_back(fmt::format("lowest occupancy on {}: {}, {} (limited by {}; {} registers, block of {})",
+                                architecture, percent_text(*it->occupancy), it->kernel, it->limited_by,
+                                it->registers, it->block_threads.value_or(0)));
   }
   return lines;
 }
@@ -57,8 +57,8 @@ KernelsView view_kernels(const Record& record) {
     if (launched > 0 && !it.block_threads && it.spill_bytes == 0) continue;
     view.rows.push_back(view_kernel(it));
     if (it.spill_bytes > 0) {
-      view.spills.push_back(fmt::format("SPILL {} on {}: {} of registers go through memory", it.kernel, it.architecture,
-                                        bytes_text(it.spill_bytes)));
+      view.spills.push_back(fmt::format("SPILL {} on {}: {} of registers go through memory", it.kernel,
+                                        it.architecture, bytes_text(it.spill_bytes)));
     }
   }
   if (record.kernels.empty()) return view;
@@ -66,8 +66,9 @@ KernelsView view_kernels(const Record& record) {
                              view.spills.empty() ? "none" : std::to_string(view.spills.size()));
   view.least = least_occupancies(record);
   if (const std::size_t others = record.kernels.size() - view.rows.size(); others > 0) {
-    view.others = fmt::format("{} more, for other sizes and types, compiled and not launched: remeasure kernels {}", others,
-                              record.experiment);
+    view.others =
+        fmt::format("{} more, for other sizes and types, compiled and not launched: remeasure kernels {}",
+                    others, record.experiment);
   }
   return view;
 }

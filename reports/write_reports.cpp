@@ -6,7 +6,8 @@
 
 namespace remeasure::reports {
 
-std::vector<std::filesystem::path> write_reports(const std::filesystem::path& folder, const std::vector<Record>& records,
+std::vector<std::filesystem::path> write_reports(const std::filesystem::path& folder,
+                                                 const std::vector<Record>& records,
                                                  const HtmlOptions& options) {
   std::filesystem::create_directories(folder);
   const std::vector<std::pair<const char*, std::string>> files = {

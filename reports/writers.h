@@ -13,11 +13,12 @@ namespace remeasure::reports {
 
 struct TerminalOptions {
   int columns = 100;
-  bool colour = false;   ///< for a terminal that has it; every word is there without it
+  bool colour = false;  ///< for a terminal that has it; every word is there without it
 };
 
 struct HtmlOptions {
-  std::string gnuplot = "gnuplot";   ///< a program on PATH or a file; plots say what is missing if it isn't there
+  std::string gnuplot =
+      "gnuplot";  ///< a program on PATH or a file; plots say what is missing if it isn't there
 };
 
 std::string terminal_report(const std::vector<Record>& records, const TerminalOptions& options = {});
@@ -33,9 +34,10 @@ std::string benchmark_report(const std::vector<Record>& records);
 /// One page without outside resources.
 std::string html_report(const std::vector<Record>& records, const HtmlOptions& options = {});
 
-/// All of the above but the terminal's: index.html, report.md, results.csv, results.json, junit.xml, benchmark.json.
-/// Returns the paths written.
-std::vector<std::filesystem::path> write_reports(const std::filesystem::path& folder, const std::vector<Record>& records,
+/// All of the above but the terminal's: index.html, report.md, results.csv, results.json, junit.xml,
+/// benchmark.json. Returns the paths written.
+std::vector<std::filesystem::path> write_reports(const std::filesystem::path& folder,
+                                                 const std::vector<Record>& records,
                                                  const HtmlOptions& options = {});
 
 }  // namespace remeasure::reports

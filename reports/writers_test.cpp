@@ -8,15 +8,15 @@
 #include <fmt/format.h>
 #include <stdlib.h>
 
+#include <testing/beside_program.h>
+#include <testing/catch.h>
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <regex>
 #include <set>
-#include <testing/beside_program.h>
 #include <sstream>
-#include <testing/catch.h>
 
 #include "reports/check.h"
 #include "reports/escape.h"
@@ -32,8 +32,9 @@ namespace {
 using Catch::Matchers::ContainsSubstring;
 
 void check_golden(const std::string& name, const std::string& text) {
-  const auto path = testing::beside_program("testdata", std::filesystem::path(REMEASURE_SOURCE_DIR) / "reports/testdata") /
-                    (name + ".golden");
+  const auto path =
+      testing::beside_program("testdata", std::filesystem::path(REMEASURE_SOURCE_DIR) / "reports/testdata") /
+      (name + ".golden");
   if (std::getenv("REMEASURE_WRITE_GOLDEN")) {
     std::filesystem::create_directories(path.parent_path());
     write_text_file(path, text);
@@ -52,7 +53,9 @@ void check_golden(const std::string& name, const std::string& text) {
 }
 
 /// Plots differ between versions of gnuplot, so the golden page is made without it.
-HtmlOptions without_gnuplot() { return {.gnuplot = "no-such-gnuplot"}; }
+HtmlOptions without_gnuplot() {
+  return {.gnuplot = "no-such-gnuplot"};
+}
 
 std::vector<std::string> lines_of(const std::string& text) {
   std::vector<std::string> lines;
@@ -61,14 +64,24 @@ std::vector<std::string> lines_of(const std::string& text) {
   return lines;
 }
 
-TEST_CASE("terminal report is as recorded", "[cpu][golden]") { check_golden("terminal", terminal_report(samples::all())); }
+TEST_CASE("terminal report is as recorded", "[cpu][golden]") {
+  check_golden("terminal", terminal_report(samples::all()));
+}
 TEST_CASE("coloured terminal report is as recorded", "[cpu][golden]") {
   check_golden("terminal-colour", terminal_report({samples::bessel()}, {.columns = 80, .colour = true}));
 }
-TEST_CASE("Markdown report is as recorded", "[cpu][golden]") { check_golden("report.md", markdown_report(samples::all())); }
-TEST_CASE("CSV report is as recorded", "[cpu][golden]") { check_golden("results.csv", csv_report(samples::all())); }
-TEST_CASE("JSON report is as recorded", "[cpu][golden]") { check_golden("results.json", json_report(samples::all())); }
-TEST_CASE("JUnit report is as recorded", "[cpu][golden]") { check_golden("junit.xml", junit_report(samples::all())); }
+TEST_CASE("Markdown report is as recorded", "[cpu][golden]") {
+  check_golden("report.md", markdown_report(samples::all()));
+}
+TEST_CASE("CSV report is as recorded", "[cpu][golden]") {
+  check_golden("results.csv", csv_report(samples::all()));
+}
+TEST_CASE("JSON report is as recorded", "[cpu][golden]") {
+  check_golden("results.json", json_report(samples::all()));
+}
+TEST_CASE("JUnit report is as recorded", "[cpu][golden]") {
+  check_golden("junit.xml", junit_report(samples::all()));
+}
 TEST_CASE("Google Benchmark report is as recorded", "[cpu][golden]") {
   check_golden("benchmark.json", benchmark_report({samples::bessel()}));
 }
@@ -147,8 +160,9 @@ TEST_CASE("JUnit counts what it lists, and its times are plain decimals", "[cpu]
   };
   std::smatch head;
   REQUIRE(std::regex_search(
-      text, head, std::regex("<testsuites name=\"remeasure\" tests=\"(\\d+)\" failures=\"(\\d+)\" errors=\"(\\d+)\" "
-                             "skipped=\"(\\d+)\"")));
+      text, head,
+      std::regex("<testsuites name=\"remeasure\" tests=\"(\\d+)\" failures=\"(\\d+)\" errors=\"(\\d+)\" "
+                 "skipped=\"(\\d+)\"")));
   CHECK(count("<testcase ") == std::stoi(head[1]));
   CHECK(count("<failure ") == std::stoi(head[2]));
   CHECK(count("<error ") == std::stoi(head[3]));
@@ -157,13 +171,14 @@ TEST_CASE("JUnit counts what it lists, and its times are plain decimals", "[cpu]
   // A claim that isn't reproduced is a finding, not a failing build.
   CHECK(count("type=\"not reproduced\"") == 0);
   CHECK(count("<system-out>not reproduced: ") == 1);
-  CHECK(count("<error ") == 3);    // the crash, a timeout in two cases
+  CHECK(count("<error ") == 3);  // the crash, a timeout in two cases
   CHECK_FALSE(std::regex_search(text, std::regex(" time=\"[^\"]*e")));
   CHECK_THAT(text, ContainsSubstring("timestamp=\"2025-01-31T12:00:00\""));
   CHECK_THAT(text, ContainsSubstring("v&lt;=10 &lt;x&gt; &amp; &quot;y&quot;"));
   const auto folder = std::filesystem::temp_directory_path();
   write_text_file(folder / "junit-check.xml", text);
-  const ProgramResult lint = run_program({"xmllint", "--noout", (folder / "junit-check.xml").string()}, folder, 20);
+  const ProgramResult lint =
+      run_program({"xmllint", "--noout", (folder / "junit-check.xml").string()}, folder, 20);
   std::filesystem::remove(folder / "junit-check.xml");
   if (lint.found) {
     CHECK(lint.exit_code == 0);
@@ -191,7 +206,8 @@ TEST_CASE("Google Benchmark's fields are those that compare.py reads", "[cpu]") 
     CHECK(it.contains("real_time"));
     CHECK(it.contains("cpu_time"));
     repetitions += it["run_type"] == "iteration" && it["run_name"] == "dfss/n=256/kernel/gpu";
-    if (it["run_type"] == "aggregate" && it["aggregate_name"] == "median" && it["run_name"] == "dfss/n=512/eigen/cpu") {
+    if (it["run_type"] == "aggregate" && it["aggregate_name"] == "median" &&
+        it["run_name"] == "dfss/n=512/eigen/cpu") {
       CHECK(std::abs(it["real_time"].get<double>() - 2.31e6) < 1);
     }
   }

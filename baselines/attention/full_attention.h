@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Full attention, unfused, as papers about cheaper attention compare with: scores = scale * q k^T, softmax of each row,
-// out = weights * v, the scores written out in between.
+// Full attention, unfused, as papers about cheaper attention compare with: scores = scale * q k^T, softmax of
+// each row, out = weights * v, the scores written out in between.
 #pragma once
 
 #include <memory>
@@ -16,15 +16,17 @@ namespace remeasure::baselines {
 
 using kernels::AttentionShape;
 
-/// Eigen, in float or double: one thread per head, or several where there are fewer heads than threads (0 = all).
+/// Eigen, in float or double: one thread per head, or several where there are fewer heads than threads (0 =
+/// all).
 template <class Scalar>
 void full_attention_eigen(const AttentionShape& shape, double scale, std::span<const float> query,
                           std::span<const float> key, std::span<const float> value, std::span<Scalar> out,
                           int threads = 0);
 
-/// The products of baselines/matmul (cuBLAS's fastest algorithm, sums in fp32) with kernels/attention/row_softmax.h between
-/// them. Element is bfloat16, or float (multiplied in TF32). The three stages can be run alone, so that each can be timed. The
-/// first call of a product chooses its algorithm: to be made before anything is timed. Only where the CUDA toolkit is.
+/// The products of baselines/matmul (cuBLAS's fastest algorithm, sums in fp32) with
+/// kernels/attention/row_softmax.h between them. Element is bfloat16, or float (multiplied in TF32). The
+/// three stages can be run alone, so that each can be timed. The first call of a product chooses its
+/// algorithm: to be made before anything is timed. Only where the CUDA toolkit is.
 template <class Element>
 class FullAttentionCublas {
  public:

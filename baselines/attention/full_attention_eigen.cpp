@@ -9,12 +9,14 @@ namespace remeasure::baselines {
 
 template <class Scalar>
 void full_attention_eigen(const AttentionShape& shape, double scale, std::span<const float> query,
-                          std::span<const float> key, std::span<const float> value, std::span<Scalar> out, int threads) {
+                          std::span<const float> key, std::span<const float> value, std::span<Scalar> out,
+                          int threads) {
   using Matrix = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
   using FloatMatrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
   const auto size = static_cast<std::size_t>(shape.tokens) * static_cast<std::size_t>(shape.dim);
   const auto head_of = [&](std::span<const float> tensor, int matrix) {
-    return Eigen::Map<const FloatMatrix>(tensor.data() + static_cast<std::size_t>(matrix) * size, shape.tokens, shape.dim)
+    return Eigen::Map<const FloatMatrix>(tensor.data() + static_cast<std::size_t>(matrix) * size,
+                                         shape.tokens, shape.dim)
         .template cast<Scalar>();
   };
   kernels::for_each_row_block(shape.matrices(), shape.tokens, threads, [&](int matrix, int first, int count) {
@@ -33,9 +35,9 @@ void full_attention_eigen(const AttentionShape& shape, double scale, std::span<c
   });
 }
 
-template void full_attention_eigen(const AttentionShape&, double, std::span<const float>, std::span<const float>,
-                                   std::span<const float>, std::span<float>, int);
-template void full_attention_eigen(const AttentionShape&, double, std::span<const float>, std::span<const float>,
-                                   std::span<const float>, std::span<double>, int);
+template void full_attention_eigen(const AttentionShape&, double, std::span<const float>,
+                                   std::span<const float>, std::span<const float>, std::span<float>, int);
+template void full_attention_eigen(const AttentionShape&, double, std::span<const float>,
+                                   std::span<const float>, std::span<const float>, std::span<double>, int);
 
 }  // namespace remeasure::baselines

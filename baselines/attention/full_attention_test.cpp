@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "baselines/attention/full_attention.h"
 
+#include <testing/catch.h>
 #include <algorithm>
 #include <cmath>
 #include <random>
-#include <testing/catch.h>
 #include <vector>
 
 #include "baselines/attention/fused_attention_cudnn.h"
@@ -41,7 +41,8 @@ std::vector<double> plain_attention(const Problem& p, double scale) {
       }
       const double weight = std::exp(scale * score);
       sum += weight;
-      for (std::size_t c = 0; c < dim; ++c) out[row * dim + c] += weight * static_cast<double>(p.value[key * dim + c]);
+      for (std::size_t c = 0; c < dim; ++c)
+        out[row * dim + c] += weight * static_cast<double>(p.value[key * dim + c]);
     }
     for (std::size_t c = 0; c < dim; ++c) out[row * dim + c] /= sum;
   }
@@ -117,8 +118,10 @@ TEST_CASE("full attention of cuBLAS and of cuDNN is attention", "[gpu]") {
   const std::vector<double> expected = plain_attention(p, 0.125);
   CHECK(worst(on_gpu<bfloat16>(p, 0.125F, false), expected) < 2e-2);
   CHECK(worst(on_gpu<float>(p, 0.125F, false), expected) < 4e-3);
-  if (FusedAttentionCudnn::why_not().empty()) CHECK(worst(on_gpu<bfloat16>(p, 0.125F, true), expected) < 2e-2);
-  else WARN(FusedAttentionCudnn::why_not());
+  if (FusedAttentionCudnn::why_not().empty())
+    CHECK(worst(on_gpu<bfloat16>(p, 0.125F, true), expected) < 2e-2);
+  else
+    WARN(FusedAttentionCudnn::why_not());
 }
 
 #endif

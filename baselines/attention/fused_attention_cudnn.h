@@ -10,19 +10,23 @@
 
 namespace remeasure::baselines {
 
-/// softmax(scale * q k^T) v in one operation of cuDNN (scaled dot-product attention, a flash-attention kernel): what a
-/// user would call today. bf16 in and out; scores never reach memory. Only where the CUDA toolkit is.
+/// softmax(scale * q k^T) v in one operation of cuDNN (scaled dot-product attention, a flash-attention
+/// kernel): what a user would call today. bf16 in and out; scores never reach memory. Only where the CUDA
+/// toolkit is.
 class FusedAttentionCudnn {
  public:
-  /// Why it can't be used in this build or with the cuDNN found at run time; empty if it can. Also empty in a build
-  /// without CUDA, where no GPU variant runs and the frame says why.
+  /// Why it can't be used in this build or with the cuDNN found at run time; empty if it can. Also empty in a
+  /// build without CUDA, where no GPU variant runs and the frame says why.
   static std::string why_not() {
-    if constexpr (kBuiltWithCuda) return without_cudnn();
-    else return {};
+    if constexpr (kBuiltWithCuda)
+      return without_cudnn();
+    else
+      return {};
   }
 
-  /// Makes a plan of every engine that cuDNN's heuristics propose (modes A and B); throws DeviceError if none takes the
-  /// shape. The first run() tries them all and keeps the fastest: to be made before anything is timed.
+  /// Makes a plan of every engine that cuDNN's heuristics propose (modes A and B); throws DeviceError if none
+  /// takes the shape. The first run() tries them all and keeps the fastest: to be made before anything is
+  /// timed.
   FusedAttentionCudnn(Stream<Cuda>& stream, const kernels::AttentionShape& shape, float scale);
   ~FusedAttentionCudnn();
   FusedAttentionCudnn(const FusedAttentionCudnn&) = delete;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The C backend API of cuDNN, since distributions don't package its C++ frontend: tensors and operations are descriptors
-// with attributes; an operation graph goes to the heuristics, which give engine configurations; of those that make an
-// execution plan the fastest runs. The single-operation form of attention exists since cuDNN 9.13.1 (as the frontend's
-// UnifiedSDPANode uses it, node/scaled_dot_product_flash_attention.h).
+// The C backend API of cuDNN, since distributions don't package its C++ frontend: tensors and operations are
+// descriptors with attributes; an operation graph goes to the heuristics, which give engine configurations;
+// of those that make an execution plan the fastest runs. The single-operation form of attention exists since
+// cuDNN 9.13.1 (as the frontend's UnifiedSDPANode uses it, node/scaled_dot_product_flash_attention.h).
 #include "baselines/attention/fused_attention_cudnn.h"
 
 #include <fmt/format.h>
@@ -51,8 +51,10 @@ class Descriptor {
   }
 
   template <class T>
-  Descriptor& set(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, const std::vector<T>& values) {
-    check(cudnnBackendSetAttribute(descriptor_, name, type, static_cast<std::int64_t>(values.size()), values.data()),
+  Descriptor& set(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type,
+                  const std::vector<T>& values) {
+    check(cudnnBackendSetAttribute(descriptor_, name, type, static_cast<std::int64_t>(values.size()),
+                                   values.data()),
           "cudnnBackendSetAttribute");
     return *this;
   }
@@ -95,8 +97,9 @@ Descriptor scalar(TensorId id) {
       .set(CUDNN_ATTR_TENSOR_UNIQUE_ID, CUDNN_TYPE_INT64, std::vector<std::int64_t>{id})
       .set(CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, CUDNN_TYPE_INT64, std::vector<std::int64_t>{4});
   const bool by_value = true;
-  check(cudnnBackendSetAttribute(result.get(), CUDNN_ATTR_TENSOR_IS_BY_VALUE, CUDNN_TYPE_BOOLEAN, 1, &by_value),
-        "cudnnBackendSetAttribute");
+  check(
+      cudnnBackendSetAttribute(result.get(), CUDNN_ATTR_TENSOR_IS_BY_VALUE, CUDNN_TYPE_BOOLEAN, 1, &by_value),
+      "cudnnBackendSetAttribute");
   result.finalize("the scale of attention");
   return result;
 }
@@ -121,8 +124,8 @@ struct FusedAttentionCudnn::State {
   }
 
   Descriptor make_graph(const kernels::AttentionShape& shape) {
-    const Descriptor query = tensor(query_id, shape), key = tensor(key_id, shape), value = tensor(value_id, shape),
-                     out = tensor(out_id, shape), factor = scalar(scale_id);
+    const Descriptor query = tensor(query_id, shape), key = tensor(key_id, shape),
+                     value = tensor(value_id, shape), out = tensor(out_id, shape), factor = scalar(scale_id);
     Descriptor attention(CUDNN_BACKEND_OPERATION_SDPA_FWD_DESCRIPTOR);
     attention.set(CUDNN_ATTR_OPERATION_SDPA_FWD_QDESC, query)
         .set(CUDNN_ATTR_OPERATION_SDPA_FWD_KDESC, key)
@@ -137,7 +140,8 @@ struct FusedAttentionCudnn::State {
     return graph;
   }
 
-  /// Engine configurations in the order of one heuristic's preference; none where it doesn't know the operation.
+  /// Engine configurations in the order of one heuristic's preference; none where it doesn't know the
+  /// operation.
   static std::vector<Descriptor> proposals(const Descriptor& graph, cudnnBackendHeurMode_t mode) {
     std::vector<Descriptor> configurations;
     Descriptor heuristics(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
@@ -145,16 +149,16 @@ struct FusedAttentionCudnn::State {
         .set(CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, std::vector{mode});
     if (heuristics.try_finalize() != CUDNN_STATUS_SUCCESS) return configurations;
     std::int64_t available = 0, returned = 0;
-    check(cudnnBackendGetAttribute(heuristics.get(), CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, 0,
-                                   &available, nullptr),
+    check(cudnnBackendGetAttribute(heuristics.get(), CUDNN_ATTR_ENGINEHEUR_RESULTS,
+                                   CUDNN_TYPE_BACKEND_DESCRIPTOR, 0, &available, nullptr),
           "the number of engines for attention");
     std::vector<cudnnBackendDescriptor_t> raw;
     for (std::int64_t i = 0; i < available; ++i) {
       configurations.emplace_back(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
       raw.push_back(configurations.back().get());
     }
-    check(cudnnBackendGetAttribute(heuristics.get(), CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, available,
-                                   &returned, raw.data()),
+    check(cudnnBackendGetAttribute(heuristics.get(), CUDNN_ATTR_ENGINEHEUR_RESULTS,
+                                   CUDNN_TYPE_BACKEND_DESCRIPTOR, available, &returned, raw.data()),
           "the engines for attention");
     while (configurations.size() > static_cast<std::size_t>(returned)) configurations.pop_back();
     return configurations;
@@ -163,7 +167,8 @@ struct FusedAttentionCudnn::State {
   void make_plans(const kernels::AttentionShape& shape) {
     const Descriptor graph = make_graph(shape);
     std::size_t proposed = 0;
-    for (const auto& [mode, mode_name] : {std::pair{CUDNN_HEUR_MODE_A, "A"}, std::pair{CUDNN_HEUR_MODE_B, "B"}}) {
+    for (const auto& [mode, mode_name] :
+         {std::pair{CUDNN_HEUR_MODE_A, "A"}, std::pair{CUDNN_HEUR_MODE_B, "B"}}) {
       const std::vector<Descriptor> configurations = proposals(graph, mode);
       proposed += configurations.size();
       for (std::size_t i = 0; i < configurations.size(); ++i) {
@@ -172,16 +177,19 @@ struct FusedAttentionCudnn::State {
             .set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, configurations[i]);
         if (plan.try_finalize() != CUDNN_STATUS_SUCCESS) continue;
         std::int64_t bytes = 0, count = 0;
-        check(cudnnBackendGetAttribute(plan.get(), CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &count, &bytes),
+        check(cudnnBackendGetAttribute(plan.get(), CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64,
+                                       1, &count, &bytes),
               "the workspace size of attention");
-        candidates.push_back({fmt::format("cuDNN {} heuristics {}, proposal {}", cudnnGetVersion(), mode_name, i + 1),
-                              static_cast<std::size_t>(bytes)});
+        candidates.push_back(
+            {fmt::format("cuDNN {} heuristics {}, proposal {}", cudnnGetVersion(), mode_name, i + 1),
+             static_cast<std::size_t>(bytes)});
         plans.push_back(std::move(plan));
       }
     }
     if (plans.empty()) {
-      throw DeviceError(fmt::format("cuDNN {}: none of {} engines takes attention with batch {}, heads {}, tokens {}, dim {}",
-                                    cudnnGetVersion(), proposed, shape.batch, shape.heads, shape.tokens, shape.dim));
+      throw DeviceError(fmt::format(
+          "cuDNN {}: none of {} engines takes attention with batch {}, heads {}, tokens {}, dim {}",
+          cudnnGetVersion(), proposed, shape.batch, shape.heads, shape.tokens, shape.dim));
     }
   }
 
@@ -200,9 +208,9 @@ struct FusedAttentionCudnn::State {
   }
 
   void take_workspace(std::size_t plan) {
-    workspace = {};   // the one before goes first: two needn't fit
-    workspace = DeviceBuffer<Cuda, std::uint8_t>(stream.device(), candidates[plan].workspace_bytes + 1, MemoryUse::workspace,
-                                                 "cudnn");
+    workspace = {};  // the one before goes first: two needn't fit
+    workspace = DeviceBuffer<Cuda, std::uint8_t>(stream.device(), candidates[plan].workspace_bytes + 1,
+                                                 MemoryUse::workspace, "cudnn");
   }
 
   void tune(const Pointers& pointers) {
@@ -217,7 +225,7 @@ struct FusedAttentionCudnn::State {
   cudnnHandle_t handle = nullptr;
   float scale;
   std::vector<Descriptor> plans;
-  std::vector<Candidate> candidates;   // one for each plan
+  std::vector<Candidate> candidates;  // one for each plan
   std::optional<Choice> chosen;
   DeviceBuffer<Cuda, std::uint8_t> workspace;
 };
@@ -227,18 +235,23 @@ std::string FusedAttentionCudnn::without_cudnn() {
   return fmt::format("cuDNN {} has no attention operation; 9.13.1 or newer is needed", cudnnGetVersion());
 }
 
-FusedAttentionCudnn::FusedAttentionCudnn(Stream<Cuda>& stream, const kernels::AttentionShape& shape, float scale)
+FusedAttentionCudnn::FusedAttentionCudnn(Stream<Cuda>& stream, const kernels::AttentionShape& shape,
+                                         float scale)
     : state_(std::make_unique<State>(stream, shape, scale)) {}
 
 void FusedAttentionCudnn::run(DeviceSpan<Cuda, const bfloat16> query, DeviceSpan<Cuda, const bfloat16> key,
                               DeviceSpan<Cuda, const bfloat16> value, DeviceSpan<Cuda, bfloat16> out) {
-  const auto device = [](const bfloat16* pointer) { return const_cast<void*>(static_cast<const void*>(pointer)); };
+  const auto device = [](const bfloat16* pointer) {
+    return const_cast<void*>(static_cast<const void*>(pointer));
+  };
   const State::Pointers pointers{device(query.data()), device(key.data()), device(value.data()), out.data()};
   if (!state_->chosen) state_->tune(pointers);
   state_->execute(state_->chosen->index, pointers);
 }
 
-std::string FusedAttentionCudnn::setting() const { return state_->chosen ? state_->chosen->setting : std::string(); }
+std::string FusedAttentionCudnn::setting() const {
+  return state_->chosen ? state_->chosen->setting : std::string();
+}
 
 #else  // no cuDNN, or one too old: the variant says so and isn't run
 
@@ -261,7 +274,9 @@ void FusedAttentionCudnn::run(DeviceSpan<Cuda, const bfloat16>, DeviceSpan<Cuda,
   throw DeviceError(why_not());
 }
 
-std::string FusedAttentionCudnn::setting() const { return {}; }
+std::string FusedAttentionCudnn::setting() const {
+  return {};
+}
 
 #endif
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Neighborhood attention by standard means: the neighbours of each query gathered, or dense attention under a mask.
+// Neighborhood attention by standard means: the neighbours of each query gathered, or dense attention under a
+// mask.
 #pragma once
 
 #include <memory>
@@ -13,17 +14,19 @@ namespace remeasure::baselines {
 
 using kernels::NeighborhoodShape;
 
-/// Eigen: per query its keys are gathered into a block, then two products of a vector with it. Layout of NeighborhoodShape.
-/// Throws std::invalid_argument for sizes that don't fit.
-void neighborhood_gathered_eigen(const NeighborhoodShape& shape, float scale, std::span<const float> query, std::span<const float> key,
-                                 std::span<const float> value, std::span<float> output, int threads = 0);
+/// Eigen: per query its keys are gathered into a block, then two products of a vector with it. Layout of
+/// NeighborhoodShape. Throws std::invalid_argument for sizes that don't fit.
+void neighborhood_gathered_eigen(const NeighborhoodShape& shape, float scale, std::span<const float> query,
+                                 std::span<const float> key, std::span<const float> value,
+                                 std::span<float> output, int threads = 0);
 
 /// Eigen: the whole score matrix of each head, everything but the neighbours masked: O(tokens^2).
-void neighborhood_masked_eigen(const NeighborhoodShape& shape, float scale, std::span<const float> query, std::span<const float> key,
-                               std::span<const float> value, std::span<float> output, int threads = 0);
+void neighborhood_masked_eigen(const NeighborhoodShape& shape, float scale, std::span<const float> query,
+                               std::span<const float> key, std::span<const float> value,
+                               std::span<float> output, int threads = 0);
 
-/// cuBLAS: dense scores, a mask, softmax, the second product, in bf16 with sums in fp32. All arrays [batch, heads, tokens, dim], the
-/// layout that suits the library. Only where the CUDA toolkit is.
+/// cuBLAS: dense scores, a mask, softmax, the second product, in bf16 with sums in fp32. All arrays [batch,
+/// heads, tokens, dim], the layout that suits the library. Only where the CUDA toolkit is.
 class NeighborhoodMaskedCublas {
  public:
   NeighborhoodMaskedCublas(Stream<Cuda>& stream, const NeighborhoodShape& shape, float scale);

@@ -13,7 +13,9 @@ kernels::AttentionShape dense_shape(const NeighborhoodShape& shape) {
 
 struct NeighborhoodMaskedCublas::State {
   State(Stream<Cuda>& on, const NeighborhoodShape& of, float scale)
-      : stream(on), shape(of), attention(on, dense_shape(of), scale),
+      : stream(on),
+        shape(of),
+        attention(on, dense_shape(of), scale),
         scores(on.device(), dense_shape(of).scores(), MemoryUse::workspace, "scores") {}
 
   Stream<Cuda>& stream;
@@ -22,12 +24,15 @@ struct NeighborhoodMaskedCublas::State {
   DeviceBuffer<Cuda, bfloat16> scores;
 };
 
-NeighborhoodMaskedCublas::NeighborhoodMaskedCublas(Stream<Cuda>& stream, const NeighborhoodShape& shape, float scale)
+NeighborhoodMaskedCublas::NeighborhoodMaskedCublas(Stream<Cuda>& stream, const NeighborhoodShape& shape,
+                                                   float scale)
     : state_(std::make_unique<State>(stream, shape, scale)) {}
 NeighborhoodMaskedCublas::~NeighborhoodMaskedCublas() = default;
 
-void NeighborhoodMaskedCublas::operator()(DeviceSpan<Cuda, const bfloat16> query, DeviceSpan<Cuda, const bfloat16> key,
-                                          DeviceSpan<Cuda, const bfloat16> value, DeviceSpan<Cuda, bfloat16> output) {
+void NeighborhoodMaskedCublas::operator()(DeviceSpan<Cuda, const bfloat16> query,
+                                          DeviceSpan<Cuda, const bfloat16> key,
+                                          DeviceSpan<Cuda, const bfloat16> value,
+                                          DeviceSpan<Cuda, bfloat16> output) {
   State& s = *state_;
   s.attention.scores(query, key, s.scores);
   kernels::mask_dense_scores<Cuda>(s.stream, s.shape, s.scores);
@@ -35,6 +40,8 @@ void NeighborhoodMaskedCublas::operator()(DeviceSpan<Cuda, const bfloat16> query
   s.attention.product(std::as_const(s.scores).span(), value, output);
 }
 
-std::string NeighborhoodMaskedCublas::setting() const { return state_->attention.setting(); }
+std::string NeighborhoodMaskedCublas::setting() const {
+  return state_->attention.setting();
+}
 
 }  // namespace remeasure::baselines

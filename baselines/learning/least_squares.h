@@ -32,9 +32,10 @@ enum class LibrarySolver {
   qr,        ///< cublasSgelsBatched (Householder QR of X itself) where p <= n, its limit; beyond as cholesky
 };
 
-/// Each p by a batched solver over all trials, then estimates and risks by cuBLAS. Products are those of baselines/matmul
-/// (cuBLAS's fastest algorithm): the first run() chooses them and is to be made before anything is timed. Gram matrices in
-/// float throughout: near p = n they are as wrong as that makes them. Only in builds with the CUDA toolkit.
+/// Each p by a batched solver over all trials, then estimates and risks by cuBLAS. Products are those of
+/// baselines/matmul (cuBLAS's fastest algorithm): the first run() chooses them and is to be made before
+/// anything is timed. Gram matrices in float throughout: near p = n they are as wrong as that makes them.
+/// Only in builds with the CUDA toolkit.
 class LeastSquaresCuda {
  public:
   LeastSquaresCuda(Stream<Cuda>& stream, const SweepShape& shape, std::span<const int> sizes,

@@ -68,28 +68,40 @@ struct LeastSquaresCuda::State {
     products.try_emplace(problem, library, problem).first->second(a, b, c);
   }
 
-  /// Right sides become the estimates of p <= n, by QR. The library overwrites the matrices: they are copied each time.
+  /// Right sides become the estimates of p <= n, by QR. The library overwrites the matrices: they are copied
+  /// each time.
   void solve_qr(int p, const SweepData<Cuda>& data) {
     const auto native = static_cast<cudaStream_t>(stream.native());
     const std::size_t bytes = n * static_cast<std::size_t>(p) * sizeof(float);
-    if (cudaMemcpy2DAsync(gram.data(), n * n * sizeof(float), data.x.data(), n * features * sizeof(float), bytes, trials,
-                          cudaMemcpyDeviceToDevice, native) != cudaSuccess) {
-      throw DeviceError("cudaMemcpy2DAsync of the first " + std::to_string(p) + " features of every trial failed");
+    if (cudaMemcpy2DAsync(gram.data(), n * n * sizeof(float), data.x.data(), n * features * sizeof(float),
+                          bytes, trials, cudaMemcpyDeviceToDevice, native) != cudaSuccess) {
+      throw DeviceError("cudaMemcpy2DAsync of the first " + std::to_string(p) +
+                        " features of every trial failed");
     }
     stream.copy(data.y, right_side.span());
     int wrong_argument = 0;
-    check(cublasSgelsBatched(cublas, CUBLAS_OP_N, shape.samples, p, 1, gram_pointers.data(), shape.samples,
-                             right_pointers.data(), shape.samples, &wrong_argument, info.data(), shape.trials),
-          "cublasSgelsBatched");
+    check(
+        cublasSgelsBatched(cublas, CUBLAS_OP_N, shape.samples, p, 1, gram_pointers.data(), shape.samples,
+                           right_pointers.data(), shape.samples, &wrong_argument, info.data(), shape.trials),
+        "cublasSgelsBatched");
   }
 
-  /// Right sides become K^-1 y of the smaller Gram matrix: coefficients of the samples for p > n, the estimates else.
+  /// Right sides become K^-1 y of the smaller Gram matrix: coefficients of the samples for p > n, the
+  /// estimates else.
   void solve_cholesky(int p, const SweepData<Cuda>& data) {
     const int samples = shape.samples, size = std::min(p, samples);
     const float* const x = data.x.data();  // column-major [n, D] for each trial
     const auto x_stride = static_cast<std::int64_t>(n * features), side = static_cast<std::int64_t>(n);
-    MatmulProblem gram_product{.rows = size, .columns = size, .inner = samples, .lda = samples, .ldb = samples, .ldc = samples,
-                               .stride_a = x_stride, .stride_b = x_stride, .stride_c = side * side, .batch = shape.trials};
+    MatmulProblem gram_product{.rows = size,
+                               .columns = size,
+                               .inner = samples,
+                               .lda = samples,
+                               .ldb = samples,
+                               .ldc = samples,
+                               .stride_a = x_stride,
+                               .stride_b = x_stride,
+                               .stride_c = side * side,
+                               .batch = shape.trials};
     if (p > samples) {
       gram_product.inner = p;
       gram_product.transpose_b = true;
@@ -98,8 +110,17 @@ struct LeastSquaresCuda::State {
     } else {
       gram_product.transpose_a = true;
       multiply(gram_product, x, x, gram.data());
-      multiply({.transpose_a = true, .rows = p, .columns = 1, .inner = samples, .lda = samples, .ldb = samples, .ldc = samples,
-                .stride_a = x_stride, .stride_b = side, .stride_c = side, .batch = shape.trials},
+      multiply({.transpose_a = true,
+                .rows = p,
+                .columns = 1,
+                .inner = samples,
+                .lda = samples,
+                .ldb = samples,
+                .ldc = samples,
+                .stride_a = x_stride,
+                .stride_b = side,
+                .stride_c = side,
+                .batch = shape.trials},
                x, data.y.data(), right_side.data());
     }
     check(cusolverDnSpotrfBatched(cusolver, CUBLAS_FILL_MODE_LOWER, size, gram_pointers.data(), samples,
@@ -112,13 +133,25 @@ struct LeastSquaresCuda::State {
 
   void solve(int p, const SweepData<Cuda>& data) {
     const int samples = shape.samples;
-    if (solver == LibrarySolver::qr && p <= samples) solve_qr(p, data);
-    else solve_cholesky(p, data);
+    if (solver == LibrarySolver::qr && p <= samples)
+      solve_qr(p, data);
+    else
+      solve_cholesky(p, data);
     const auto all = static_cast<int>(features);
     if (p > samples) {  // error = beta - X_p^T alpha
-      multiply({.transpose_a = true, .rows = p, .columns = 1, .inner = samples, .lda = samples, .ldb = samples, .ldc = all,
-                .stride_a = static_cast<std::int64_t>(n * features), .stride_b = static_cast<std::int64_t>(n),
-                .stride_c = all, .batch = shape.trials, .alpha = -1, .beta = 1},
+      multiply({.transpose_a = true,
+                .rows = p,
+                .columns = 1,
+                .inner = samples,
+                .lda = samples,
+                .ldb = samples,
+                .ldc = all,
+                .stride_a = static_cast<std::int64_t>(n * features),
+                .stride_b = static_cast<std::int64_t>(n),
+                .stride_c = all,
+                .batch = shape.trials,
+                .alpha = -1,
+                .beta = 1},
                data.x.data(), right_side.data(), error.data());
     } else {
       const float minus = -1, one = 1;
@@ -138,7 +171,7 @@ struct LeastSquaresCuda::State {
   DeviceBuffer<Cuda, float> noise, ones;
   DeviceBuffer<Cuda, int> info;
   MatmulLibrary library;
-  std::map<MatmulProblem, Matmul> products;      // goes before the library
+  std::map<MatmulProblem, Matmul> products;  // goes before the library
   cublasHandle_t cublas = nullptr;
   cusolverDnHandle_t cusolver = nullptr;
 };
@@ -155,15 +188,26 @@ void LeastSquaresCuda::run(const SweepData<Cuda>& data, DeviceSpan<Cuda, float> 
   const auto all = static_cast<int>(s.features), count = static_cast<int>(s.sizes.size());
   for (std::size_t i = 0; i < s.sizes.size(); ++i) {
     // error [D, trials] = beta in every column.
-    s.multiply({.rows = all, .columns = s.shape.trials, .inner = 1}, data.beta.data(), s.ones.data(), s.error.data());
+    s.multiply({.rows = all, .columns = s.shape.trials, .inner = 1}, data.beta.data(), s.ones.data(),
+               s.error.data());
     if (s.sizes[i] > 0) s.solve(s.sizes[i], data);
     check(cublasSdgmm(s.cublas, CUBLAS_SIDE_LEFT, all, s.shape.trials, s.error.data(), all,
                       data.variance.data(), 1, s.weighted.data(), all),
           "cublasSdgmm");
     check(cublasScopy(s.cublas, s.shape.trials, s.noise.data(), 1, risk.data() + i, count), "cublasScopy");
     // risk[t, i] += error_t . weighted_t
-    s.multiply({.transpose_a = true, .rows = 1, .columns = 1, .inner = all, .lda = all, .ldb = all, .ldc = 1,
-                .stride_a = all, .stride_b = all, .stride_c = count, .batch = s.shape.trials, .beta = 1},
+    s.multiply({.transpose_a = true,
+                .rows = 1,
+                .columns = 1,
+                .inner = all,
+                .lda = all,
+                .ldb = all,
+                .ldc = 1,
+                .stride_a = all,
+                .stride_b = all,
+                .stride_c = count,
+                .batch = s.shape.trials,
+                .beta = 1},
                s.error.data(), s.weighted.data(), risk.data() + i);
   }
 }
@@ -174,7 +218,8 @@ std::string LeastSquaresCuda::setting() const {
     return a.second.seconds() < b.second.seconds();
   });
   if (longest == products.end()) return {};
-  return fmt::format("{} products, each with its own algorithm; the longest: {}", products.size(), longest->second.setting());
+  return fmt::format("{} products, each with its own algorithm; the longest: {}", products.size(),
+                     longest->second.setting());
 }
 
 }  // namespace remeasure::baselines

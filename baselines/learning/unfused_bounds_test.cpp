@@ -131,14 +131,15 @@ TEST_CASE("Eigen's four and eight products are the oracle", "[cpu]") {
 }
 
 TEST_CASE("fused and unfused verification agree: 1e-12 in double, 1e-5 in float", "[cpu]") {
-  for (const auto& [layers, rows] : {std::pair(1, std::vector<int>{2}), std::pair(2, std::vector<int>{1, 4})}) {
+  for (const auto& [layers, rows] :
+       {std::pair(1, std::vector<int>{2}), std::pair(2, std::vector<int>{1, 4})}) {
     const VerifierProblem p = random_transformer(
         6, 12, 2, 20, layers, {rows, {0.002, BallNorm::two, static_cast<int>(rows.size())}});
     const BoundArrays<double> fused = margin_bounds<double>(p.model, p.label, p.embedding, p.perturbation);
     CHECK(worst_error(fused, baselines::unfused_margin_eigen<double>(p.model, p.label, p.embedding,
                                                                      p.perturbation)) < 1e-12);
-    // A second layer starts from intervals that are a thousandth of their values: what rounding leaves of their
-    // width has three digits fewer, and its lines are made of that.
+    // A second layer starts from intervals that are a thousandth of their values: what rounding leaves of
+    // their width has three digits fewer, and its lines are made of that.
     const double limit = layers == 1 ? 1e-5 : 1e-3;
     const auto single = baselines::unfused_margin_eigen<float>(p.model, p.label, p.embedding, p.perturbation);
     CHECK(worst_error(margin_bounds<float>(p.model, p.label, p.embedding, p.perturbation),

@@ -11,7 +11,8 @@
 
 namespace remeasure::baselines {
 
-Choice choose_fastest(std::span<const Candidate> candidates, const std::function<double(std::size_t)>& seconds) {
+Choice choose_fastest(std::span<const Candidate> candidates,
+                      const std::function<double(std::size_t)>& seconds) {
   std::optional<Choice> best;
   std::size_t failed = 0;
   std::string why = "the library offers none";
@@ -25,13 +26,17 @@ Choice choose_fastest(std::span<const Candidate> candidates, const std::function
       ++failed;
       continue;
     }
-    const auto rank = [&](std::size_t index, double t) { return std::pair(t, candidates[index].workspace_bytes); };
-    if (!best || rank(i, time) < rank(best->index, best->seconds)) best = {.index = i, .seconds = time, .failed = 0, .setting = {}};
+    const auto rank = [&](std::size_t index, double t) {
+      return std::pair(t, candidates[index].workspace_bytes);
+    };
+    if (!best || rank(i, time) < rank(best->index, best->seconds))
+      best = {.index = i, .seconds = time, .failed = 0, .setting = {}};
   }
   if (!best) throw DeviceError(fmt::format("none of {} algorithms can do this: {}", candidates.size(), why));
   best->failed = failed;
   const Candidate& chosen = candidates[best->index];
-  best->setting = fmt::format("{}, workspace {} KiB; fastest of {}", chosen.name, chosen.workspace_bytes / 1024, candidates.size());
+  best->setting = fmt::format("{}, workspace {} KiB; fastest of {}", chosen.name,
+                              chosen.workspace_bytes / 1024, candidates.size());
   if (failed > 0) best->setting += fmt::format(" ({} failed)", failed);
   return *best;
 }

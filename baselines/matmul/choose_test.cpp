@@ -36,7 +36,8 @@ TEST_CASE("the fastest candidate is chosen, wherever it stands", "[cpu]") {
 TEST_CASE("of equal times the smaller workspace is chosen, then the earlier", "[cpu]") {
   CHECK(choose({2, 1, 1, 5}).index == 2);
   CHECK(choose({1, 1, 1, 1}).index == 3);
-  CHECK(choose_fastest(std::vector<Candidate>{{"a", 8}, {"b", 8}}, [](std::size_t) { return 1.0; }).index == 0);
+  CHECK(choose_fastest(std::vector<Candidate>{{"a", 8}, {"b", 8}}, [](std::size_t) { return 1.0; }).index ==
+        0);
 }
 
 TEST_CASE("a candidate that fails or takes no time is left out", "[cpu]") {
@@ -60,23 +61,26 @@ TEST_CASE("a product that can't be described is refused with its numbers", "[cpu
   CHECK_THROWS_WITH(check_problem(bad), Catch::Matchers::ContainsSubstring("4 x 3 x 0"));
   bad = good;
   bad.lda = 3;
-  CHECK_THROWS_WITH(check_problem(bad), Catch::Matchers::ContainsSubstring("leading dimension of a is 3, at least 4"));
+  CHECK_THROWS_WITH(check_problem(bad),
+                    Catch::Matchers::ContainsSubstring("leading dimension of a is 3, at least 4"));
   bad = good;
   bad.transpose_b = true;
   bad.ldb = 2;
-  CHECK_THROWS_WITH(check_problem(bad), Catch::Matchers::ContainsSubstring("leading dimension of b is 2, at least 3"));
+  CHECK_THROWS_WITH(check_problem(bad),
+                    Catch::Matchers::ContainsSubstring("leading dimension of b is 2, at least 3"));
   bad = good;
   bad.batch = 2;
   bad.stride_c = 11;
   CHECK_THROWS_WITH(check_problem(bad), Catch::Matchers::ContainsSubstring("products overlap"));
   bad.stride_c = 4;
-  bad.ldc = 8;   // columns 0 to 3 and 4 to 7 of each line of 8
+  bad.ldc = 8;  // columns 0 to 3 and 4 to 7 of each line of 8
   CHECK_NOTHROW(check_problem(bad));
   bad.ldc = 7;
   CHECK_THROWS_WITH(check_problem(bad), Catch::Matchers::ContainsSubstring("products overlap"));
 }
 
-TEST_CASE("sizes of a product: c's extent over the batch, leading dimensions by default, alignment", "[cpu]") {
+TEST_CASE("sizes of a product: c's extent over the batch, leading dimensions by default, alignment",
+          "[cpu]") {
   MatmulProblem p{.type = MatmulType::bf16, .rows = 4, .columns = 3, .inner = 2};
   CHECK(c_elements(p) == 12);
   p.batch = 5;

@@ -14,7 +14,8 @@ namespace remeasure::baselines {
 /// Throws DeviceError with the call, the status and its meaning.
 inline void check(cublasStatus_t status, const char* call) {
   if (status == CUBLAS_STATUS_SUCCESS) return;
-  throw DeviceError(std::string(call) + " failed: " + cublasGetStatusName(status) + " (" + cublasGetStatusString(status) + ")");
+  throw DeviceError(std::string(call) + " failed: " + cublasGetStatusName(status) + " (" +
+                    cublasGetStatusString(status) + ")");
 }
 
 }  // namespace remeasure::baselines

@@ -9,8 +9,9 @@
 
 namespace remeasure::baselines {
 
-/// Seconds of one `launch` at its best, for choosing between algorithms and for ceilings, never for a table: after one launch that
-/// isn't counted, three rounds of so many launches in a row that a round lasts about 0.2 ms (20 launches at most).
+/// Seconds of one `launch` at its best, for choosing between algorithms and for ceilings, never for a table:
+/// after one launch that isn't counted, three rounds of so many launches in a row that a round lasts about
+/// 0.2 ms (20 launches at most).
 template <class Target>
 double launch_seconds(Stream<Target>& stream, const std::function<void()>& launch) {
   Event<Target> start(stream.device()), stop(stream.device());

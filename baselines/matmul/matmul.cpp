@@ -11,8 +11,8 @@ namespace {
 
 void check_leading(const char* matrix, int leading, int least) {
   if (leading != 0 && leading < least) {
-    throw std::invalid_argument(fmt::format("matrix product: the leading dimension of {} is {}, at least {} is needed", matrix,
-                                            leading, least));
+    throw std::invalid_argument(fmt::format(
+        "matrix product: the leading dimension of {} is {}, at least {} is needed", matrix, leading, least));
   }
 }
 
@@ -20,20 +20,24 @@ void check_leading(const char* matrix, int leading, int least) {
 
 void check_problem(const MatmulProblem& p) {
   if (p.rows < 1 || p.columns < 1 || p.inner < 1 || p.batch < 1) {
-    throw std::invalid_argument(fmt::format("matrix product of {} x {} x {}, batch {}: all must be at least 1", p.rows, p.columns,
-                                            p.inner, p.batch));
+    throw std::invalid_argument(
+        fmt::format("matrix product of {} x {} x {}, batch {}: all must be at least 1", p.rows, p.columns,
+                    p.inner, p.batch));
   }
   check_leading("a", p.lda, p.transpose_a ? p.inner : p.rows);
   check_leading("b", p.ldb, p.transpose_b ? p.columns : p.inner);
   check_leading("c", p.ldc, p.rows);
   MatmulProblem one = p;
   one.batch = 1;
-  // Columns of one product may lie between those of another, each within one leading dimension; else products lie apart.
+  // Columns of one product may lie between those of another, each within one leading dimension; else products
+  // lie apart.
   const std::int64_t leading = p.ldc > 0 ? p.ldc : p.rows;
   const bool interleaved = p.stride_c >= p.rows && (p.batch - 1) * p.stride_c + p.rows <= leading;
-  if (p.batch > 1 && p.columns > 1 && !interleaved && p.stride_c < static_cast<std::int64_t>(c_elements(one))) {
-    throw std::invalid_argument(fmt::format("matrix product: products overlap in c: stride {}, each has {} elements", p.stride_c,
-                                            c_elements(one)));
+  if (p.batch > 1 && p.columns > 1 && !interleaved &&
+      p.stride_c < static_cast<std::int64_t>(c_elements(one))) {
+    throw std::invalid_argument(
+        fmt::format("matrix product: products overlap in c: stride {}, each has {} elements", p.stride_c,
+                    c_elements(one)));
   }
 }
 
@@ -50,6 +54,8 @@ std::uint32_t alignment_of(const void* address) {
   return alignment;
 }
 
-std::size_t matmul_workspace_bytes(int compute_capability) { return compute_capability >= 90 ? 64u << 20 : 32u << 20; }
+std::size_t matmul_workspace_bytes(int compute_capability) {
+  return compute_capability >= 90 ? 64u << 20 : 32u << 20;
+}
 
 }  // namespace remeasure::baselines

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The matrix product of cuBLAS at its best: every algorithm that cublasLt's heuristics propose, and cuBLAS's own choice
-// beside them, is timed once on the problem itself; the fastest is used from then on.
+// The matrix product of cuBLAS at its best: every algorithm that cublasLt's heuristics propose, and cuBLAS's
+// own choice beside them, is timed once on the problem itself; the fastest is used from then on.
 #pragma once
 
 #include <compare>
@@ -18,8 +18,8 @@ namespace remeasure::baselines {
 enum class MatmulType { f64, f32, tf32, bf16, f16, i8 };
 
 /// c = alpha op(a) op(b) + beta c, column-major, for every product of a strided batch. op(a): [rows, inner],
-/// op(b): [inner, columns], c: [rows, columns]. Leading dimensions and strides in elements; a leading dimension of 0 is
-/// the least there can be.
+/// op(b): [inner, columns], c: [rows, columns]. Leading dimensions and strides in elements; a leading
+/// dimension of 0 is the least there can be.
 struct MatmulProblem {
   MatmulType type = MatmulType::f32;
   bool transpose_a = false, transpose_b = false;
@@ -32,7 +32,8 @@ struct MatmulProblem {
   auto operator<=>(const MatmulProblem&) const = default;
 };
 
-/// Throws std::invalid_argument: sizes below 1, leading dimensions too small, products of a batch that overlap in c.
+/// Throws std::invalid_argument: sizes below 1, leading dimensions too small, products of a batch that
+/// overlap in c.
 void check_problem(const MatmulProblem& problem);
 /// Elements from c's first to the last of its last product.
 std::size_t c_elements(const MatmulProblem& problem);
@@ -55,9 +56,9 @@ class MatmulLibrary {
   std::unique_ptr<State> state_;
 };
 
-/// One product. The first call tries all candidates (a few launches of each, c is overwritten and then computed): make
-/// it once before anything is timed. So does a call whose pointers are aligned worse than those of the first. The library
-/// outlives it.
+/// One product. The first call tries all candidates (a few launches of each, c is overwritten and then
+/// computed): make it once before anything is timed. So does a call whose pointers are aligned worse than
+/// those of the first. The library outlives it.
 class Matmul {
  public:
   Matmul(MatmulLibrary& library, const MatmulProblem& problem);

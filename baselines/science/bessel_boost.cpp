@@ -11,13 +11,16 @@ namespace {
 namespace policies = boost::math::policies;
 
 // Boost's fastest setting: in double throughout, and inf or nan instead of an exception.
-using Fast = policies::policy<policies::promote_double<false>, policies::overflow_error<policies::ignore_error>,
-                              policies::underflow_error<policies::ignore_error>,
-                              policies::domain_error<policies::ignore_error>,
-                              policies::evaluation_error<policies::ignore_error>>;
+using Fast =
+    policies::policy<policies::promote_double<false>, policies::overflow_error<policies::ignore_error>,
+                     policies::underflow_error<policies::ignore_error>,
+                     policies::domain_error<policies::ignore_error>,
+                     policies::evaluation_error<policies::ignore_error>>;
 
 /// Boost 1.74 has an assertion that NaN fails, in builds with assertions.
-bool is_number(double v, double x) { return !(std::isnan(v) || std::isnan(x)); }
+bool is_number(double v, double x) {
+  return !(std::isnan(v) || std::isnan(x));
+}
 
 }  // namespace
 

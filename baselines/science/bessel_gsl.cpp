@@ -2,9 +2,9 @@
 #include "baselines/science/bessel.h"
 
 #ifdef REMEASURE_HAS_GSL
-#include <cmath>
 #include <gsl/gsl_errno.h>
 #include <gsl/gsl_sf_bessel.h>
+#include <cmath>
 #include <limits>
 #else
 #include <stdexcept>
@@ -26,7 +26,9 @@ constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 }  // namespace
 
-bool has_gsl() { return true; }
+bool has_gsl() {
+  return true;
+}
 
 void gsl_log_iv(std::span<const double> v, std::span<const double> x, std::span<double> out) {
   no_abort();
@@ -47,7 +49,9 @@ void gsl_log_kv(std::span<const double> v, std::span<const double> x, std::span<
 
 #else
 
-bool has_gsl() { return false; }
+bool has_gsl() {
+  return false;
+}
 
 void gsl_log_iv(std::span<const double>, std::span<const double>, std::span<double>) {
   throw std::logic_error("gsl_log_iv: built without GSL");

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "baselines/science/bessel.h"
 
+#include <testing/catch.h>
 #include <cmath>
 #include <limits>
-#include <testing/catch.h>
 #include <vector>
 
 #include "baselines/science/mean_resultant.h"

@@ -11,10 +11,10 @@
 
 namespace remeasure::baselines {
 
-/// Eigen: one pass over the rows, sums in f64.  features: [rows, columns] row-major; mean: [columns]; length: [1]
-/// Throws std::invalid_argument for sizes that don't fit.
-void eigen_mean_resultant(std::size_t rows, std::size_t columns, std::span<const float> features, std::span<double> mean,
-                          std::span<double> length);
+/// Eigen: one pass over the rows, sums in f64.  features: [rows, columns] row-major; mean: [columns]; length:
+/// [1] Throws std::invalid_argument for sizes that don't fit.
+void eigen_mean_resultant(std::size_t rows, std::size_t columns, std::span<const float> features,
+                          std::span<double> mean, std::span<double> length);
 
 /// cuBLAS: features^T times a vector of 1/rows (Sgemv), then Snrm2, all in f32, the dtype of the features.
 class CublasMeanResultant {
@@ -24,7 +24,8 @@ class CublasMeanResultant {
   CublasMeanResultant(const CublasMeanResultant&) = delete;
   CublasMeanResultant& operator=(const CublasMeanResultant&) = delete;
   /// mean: [columns]; length: [1]
-  void operator()(DeviceSpan<Cuda, const float> features, DeviceSpan<Cuda, float> mean, DeviceSpan<Cuda, float> length);
+  void operator()(DeviceSpan<Cuda, const float> features, DeviceSpan<Cuda, float> mean,
+                  DeviceSpan<Cuda, float> length);
 
  private:
   struct State;

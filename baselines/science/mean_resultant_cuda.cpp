@@ -11,8 +11,8 @@ namespace {
 
 void check(cublasStatus_t status, const char* call) {
   if (status != CUBLAS_STATUS_SUCCESS) {
-    throw DeviceError(std::string(call) + " failed: " + cublasGetStatusName(status) + " (" + cublasGetStatusString(status) +
-                      ")");
+    throw DeviceError(std::string(call) + " failed: " + cublasGetStatusName(status) + " (" +
+                      cublasGetStatusString(status) + ")");
   }
 }
 
@@ -20,7 +20,8 @@ void check(cublasStatus_t status, const char* call) {
 
 struct CublasMeanResultant::State {
   State(Stream<Cuda>& stream, std::size_t row_count, std::size_t column_count)
-      : rows(static_cast<int>(row_count)), columns(static_cast<int>(column_count)),
+      : rows(static_cast<int>(row_count)),
+        columns(static_cast<int>(column_count)),
         weights(stream.device(), row_count, MemoryUse::workspace, "weights") {
     const std::vector<float> each(row_count, 1.0f / static_cast<float>(row_count));
     stream.upload(std::span<const float>(each), weights.span());
@@ -45,8 +46,8 @@ void CublasMeanResultant::operator()(DeviceSpan<Cuda, const float> features, Dev
   State& state = *state_;
   const float one = 1, zero = 0;
   // Row-major [rows, columns] is column-major [columns, rows]: no transposition.
-  check(cublasSgemv(state.handle, CUBLAS_OP_N, state.columns, state.rows, &one, features.data(), state.columns,
-                    state.weights.data(), 1, &zero, mean.data(), 1),
+  check(cublasSgemv(state.handle, CUBLAS_OP_N, state.columns, state.rows, &one, features.data(),
+                    state.columns, state.weights.data(), 1, &zero, mean.data(), 1),
         "cublasSgemv");
   check(cublasSetPointerMode(state.handle, CUBLAS_POINTER_MODE_DEVICE), "cublasSetPointerMode");
   check(cublasSnrm2(state.handle, state.columns, mean.data(), 1, length.data()), "cublasSnrm2");

@@ -7,12 +7,13 @@
 
 namespace remeasure::baselines {
 
-void eigen_mean_resultant(std::size_t rows, std::size_t columns, std::span<const float> features, std::span<double> mean,
-                          std::span<double> length) {
+void eigen_mean_resultant(std::size_t rows, std::size_t columns, std::span<const float> features,
+                          std::span<double> mean, std::span<double> length) {
   if (rows == 0 || features.size() != rows * columns || mean.size() != columns || length.size() != 1) {
-    throw std::invalid_argument("eigen_mean_resultant: " + std::to_string(rows) + " rows of " + std::to_string(columns) +
-                                ", but " + std::to_string(features.size()) + " features, mean of " +
-                                std::to_string(mean.size()) + ", length of " + std::to_string(length.size()));
+    throw std::invalid_argument("eigen_mean_resultant: " + std::to_string(rows) + " rows of " +
+                                std::to_string(columns) + ", but " + std::to_string(features.size()) +
+                                " features, mean of " + std::to_string(mean.size()) + ", length of " +
+                                std::to_string(length.size()));
   }
   const auto d = static_cast<Eigen::Index>(columns);
   Eigen::Map<Eigen::RowVectorXd> sum(mean.data(), d);

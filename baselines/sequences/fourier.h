@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Batched Fourier transforms of libraries behind one interface: cuFFT on a GPU, Eigen's FFT module on a CPU. No scaling in either
-// direction. Complex data are pairs (real, imaginary), sequences lie one after another; real sequences have length / 2 + 1 bins.
+// Batched Fourier transforms of libraries behind one interface: cuFFT on a GPU, Eigen's FFT module on a CPU.
+// No scaling in either direction. Complex data are pairs (real, imaginary), sequences lie one after another;
+// real sequences have length / 2 + 1 bins.
 #pragma once
 
 #include <cstddef>
@@ -14,9 +15,9 @@
 namespace remeasure::baselines {
 
 enum class Fourier {
-  complex_to_complex,   ///< forward() and inverse()
-  real_to_complex,      ///< forward() only
-  complex_to_real,      ///< inverse() only; its input may be overwritten
+  complex_to_complex,  ///< forward() and inverse()
+  real_to_complex,     ///< forward() only
+  complex_to_real,     ///< inverse() only; its input may be overwritten
 };
 
 struct FourierShape {
@@ -30,8 +31,9 @@ struct FourierShape {
   std::size_t spectrum_values() const { return 2 * batch * bins(); }
 };
 
-/// cuFFT in the precision of Value: float, or half where the length is a power of two. Its workspace is in the ledger. Throws
-/// DeviceError where cuFFT fails, std::invalid_argument for a direction or sizes that the shape doesn't have.
+/// cuFFT in the precision of Value: float, or half where the length is a power of two. Its workspace is in
+/// the ledger. Throws DeviceError where cuFFT fails, std::invalid_argument for a direction or sizes that the
+/// shape doesn't have.
 template <class Value>
 class CufftTransform {
  public:
@@ -45,7 +47,8 @@ class CufftTransform {
   std::unique_ptr<State> state_;
 };
 
-/// Eigen's FFT module (kissfft) in float, the batch split over `threads` (0 = all cores). Same errors for wrong arguments.
+/// Eigen's FFT module (kissfft) in float, the batch split over `threads` (0 = all cores). Same errors for
+/// wrong arguments.
 class EigenTransform {
  public:
   explicit EigenTransform(const FourierShape& shape, int threads = 0);
@@ -58,6 +61,7 @@ class EigenTransform {
 };
 
 /// Throws std::invalid_argument unless the shape has that direction and the sizes fit.
-void check_transform(const char* what, const FourierShape& shape, bool forward, std::size_t time, std::size_t spectrum);
+void check_transform(const char* what, const FourierShape& shape, bool forward, std::size_t time,
+                     std::size_t spectrum);
 
 }  // namespace remeasure::baselines

@@ -10,7 +10,8 @@ namespace {
 
 void check(cublasStatus_t status, const char* call) {
   if (status != CUBLAS_STATUS_SUCCESS) {
-    throw DeviceError(std::string(call) + " failed: " + cublasGetStatusName(status) + " (" + cublasGetStatusString(status) + ")");
+    throw DeviceError(std::string(call) + " failed: " + cublasGetStatusName(status) + " (" +
+                      cublasGetStatusString(status) + ")");
   }
 }
 
@@ -18,20 +19,28 @@ void check(cublasStatus_t status, const char* call) {
 
 struct CublasLifSteps::State {
   State(Stream<Cuda>& on, const SpikingShape& of, const Decay& by, float at)
-      : stream(on), shape(of), decay(by), threshold(at), current(on.device(), count(), MemoryUse::workspace, "current"),
+      : stream(on),
+        shape(of),
+        decay(by),
+        threshold(at),
+        current(on.device(), count(), MemoryUse::workspace, "current"),
         membrane(on.device(), count(), MemoryUse::workspace, "membrane") {
     check(cublasCreate(&handle), "cublasCreate");
     check(cublasSetStream(handle, static_cast<cudaStream_t>(on.native())), "cublasSetStream");
   }
   ~State() { cublasDestroy(handle); }
 
-  std::size_t count() const { return static_cast<std::size_t>(shape.batch) * static_cast<std::size_t>(shape.neurons); }
+  std::size_t count() const {
+    return static_cast<std::size_t>(shape.batch) * static_cast<std::size_t>(shape.neurons);
+  }
   /// Distance of two batch entries in a trace.
   int stride() const { return shape.steps * shape.neurons; }
 
   /// out = a * x + b * y for [batch, neurons] with the given strides of a batch entry; out may be x.
-  void combine(float a, const float* x, int x_stride, float b, const float* y, int y_stride, float* out, int out_stride) const {
-    check(cublasSgeam(handle, CUBLAS_OP_N, CUBLAS_OP_N, shape.neurons, shape.batch, &a, x, x_stride, &b, y, y_stride, out, out_stride),
+  void combine(float a, const float* x, int x_stride, float b, const float* y, int y_stride, float* out,
+               int out_stride) const {
+    check(cublasSgeam(handle, CUBLAS_OP_N, CUBLAS_OP_N, shape.neurons, shape.batch, &a, x, x_stride, &b, y,
+                      y_stride, out, out_stride),
           "cublasSgeam");
   }
 
@@ -39,11 +48,12 @@ struct CublasLifSteps::State {
   SpikingShape shape;
   Decay decay;
   float threshold;
-  DeviceBuffer<Cuda, float> current, membrane;   // backward: the second is dm
+  DeviceBuffer<Cuda, float> current, membrane;  // backward: the second is dm
   cublasHandle_t handle = nullptr;
 };
 
-CublasLifSteps::CublasLifSteps(Stream<Cuda>& stream, const SpikingShape& shape, const Decay& decay, float threshold)
+CublasLifSteps::CublasLifSteps(Stream<Cuda>& stream, const SpikingShape& shape, const Decay& decay,
+                               float threshold)
     : state_(std::make_unique<State>(stream, shape, decay, threshold)) {}
 CublasLifSteps::~CublasLifSteps() = default;
 
@@ -63,18 +73,20 @@ void CublasLifSteps::forward(DeviceSpan<Cuda, const float> current, DeviceSpan<C
   }
 }
 
-void CublasLifSteps::backward(DeviceSpan<Cuda, const float> membrane, DeviceSpan<Cuda, const float> spike_gradient,
+void CublasLifSteps::backward(DeviceSpan<Cuda, const float> membrane,
+                              DeviceSpan<Cuda, const float> spike_gradient,
                               DeviceSpan<Cuda, float> current_gradient) {
   State& s = *state_;
   const auto alpha = static_cast<float>(s.decay.alpha), gain = static_cast<float>(1 - s.decay.beta);
   const int each = s.shape.neurons;
   s.stream.fill_bytes(s.membrane.span(), 0);
   for (int t = s.shape.steps - 1; t >= 0; --t) {
-    kernels::lif_step_gradient<Cuda>(s.stream, s.shape, t, s.decay, s.threshold, membrane, spike_gradient, s.membrane);
+    kernels::lif_step_gradient<Cuda>(s.stream, s.shape, t, s.decay, s.threshold, membrane, spike_gradient,
+                                     s.membrane);
     float* now = current_gradient.data() + static_cast<std::size_t>(t) * static_cast<std::size_t>(each);
-    const bool last = t + 1 == s.shape.steps;   // nothing comes after it: alpha times zero, of any array
-    s.combine(last ? 0.0f : alpha, last ? s.membrane.data() : now + each, last ? each : s.stride(), gain, s.membrane.data(), each,
-              now, s.stride());
+    const bool last = t + 1 == s.shape.steps;  // nothing comes after it: alpha times zero, of any array
+    s.combine(last ? 0.0f : alpha, last ? s.membrane.data() : now + each, last ? each : s.stride(), gain,
+              s.membrane.data(), each, now, s.stride());
   }
 }
 

@@ -17,14 +17,15 @@ template <class Float>
 auto step_of(Float* data, const SpikingShape& shape, int first, int count, int t) {
   using Plain = std::conditional_t<std::is_const_v<Float>, const Rows, Rows>;
   const Eigen::Index each = static_cast<Eigen::Index>(shape.steps) * shape.neurons;
-  return Eigen::Map<Plain, 0, Stride>(data + first * each + static_cast<Eigen::Index>(t) * shape.neurons, count, shape.neurons,
-                                      Stride(each));
+  return Eigen::Map<Plain, 0, Stride>(data + first * each + static_cast<Eigen::Index>(t) * shape.neurons,
+                                      count, shape.neurons, Stride(each));
 }
 
 }  // namespace
 
-void lif_steps_eigen(const SpikingShape& shape, const Decay& decay, float threshold, std::span<const float> current,
-                     std::span<float> membrane, std::span<float> spikes, int threads) {
+void lif_steps_eigen(const SpikingShape& shape, const Decay& decay, float threshold,
+                     std::span<const float> current, std::span<float> membrane, std::span<float> spikes,
+                     int threads) {
   for (const std::size_t size : {current.size(), membrane.size(), spikes.size()}) {
     if (size == shape.values()) continue;
     throw std::invalid_argument("lif_steps_eigen: an array of " + std::to_string(size) +

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "baselines/spiking/lif_steps.h"
 
-#include <cmath>
 #include <testing/catch.h>
+#include <cmath>
 #include <vector>
 
 #include "kernels/spiking/spsn_reference.h"
@@ -16,13 +16,15 @@ namespace {
 const Decay kDecay{std::exp(-1.0 / 20), std::exp(-1.0 / 20)};
 }
 
-TEST_CASE("LIF by steps of whole-batch arrays is the loop, with the same bits on any number of threads", "[cpu]") {
+TEST_CASE("LIF by steps of whole-batch arrays is the loop, with the same bits on any number of threads",
+          "[cpu]") {
   const SpikingShape shape{5, 60, 33};
   const std::vector<float> current = noise(shape.values(), 41, 3.0f);
   std::vector<float> loop(shape.values()), membrane(shape.values()), spikes(shape.values());
   kernels::lif_reference<float>(shape, kDecay, 1.0, current, loop);
   lif_steps_eigen(shape, kDecay, 1.0f, current, membrane, spikes, 1);
-  std::size_t different = 0;   // contracted a * b + c here: a membrane that just reaches the threshold may fire a step apart
+  std::size_t different =
+      0;  // contracted a * b + c here: a membrane that just reaches the threshold may fire a step apart
   for (std::size_t i = 0; i < loop.size(); ++i) {
     different += std::abs(membrane[i] - loop[i]) > 1e-4f ? 1 : 0;
     REQUIRE(spikes[i] == (membrane[i] > 1.0f ? 1.0f : 0.0f));
@@ -44,7 +46,8 @@ TEST_CASE("On a GPU LIF by cuBLAS and membranes by cuFFT agree with the referenc
     const std::vector<float> current = noise(shape.values(), 42, 3.0f), gradient = noise(shape.values(), 43);
     Device<Cuda> device;
     Stream<Cuda> stream(device);
-    DeviceBuffer<Cuda, float> x(device, shape.values()), m(device, shape.values()), z(device, shape.values()), dx(device, shape.values());
+    DeviceBuffer<Cuda, float> x(device, shape.values()), m(device, shape.values()), z(device, shape.values()),
+        dx(device, shape.values());
     stream.upload(std::span<const float>(current), x.span());
     std::vector<float> out(shape.values());
     const auto result = [&](DeviceBuffer<Cuda, float>& buffer) {
@@ -56,8 +59,9 @@ TEST_CASE("On a GPU LIF by cuBLAS and membranes by cuFFT agree with the referenc
     const std::vector<float> membrane = result(m);
     std::vector<float> loop(shape.values());
     kernels::lif_reference<float>(shape, kDecay, 1.0, current, loop);
-    std::size_t different = 0;   // a membrane that just reaches the threshold may fire a step apart
-    for (std::size_t i = 0; i < loop.size(); ++i) different += std::abs(membrane[i] - loop[i]) > 1e-4f ? 1 : 0;
+    std::size_t different = 0;  // a membrane that just reaches the threshold may fire a step apart
+    for (std::size_t i = 0; i < loop.size(); ++i)
+      different += std::abs(membrane[i] - loop[i]) > 1e-4f ? 1 : 0;
     CHECK(different < loop.size() / 500);
     stream.upload(std::span<const float>(gradient), z.span());
     steps.backward(m, z, dx);

@@ -10,7 +10,10 @@ namespace remeasure::baselines {
 
 struct CufftMembrane::State {
   State(Stream<Cuda>& on, const SpikingShape& of, const Decay& decay)
-      : stream(on), shape(of), length(2 * static_cast<std::size_t>(of.steps)), bins(length / 2 + 1),
+      : stream(on),
+        shape(of),
+        length(2 * static_cast<std::size_t>(of.steps)),
+        bins(length / 2 + 1),
         count(static_cast<std::size_t>(of.batch) * static_cast<std::size_t>(of.neurons)),
         sequences(on.device(), count * length, MemoryUse::workspace, "sequences"),
         spectra(on.device(), 2 * count * bins, MemoryUse::workspace, "spectra"),
@@ -41,7 +44,8 @@ void CufftMembrane::operator()(DeviceSpan<Cuda, const float> current, DeviceSpan
   State& s = *state_;
   kernels::pad_sequences<Cuda>(s.stream, s.shape, s.length, current, s.sequences);
   s.forward.forward(s.sequences, s.spectra);
-  kernels::multiply_spectra<Cuda>(s.stream, s.bins, 1.0f / static_cast<float>(s.length), s.response, s.spectra);
+  kernels::multiply_spectra<Cuda>(s.stream, s.bins, 1.0f / static_cast<float>(s.length), s.response,
+                                  s.spectra);
   s.inverse.inverse(s.spectra, s.sequences);
   kernels::crop_sequences<Cuda>(s.stream, s.shape, s.length, s.sequences, membrane);
 }

@@ -6,8 +6,8 @@
 
 namespace remeasure::baselines {
 
-void eigen_delay_means(const kernels::DelayShape& s, std::span<const float> delay, std::span<float> mean, std::span<float> row,
-                       std::span<float> column) {
+void eigen_delay_means(const kernels::DelayShape& s, std::span<const float> delay, std::span<float> mean,
+                       std::span<float> row, std::span<float> column) {
   using Matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
   const Eigen::Index n = s.ranks, cells = s.cells();
   const float part = 1.0f / static_cast<float>(s.transfers() / s.ranks);

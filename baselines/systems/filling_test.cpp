@@ -32,7 +32,8 @@ Busbw room(const Traffic& t) {
 Busbw oracle(const Traffic& t) {
   Busbw all;
   for (std::uint32_t trial = 0; trial < kTrials; ++trial) {
-    const auto filling = kernels::fill_rates<std::int64_t>(t, kernels::trial_paths(t, Routing::hashed, {}, 6, trial));
+    const auto filling =
+        kernels::fill_rates<std::int64_t>(t, kernels::trial_paths(t, Routing::hashed, {}, 6, trial));
     const auto jobs = kernels::busbw<std::int64_t>(t, filling.rates);
     for (const std::int64_t rate : jobs.even) all.even.push_back(static_cast<std::uint32_t>(rate));
     for (const std::int64_t rate : jobs.weighted) all.weighted.push_back(static_cast<std::uint32_t>(rate));
@@ -47,7 +48,11 @@ struct Delays {
 };
 
 Delays delays(bool ring) {
-  Delays d{.shape = {.windows = 3, .collectives = 7, .ranks = 9, .ring = ring}, .delay = {}, .mean = {}, .row = {}, .column = {}};
+  Delays d{.shape = {.windows = 3, .collectives = 7, .ranks = 9, .ring = ring},
+           .delay = {},
+           .mean = {},
+           .row = {},
+           .column = {}};
   d.mean.resize(3 * 81), d.row.resize(27), d.column.resize(27);
   const double each = d.shape.transfers() / 9.0;
   for (std::size_t i = 0; i < std::size_t{3 * 7 * 81}; ++i) {
@@ -64,14 +69,17 @@ Delays delays(bool ring) {
 
 bool close(const std::vector<float>& values, const std::vector<double>& exact) {
   bool all = values.size() == exact.size();
-  for (std::size_t i = 0; all && i < exact.size(); ++i) all = std::abs(static_cast<double>(values[i]) - exact[i]) <= 1e-5 * 24;
+  for (std::size_t i = 0; all && i < exact.size(); ++i)
+    all = std::abs(static_cast<double>(values[i]) - exact[i]) <= 1e-5 * 24;
   return all;
 }
 
 }  // namespace
 
-TEST_CASE("Eigen's filling by sparse products is the oracle, dead cables and crossed ports included", "[cpu]") {
-  for (const Cluster& cluster : {Cluster{.qps = 4, .ring = false}, Cluster{.nodes = 6, .groups = 3, .uplinks = 5, .qps = 7, .rails = 3}}) {
+TEST_CASE("Eigen's filling by sparse products is the oracle, dead cables and crossed ports included",
+          "[cpu]") {
+  for (const Cluster& cluster : {Cluster{.qps = 4, .ring = false},
+                                 Cluster{.nodes = 6, .groups = 3, .uplinks = 5, .qps = 7, .rails = 3}}) {
     Traffic t = traffic_of(cluster);
     kernels::fail(t, std::vector<kernels::DeadCable>{{0, 1, 0, 2}});
     Busbw found = room(t);
@@ -115,7 +123,8 @@ TEST_CASE("On a GPU cuSPARSE's filling is the oracle, and cuBLAS's means are the
         paths.insert(paths.end(), one.begin(), one.end());
       }
       Busbw found = room(t);
-      auto even = bench.template output<std::uint32_t>(found.even.size()), weighted = bench.template output<std::uint32_t>(found.even.size());
+      auto even = bench.template output<std::uint32_t>(found.even.size()),
+           weighted = bench.template output<std::uint32_t>(found.even.size());
       CusparseFilling filling(bench.stream(), t, paths, kTrials);
       filling(even, weighted);
       filling(even, weighted);
@@ -123,7 +132,8 @@ TEST_CASE("On a GPU cuSPARSE's filling is the oracle, and cuBLAS's means are the
       CHECK_FALSE(filling.setting().empty());
       const Delays d = delays(false);
       const auto delay = bench.upload(d.delay);
-      auto mean = bench.template output<float>(d.mean.size()), row = bench.template output<float>(d.row.size()),
+      auto mean = bench.template output<float>(d.mean.size()),
+           row = bench.template output<float>(d.row.size()),
            column = bench.template output<float>(d.column.size());
       CublasDelayMeans means(bench.stream(), d.shape);
       means(delay, mean, row, column);

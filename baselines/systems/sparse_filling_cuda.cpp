@@ -21,7 +21,8 @@ class VectorDescriptor {
  public:
   template <class T>
   VectorDescriptor(std::size_t size, T* values) {
-    check(cusparseCreateDnVec(&descriptor_, static_cast<std::int64_t>(size), values, kType<T>), "cusparseCreateDnVec");
+    check(cusparseCreateDnVec(&descriptor_, static_cast<std::int64_t>(size), values, kType<T>),
+          "cusparseCreateDnVec");
   }
   ~VectorDescriptor() { cusparseDestroyDnVec(descriptor_); }
   VectorDescriptor(const VectorDescriptor&) = delete;
@@ -36,7 +37,7 @@ template <class T>
 DeviceBuffer<Cuda, T> uploaded(Stream<Cuda>& stream, const std::vector<T>& values, const char* name) {
   DeviceBuffer<Cuda, T> buffer(stream.device(), values.size(), MemoryUse::workspace, name);
   stream.upload(std::span<const T>(values), buffer.span());
-  stream.synchronize();   // the host array may go away
+  stream.synchronize();  // the host array may go away
   return buffer;
 }
 
@@ -45,12 +46,17 @@ template <class T>
 class Ones {
  public:
   Ones(Stream<Cuda>& stream, const Incidence& m)
-      : rows_(uploaded(stream, m.row_pointers, "row pointers")), columns_(uploaded(stream, m.column_indices, "column indices")),
+      : rows_(uploaded(stream, m.row_pointers, "row pointers")),
+        columns_(uploaded(stream, m.column_indices, "column indices")),
         values_(uploaded(stream, std::vector<T>(m.column_indices.size(), T{1}), "ones")),
-        matrix_([&](cusparseSpMatDescr_t* d) {
-          return cusparseCreateCsr(d, m.rows, m.columns, static_cast<std::int64_t>(m.column_indices.size()), rows_.data(), columns_.data(),
-                                   values_.data(), CUSPARSE_INDEX_32I, CUSPARSE_INDEX_32I, CUSPARSE_INDEX_BASE_ZERO, kType<T>);
-        }, "cusparseCreateCsr") {}
+        matrix_(
+            [&](cusparseSpMatDescr_t* d) {
+              return cusparseCreateCsr(d, m.rows, m.columns,
+                                       static_cast<std::int64_t>(m.column_indices.size()), rows_.data(),
+                                       columns_.data(), values_.data(), CUSPARSE_INDEX_32I,
+                                       CUSPARSE_INDEX_32I, CUSPARSE_INDEX_BASE_ZERO, kType<T>);
+            },
+            "cusparseCreateCsr") {}
   operator cusparseSpMatDescr_t() const { return matrix_; }
 
  private:
@@ -63,15 +69,18 @@ class Ones {
 template <class T>
 class Product {
  public:
-  Product(Stream<Cuda>& stream, cusparseHandle_t handle, const Ones<T>& a, const VectorDescriptor& x, const VectorDescriptor& y, T alpha, T beta,
-          cusparseSpMVAlg_t algorithm)
+  Product(Stream<Cuda>& stream, cusparseHandle_t handle, const Ones<T>& a, const VectorDescriptor& x,
+          const VectorDescriptor& y, T alpha, T beta, cusparseSpMVAlg_t algorithm)
       : handle_(handle), a_(a), x_(x), y_(y), alpha_(alpha), beta_(beta), algorithm_(algorithm) {
     std::size_t bytes = 0;
-    check(cusparseSpMV_bufferSize(handle_, kPlain, &alpha_, a_, x_, &beta_, y_, kType<T>, algorithm_, &bytes), "cusparseSpMV_bufferSize");
-    scratch_ = DeviceBuffer<Cuda, std::uint8_t>(stream.device(), std::max<std::size_t>(bytes, 1), MemoryUse::workspace, "cusparseSpMV");
+    check(cusparseSpMV_bufferSize(handle_, kPlain, &alpha_, a_, x_, &beta_, y_, kType<T>, algorithm_, &bytes),
+          "cusparseSpMV_bufferSize");
+    scratch_ = DeviceBuffer<Cuda, std::uint8_t>(stream.device(), std::max<std::size_t>(bytes, 1),
+                                                MemoryUse::workspace, "cusparseSpMV");
   }
   void operator()() {
-    check(cusparseSpMV(handle_, kPlain, &alpha_, a_, x_, &beta_, y_, kType<T>, algorithm_, scratch_.data()), "cusparseSpMV");
+    check(cusparseSpMV(handle_, kPlain, &alpha_, a_, x_, &beta_, y_, kType<T>, algorithm_, scratch_.data()),
+          "cusparseSpMV");
   }
 
  private:
@@ -98,16 +107,40 @@ std::vector<double> capacities(const kernels::Traffic& t, int trials) {
 
 struct CusparseFilling::State {
   State(Stream<Cuda>& on, const kernels::Traffic& t, const Incidence& by_flow, int trial_count)
-      : stream(on), shape(t.shape), trials(trial_count), handle(on), flows_by_link(on, transposed(by_flow)), rates_by_link(on, transposed(by_flow)),
-        links_by_flow(on, by_flow), capacity(uploaded(on, capacities(t, trial_count), "capacity")), job(uploaded(on, t.job, "job")),
-        everyone(uploaded(on, std::vector<float>(flows(), 1.0f), "everyone")), active(buffer<float>(flows())), count(buffer<float>(links())),
-        full(buffer<float>(links())), hits(buffer<float>(flows())), residual(buffer<double>(links())), step(buffer<double>(flows())),
-        rate(buffer<double>(flows())), least(buffer<double>(systems())), active_v(flows(), active.data()), count_v(links(), count.data()),
-        full_v(links(), full.data()), hits_v(flows(), hits.data()), residual_v(links(), residual.data()), step_v(flows(), step.data()) {}
+      : stream(on),
+        shape(t.shape),
+        trials(trial_count),
+        handle(on),
+        flows_by_link(on, transposed(by_flow)),
+        rates_by_link(on, transposed(by_flow)),
+        links_by_flow(on, by_flow),
+        capacity(uploaded(on, capacities(t, trial_count), "capacity")),
+        job(uploaded(on, t.job, "job")),
+        everyone(uploaded(on, std::vector<float>(flows(), 1.0f), "everyone")),
+        active(buffer<float>(flows())),
+        count(buffer<float>(links())),
+        full(buffer<float>(links())),
+        hits(buffer<float>(flows())),
+        residual(buffer<double>(links())),
+        step(buffer<double>(flows())),
+        rate(buffer<double>(flows())),
+        least(buffer<double>(systems())),
+        active_v(flows(), active.data()),
+        count_v(links(), count.data()),
+        full_v(links(), full.data()),
+        hits_v(flows(), hits.data()),
+        residual_v(links(), residual.data()),
+        step_v(flows(), step.data()) {}
 
-  std::size_t systems() const { return static_cast<std::size_t>(trials) * static_cast<std::size_t>(shape.rails); }
-  std::size_t flows() const { return static_cast<std::size_t>(trials) * static_cast<std::size_t>(shape.flows()); }
-  std::size_t links() const { return static_cast<std::size_t>(trials) * static_cast<std::size_t>(shape.links()); }
+  std::size_t systems() const {
+    return static_cast<std::size_t>(trials) * static_cast<std::size_t>(shape.rails);
+  }
+  std::size_t flows() const {
+    return static_cast<std::size_t>(trials) * static_cast<std::size_t>(shape.flows());
+  }
+  std::size_t links() const {
+    return static_cast<std::size_t>(trials) * static_cast<std::size_t>(shape.links());
+  }
   template <class T>
   DeviceBuffer<Cuda, T> buffer(std::size_t size) {
     return DeviceBuffer<Cuda, T>(stream.device(), size, MemoryUse::workspace, "filling");
@@ -147,10 +180,13 @@ struct CusparseFilling::State {
   }
   void choose() {
     constexpr std::pair<const char*, cusparseSpMVAlg_t> algorithms[] = {
-        {"ALG_DEFAULT", CUSPARSE_SPMV_ALG_DEFAULT}, {"CSR_ALG1", CUSPARSE_SPMV_CSR_ALG1}, {"CSR_ALG2", CUSPARSE_SPMV_CSR_ALG2}};
+        {"ALG_DEFAULT", CUSPARSE_SPMV_ALG_DEFAULT},
+        {"CSR_ALG1", CUSPARSE_SPMV_CSR_ALG1},
+        {"CSR_ALG2", CUSPARSE_SPMV_CSR_ALG2}};
     std::unique_ptr<Products> tried[std::size(algorithms)];
     std::vector<Candidate> candidates;
-    for (const auto& [name, algorithm] : algorithms) candidates.push_back({std::string("cusparseSpMV ") + name, 0});
+    for (const auto& [name, algorithm] : algorithms)
+      candidates.push_back({std::string("cusparseSpMV ") + name, 0});
     const Choice choice = choose_fastest(candidates, [&](std::size_t i) {
       tried[i] = std::unique_ptr<Products>(new Products(products(algorithms[i].second)));
       if (rounds == 0) count_rounds(*tried[i]);
@@ -176,12 +212,16 @@ struct CusparseFilling::State {
   std::string setting;
 };
 
-CusparseFilling::CusparseFilling(Stream<Cuda>& stream, const kernels::Traffic& traffic, std::span<const std::uint16_t> paths, int trials)
+CusparseFilling::CusparseFilling(Stream<Cuda>& stream, const kernels::Traffic& traffic,
+                                 std::span<const std::uint16_t> paths, int trials)
     : state_(std::make_unique<State>(stream, traffic, flow_links(traffic, paths, trials), trials)) {}
 CusparseFilling::~CusparseFilling() = default;
-const std::string& CusparseFilling::setting() const { return state_->setting; }
+const std::string& CusparseFilling::setting() const {
+  return state_->setting;
+}
 
-void CusparseFilling::operator()(DeviceSpan<Cuda, std::uint32_t> even, DeviceSpan<Cuda, std::uint32_t> weighted) {
+void CusparseFilling::operator()(DeviceSpan<Cuda, std::uint32_t> even,
+                                 DeviceSpan<Cuda, std::uint32_t> weighted) {
   State& s = *state_;
   if (!s.chosen) s.choose();
   s.run(*s.chosen);

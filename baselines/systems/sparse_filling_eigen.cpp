@@ -11,7 +11,9 @@
 namespace remeasure::baselines {
 namespace {
 
-std::size_t at(int i) { return static_cast<std::size_t>(i); }
+std::size_t at(int i) {
+  return static_cast<std::size_t>(i);
+}
 
 using Sparse = Eigen::SparseMatrix<double, Eigen::RowMajor, std::int32_t>;
 
@@ -19,21 +21,26 @@ using Sparse = Eigen::SparseMatrix<double, Eigen::RowMajor, std::int32_t>;
 Eigen::VectorXd rates_of(const kernels::Traffic& t, std::span<const std::uint16_t> paths) {
   const Incidence flows = flow_links(t, paths, 1);
   const std::vector<double> ones(flows.column_indices.size(), 1.0);
-  const Eigen::Map<const Sparse> by_flow(flows.rows, flows.columns, static_cast<Eigen::Index>(ones.size()), flows.row_pointers.data(),
-                                         flows.column_indices.data(), ones.data());
+  const Eigen::Map<const Sparse> by_flow(flows.rows, flows.columns, static_cast<Eigen::Index>(ones.size()),
+                                         flows.row_pointers.data(), flows.column_indices.data(), ones.data());
   const Sparse by_link = by_flow.transpose();
   const int rails = t.shape.rails, links = t.shape.rail_links(), rail_flows = t.shape.rail_flows();
   constexpr double kNone = std::numeric_limits<double>::infinity();
-  Eigen::VectorXd residual = Eigen::Map<const Eigen::Matrix<std::uint32_t, Eigen::Dynamic, 1>>(t.capacity.data(), flows.columns).cast<double>();
-  Eigen::VectorXd active = Eigen::VectorXd::Ones(flows.rows), rate = Eigen::VectorXd::Zero(flows.rows), step(flows.rows), full(flows.columns);
+  Eigen::VectorXd residual =
+      Eigen::Map<const Eigen::Matrix<std::uint32_t, Eigen::Dynamic, 1>>(t.capacity.data(), flows.columns)
+          .cast<double>();
+  Eigen::VectorXd active = Eigen::VectorXd::Ones(flows.rows), rate = Eigen::VectorXd::Zero(flows.rows),
+                  step(flows.rows), full(flows.columns);
   Eigen::VectorXd least(rails);
   while (active.maxCoeff() > 0) {
     const Eigen::VectorXd count = by_link * active;
     Eigen::VectorXd share(count.size());
-    for (Eigen::Index l = 0; l < count.size(); ++l) share[l] = count[l] > 0 ? std::floor(residual[l] / count[l]) : kNone;
+    for (Eigen::Index l = 0; l < count.size(); ++l)
+      share[l] = count[l] > 0 ? std::floor(residual[l] / count[l]) : kNone;
     for (int rail = 0; rail < rails; ++rail) {
       least[rail] = share.segment(rail * links, links).minCoeff();
-      for (int l = rail * links; l < (rail + 1) * links; ++l) full[l] = share[l] < kNone && share[l] == least[rail] ? 1 : 0;
+      for (int l = rail * links; l < (rail + 1) * links; ++l)
+        full[l] = share[l] < kNone && share[l] == least[rail] ? 1 : 0;
     }
     const Eigen::VectorXd hits = by_flow * full;
     for (int f = 0; f < flows.rows; ++f) {
@@ -59,7 +66,8 @@ Incidence flow_links(const kernels::Traffic& t, std::span<const std::uint16_t> p
       const int first = (trial * s.rails + rail) * s.rail_links();
       for (int pair = 0; pair < s.pairs; ++pair) {
         for (int qp = 0; qp < s.qps; ++qp) {
-          auto links = kernels::links_of(t, pair, kernels::FlowPath::of(of_trial[at(s.flow(pair, rail, qp))]));
+          auto links =
+              kernels::links_of(t, pair, kernels::FlowPath::of(of_trial[at(s.flow(pair, rail, qp))]));
           std::sort(links.begin(), links.end());
           for (const int link : links) {
             if (link >= 0) matrix.column_indices.push_back(first + link);
@@ -73,7 +81,9 @@ Incidence flow_links(const kernels::Traffic& t, std::span<const std::uint16_t> p
 }
 
 Incidence transposed(const Incidence& m) {
-  Incidence out{.rows = m.columns, .columns = m.rows, .row_pointers = std::vector<std::int32_t>(at(m.columns) + 1),
+  Incidence out{.rows = m.columns,
+                .columns = m.rows,
+                .row_pointers = std::vector<std::int32_t>(at(m.columns) + 1),
                 .column_indices = std::vector<std::int32_t>(m.column_indices.size())};
   for (const std::int32_t c : m.column_indices) ++out.row_pointers[at(c) + 1];
   for (std::size_t r = 0; r < at(m.columns); ++r) out.row_pointers[r + 1] += out.row_pointers[r];
@@ -86,8 +96,9 @@ Incidence transposed(const Incidence& m) {
   return out;
 }
 
-void eigen_filling(const kernels::Traffic& t, kernels::Routing routing, std::span<const std::uint16_t> plan, std::uint32_t seed, int trials,
-                   std::span<std::uint32_t> even, std::span<std::uint32_t> weighted) {
+void eigen_filling(const kernels::Traffic& t, kernels::Routing routing, std::span<const std::uint16_t> plan,
+                   std::uint32_t seed, int trials, std::span<std::uint32_t> even,
+                   std::span<std::uint32_t> weighted) {
   const kernels::ClosShape& s = t.shape;
   std::fill(even.begin(), even.end(), s.nvlink);
   std::fill(weighted.begin(), weighted.end(), s.nvlink);

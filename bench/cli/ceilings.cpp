@@ -17,13 +17,14 @@ namespace {
 
 /// One machine, measured or not.
 struct Place {
-  std::string name;                    ///< of the device
-  std::string missing;                 ///< why nothing was measured; else empty
+  std::string name;     ///< of the device
+  std::string missing;  ///< why nothing was measured; else empty
   Ceilings ceilings;
   const DataSheet* sheet = nullptr;
 };
 
-Place measured(const std::string& name, const CeilingPlan& plan, const std::filesystem::path& folder, bool again) {
+Place measured(const std::string& name, const CeilingPlan& plan, const std::filesystem::path& folder,
+               bool again) {
   Place place{.name = name, .missing = {}, .ceilings = {}};
   if (again) {
     place.ceilings = measure_ceilings(plan);
@@ -36,9 +37,13 @@ Place measured(const std::string& name, const CeilingPlan& plan, const std::file
 
 Place gpu_place(const Program& program, const std::filesystem::path& folder, bool again) {
   const std::string missing = why_no_gpu();
-  if (!program.gpu_probes) return {.name = "GPU", .missing = missing.empty() ? "this program has no GPU probes" : missing, .ceilings = {}};
+  if (!program.gpu_probes)
+    return {.name = "GPU",
+            .missing = missing.empty() ? "this program has no GPU probes" : missing,
+            .ceilings = {}};
   const auto probes = program.gpu_probes();
-  if (!probes) return {.name = "GPU", .missing = missing.empty() ? "no CUDA device" : missing, .ceilings = {}};
+  if (!probes)
+    return {.name = "GPU", .missing = missing.empty() ? "no CUDA device" : missing, .ceilings = {}};
   Place place = measured(probes->device.name, gpu_ceiling_plan(*probes), folder, again);
   place.sheet = data_sheet_of(place.name);
   return place;
@@ -47,20 +52,23 @@ Place gpu_place(const Program& program, const std::filesystem::path& folder, boo
 std::string table_of(const Place& place, const Console& console) {
   std::string text = place.name + "\n\n";
   if (!place.missing.empty()) return text + "  not measured: " + place.missing + "\n";
-  std::vector<reports::TextTable::Column> columns{{.title = "ceiling", .least = 18}, {.title = "measured", .right = true, .whole = true}};
+  std::vector<reports::TextTable::Column> columns{{.title = "ceiling", .least = 18},
+                                                  {.title = "measured", .right = true, .whole = true}};
   if (place.sheet != nullptr) columns.push_back({.title = "data sheet", .right = true, .whole = true});
   reports::TextTable table(columns);
   for (const auto& [name, value] : place.ceilings.values) {
     std::vector<reports::TextTable::Cell> row{{name}, {reports::ceiling_text(name, value)}};
     if (place.sheet != nullptr) {
       const auto printed = place.sheet->values.find(name);
-      row.push_back({printed == place.sheet->values.end() ? "" : reports::ceiling_text(name, printed->second)});
+      row.push_back(
+          {printed == place.sheet->values.end() ? "" : reports::ceiling_text(name, printed->second)});
     }
     table.add(row);
   }
   text += table.text(console.width(), 0, console.colour());
   for (const std::string& name : place.ceilings.not_here) text += name + ": not on this device\n";
-  if (place.sheet != nullptr) text += "Data sheet: " + place.sheet->source + ". Floors use what was measured.\n";
+  if (place.sheet != nullptr)
+    text += "Data sheet: " + place.sheet->source + ". Floors use what was measured.\n";
   return text;
 }
 
@@ -73,8 +81,10 @@ nlohmann::json json_of(const Place& place) {
   json["machine"] = place.ceilings.machine;
   json["values"] = place.ceilings.values;
   json["not_here"] = place.ceilings.not_here;
-  for (const MemoryLevel& level : place.ceilings.levels) json["levels"].push_back({{"name", level.name}, {"bytes", level.bytes}});
-  if (place.sheet != nullptr) json["data_sheet"] = {{"values", place.sheet->values}, {"source", place.sheet->source}};
+  for (const MemoryLevel& level : place.ceilings.levels)
+    json["levels"].push_back({{"name", level.name}, {"bytes", level.bytes}});
+  if (place.sheet != nullptr)
+    json["data_sheet"] = {{"values", place.sheet->values}, {"source", place.sheet->source}};
   return json;
 }
 
@@ -89,7 +99,9 @@ int ceilings(const CeilingsOptions& options, const Program& program, Console& co
     return kFine;
   }
   console.print(table_of(cpu, console) + "\n" + table_of(gpu, console));
-  console.print(fmt::format("\nKept in {}; every result holds those that it was judged by. `--again` measures anew.\n", folder.string()));
+  console.print(
+      fmt::format("\nKept in {}; every result holds those that it was judged by. `--again` measures anew.\n",
+                  folder.string()));
   return kFine;
 }
 

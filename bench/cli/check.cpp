@@ -19,11 +19,13 @@ namespace {
 
 std::vector<reports::Record> records_of(const std::string& folder) {
   if (!std::filesystem::is_directory(folder)) {
-    throw CommandError(fmt::format("{}: no such folder; `remeasure run --all --out {}` makes it", folder, folder));
+    throw CommandError(
+        fmt::format("{}: no such folder; `remeasure run --all --out {}` makes it", folder, folder));
   }
   auto records = reports::read_records(folder);
   if (records.empty()) {
-    throw CommandError(fmt::format("{}: no results in it; `remeasure run --all --out {}` makes them", folder, folder));
+    throw CommandError(
+        fmt::format("{}: no results in it; `remeasure run --all --out {}` makes them", folder, folder));
   }
   return records;
 }
@@ -44,16 +46,25 @@ std::vector<reports::Record> records_of(const std::vector<std::string>& folders)
 std::string as_json(const reports::CheckResult& result) {
   auto rows = nlohmann::json::array();
   for (const auto& row : result.rows) {
-    nlohmann::json entry = {{"experiment", row.experiment}, {"case", row.test}, {"variant", row.variant},
-                            {"quantity", row.quantity}, {"before", row.before}, {"after", row.after},
-                            {"outcome", reports::to_string(row.judgement.outcome)}, {"note", row.judgement.note},
+    nlohmann::json entry = {{"experiment", row.experiment},
+                            {"case", row.test},
+                            {"variant", row.variant},
+                            {"quantity", row.quantity},
+                            {"before", row.before},
+                            {"after", row.after},
+                            {"outcome", reports::to_string(row.judgement.outcome)},
+                            {"note", row.judgement.note},
                             {"threshold", row.judgement.threshold}};
     if (row.change) entry["change"] = *row.change;
     rows.push_back(std::move(entry));
   }
-  return nlohmann::json{{"exit_code", static_cast<int>(result.exit_code)}, {"rows", rows},
-                        {"not_applied", result.not_applied}, {"incorrect", result.incorrect},
-                        {"broken", result.broken}}.dump(2) + "\n";
+  return nlohmann::json{{"exit_code", static_cast<int>(result.exit_code)},
+                        {"rows", rows},
+                        {"not_applied", result.not_applied},
+                        {"incorrect", result.incorrect},
+                        {"broken", result.broken}}
+             .dump(2) +
+         "\n";
 }
 
 }  // namespace
@@ -89,7 +100,8 @@ int check(const CheckOptions& options, const Program&, Console& console) {
     return static_cast<int>(result.exit_code);
   }
   console.print(fmt::format("{} against {}\n", fmt::join(options.folders, ", "), source));
-  console.print(reports::check_text(result, {.columns = static_cast<int>(console.width()), .colour = console.colour()}));
+  console.print(reports::check_text(
+      result, {.columns = static_cast<int>(console.width()), .colour = console.colour()}));
   return static_cast<int>(result.exit_code);
 }
 

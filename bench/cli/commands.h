@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One function per subcommand. Each returns the exit code; what it can't do, it throws (CommandError for the user's part,
-// any std::exception for the tool's).
+// One function per subcommand. Each returns the exit code; what it can't do, it throws (CommandError for the
+// user's part, any std::exception for the tool's).
 #pragma once
 
 #include <filesystem>
@@ -23,7 +23,7 @@ struct Program {
   std::span<const Registered> experiments;
   std::span<const datasets::Definition* const> catalogue;
   OpenGpuProbes gpu_probes = {};       ///< empty: no ceilings of a GPU
-  std::string_view ptxas_output = {};   ///< of its kernels: see kernels/ptxas_output.h
+  std::string_view ptxas_output = {};  ///< of its kernels: see kernels/ptxas_output.h
 };
 
 int list(const ListOptions& options, const Program& program, Console& console);
@@ -48,8 +48,8 @@ const Registered& find_experiment(const std::string& id, const Program& program)
 const datasets::Definition& find_dataset(const std::string& name, const Program& program);
 /// --data, else $REMEASURE_DATA, else "data".
 std::filesystem::path data_folder(const std::string& option);
-/// The committed reference records: where $REMEASURE_RECORDED says, in the sources that this program was built from, or
-/// beside the program (a bundle that was moved to another machine). Empty if there is none.
+/// The committed reference records: where $REMEASURE_RECORDED says, in the sources that this program was
+/// built from, or beside the program (a bundle that was moved to another machine). Empty if there is none.
 std::filesystem::path recorded_folder();
 /// "4 smoke, 12 paper" needs the number of cases; an experiment whose own code throws has none.
 struct CaseCount {

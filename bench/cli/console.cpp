@@ -45,7 +45,8 @@ int Console::finish(int code) {
 void prepare_standard_streams() {
   for (int descriptor = 0; descriptor <= 2; ++descriptor) {
     if (::fcntl(descriptor, F_GETFD) != -1 || errno != EBADF) continue;
-    // The lowest free number is taken, which is this one. Opened the wrong way round, so that a read or a write fails.
+    // The lowest free number is taken, which is this one. Opened the wrong way round, so that a read or a
+    // write fails.
     [[maybe_unused]] const int taken = ::open("/dev/null", descriptor == 0 ? O_WRONLY : O_RDONLY);
   }
   ::signal(SIGPIPE, SIG_IGN);

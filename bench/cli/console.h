@@ -12,11 +12,11 @@ class Console {
   Console();
   void print(std::string_view text);
   bool is_terminal() const { return terminal_; }
-  bool colour() const { return colour_; }        ///< a terminal, and NO_COLOR isn't set
-  std::size_t width() const { return width_; }   ///< at most 100, so that a line can be read
+  bool colour() const { return colour_; }       ///< a terminal, and NO_COLOR isn't set
+  std::size_t width() const { return width_; }  ///< at most 100, so that a line can be read
 
-  /// The exit code after everything is written: `code`, or kUsageOrToolError with a message if stdout couldn't take it.
-  /// A reader that has seen enough (`| head -1`) is no error.
+  /// The exit code after everything is written: `code`, or kUsageOrToolError with a message if stdout
+  /// couldn't take it. A reader that has seen enough (`| head -1`) is no error.
   int finish(int code);
 
  private:
@@ -26,8 +26,9 @@ class Console {
   int error_ = 0;
 };
 
-/// To be called before anything is opened. A closed stdin, stdout or stderr is replaced, or the first file opened would
-/// take its number and get what is printed; a write to a closed pipe becomes an error instead of the end.
+/// To be called before anything is opened. A closed stdin, stdout or stderr is replaced, or the first file
+/// opened would take its number and get what is printed; a write to a closed pipe becomes an error instead of
+/// the end.
 void prepare_standard_streams();
 
 }  // namespace remeasure::bench::cli

@@ -21,7 +21,8 @@ using datasets::Parameters;
 /// "d=64 n=512", or with commas.
 std::string parameters_text(const Parameters& parameters) {
   std::string text;
-  for (const auto& [name, value] : parameters.values) text += fmt::format("{}{}={}", text.empty() ? "" : " ", name, value);
+  for (const auto& [name, value] : parameters.values)
+    text += fmt::format("{}{}={}", text.empty() ? "" : " ", name, value);
   return text.empty() ? "(no parameters)" : text;
 }
 
@@ -30,24 +31,38 @@ int list_catalogue(const DataOptions& options, const Program& program, Console& 
     auto array = nlohmann::json::array();
     for (const Definition* entry : program.catalogue) {
       auto examples = nlohmann::json::array();
-      for (const auto& example : entry->examples) examples.push_back({{"parameters", example.values}, {"seed", example.seed}});
-      array.push_back({{"name", entry->name}, {"title", entry->title}, {"theme", entry->theme},
-                       {"schema_version", entry->schema_version}, {"generator_version", entry->generator_version},
-                       {"stands_for", entry->stands_for}, {"source", entry->source}, {"licence", entry->licence},
-                       {"importable", static_cast<bool>(entry->import)}, {"import_help", entry->import_help},
+      for (const auto& example : entry->examples)
+        examples.push_back({{"parameters", example.values}, {"seed", example.seed}});
+      array.push_back({{"name", entry->name},
+                       {"title", entry->title},
+                       {"theme", entry->theme},
+                       {"schema_version", entry->schema_version},
+                       {"generator_version", entry->generator_version},
+                       {"stands_for", entry->stands_for},
+                       {"source", entry->source},
+                       {"licence", entry->licence},
+                       {"importable", static_cast<bool>(entry->import)},
+                       {"import_help", entry->import_help},
                        {"examples", examples}});
     }
     console.print(array.dump(2) + "\n");
     return kFine;
   }
-  reports::TextTable table({{.title = "dataset", .whole = true}, {.title = "theme", .whole = true},
-                            {.title = "schema", .right = true, .whole = true}, {.title = "stands for", .least = 20},
-                            {.title = "examples", .least = 12}, {.title = "real data", .least = 9}});
+  reports::TextTable table({{.title = "dataset", .whole = true},
+                            {.title = "theme", .whole = true},
+                            {.title = "schema", .right = true, .whole = true},
+                            {.title = "stands for", .least = 20},
+                            {.title = "examples", .least = 12},
+                            {.title = "real data", .least = 9}});
   for (const Definition* entry : program.catalogue) {
     std::string examples;
-    for (const auto& example : entry->examples) examples += (examples.empty() ? "" : "\n") + parameters_text(example);
-    table.add({{entry->name}, {entry->theme}, {std::to_string(entry->schema_version)},
-               {entry->stands_for.empty() ? entry->title : entry->stands_for}, {examples},
+    for (const auto& example : entry->examples)
+      examples += (examples.empty() ? "" : "\n") + parameters_text(example);
+    table.add({{entry->name},
+               {entry->theme},
+               {std::to_string(entry->schema_version)},
+               {entry->stands_for.empty() ? entry->title : entry->stands_for},
+               {examples},
                {entry->import ? "import: " + entry->import_help : "no importer"}});
   }
   console.print(table.text(console.width(), 0, console.colour()));
@@ -105,7 +120,8 @@ int import_real(const DataOptions& options, const Program& program, Console& con
   const std::string& source = options.files.front();
   if (!std::filesystem::exists(source)) throw CommandError(fmt::format("{}: no such file or folder", source));
   datasets::Store store(data_folder(options.data));
-  console.print(store.import(definition, source, chosen_parameters(options, definition).front()).string() + "\n");
+  console.print(store.import(definition, source, chosen_parameters(options, definition).front()).string() +
+                "\n");
   return kFine;
 }
 
@@ -125,9 +141,11 @@ std::vector<std::filesystem::path> all_files(const std::filesystem::path& folder
   std::vector<std::filesystem::path> files;
   std::error_code failed;
   std::filesystem::recursive_directory_iterator entries(folder, failed), end;
-  if (failed) throw CommandError(fmt::format("can't read the data folder {}: {}", folder.string(), failed.message()));
+  if (failed)
+    throw CommandError(fmt::format("can't read the data folder {}: {}", folder.string(), failed.message()));
   for (; entries != end; entries.increment(failed)) {
-    if (failed) throw CommandError(fmt::format("can't read the data folder {}: {}", folder.string(), failed.message()));
+    if (failed)
+      throw CommandError(fmt::format("can't read the data folder {}: {}", folder.string(), failed.message()));
     if (entries->path().filename().string().front() == '.') {
       if (entries->is_directory()) entries.disable_recursion_pending();
       continue;
@@ -149,15 +167,16 @@ int verify(const DataOptions& options, const Program& program, Console& console)
   for (const auto& file : files) {
     try {
       const auto provenance = datasets::Store::verify(file, program.catalogue);
-      console.print(fmt::format("ok      {} ({}, {}, seed {}, sha256 {})\n", file.string(), provenance.dataset,
-                                provenance.synthetic ? "generated" : "real", provenance.seed,
-                                provenance.sha256.substr(0, 16)));
+      console.print(fmt::format("ok      {} ({}, {}, seed {}, sha256 {})\n", file.string(),
+                                provenance.dataset, provenance.synthetic ? "generated" : "real",
+                                provenance.seed, provenance.sha256.substr(0, 16)));
     } catch (const datasets::DatasetError& error) {
       ++broken;
       console.print(fmt::format("BROKEN  {}\n", error.what()));
     }
   }
-  console.print(fmt::format("{} of {} files are good\n", files.size() - static_cast<std::size_t>(broken), files.size()));
+  console.print(fmt::format("{} of {} files are good\n", files.size() - static_cast<std::size_t>(broken),
+                            files.size()));
   return broken == 0 ? kFine : kUsageOrToolError;
 }
 
@@ -165,11 +184,16 @@ int verify(const DataOptions& options, const Program& program, Console& console)
 
 int data(const DataOptions& options, const Program& program, Console& console) {
   switch (options.action) {
-    case DataOptions::Action::list: return list_catalogue(options, program, console);
-    case DataOptions::Action::make: return make(options, program, console);
-    case DataOptions::Action::verify: return verify(options, program, console);
-    case DataOptions::Action::import: return import_real(options, program, console);
-    case DataOptions::Action::path: return path(options, program, console);
+    case DataOptions::Action::list:
+      return list_catalogue(options, program, console);
+    case DataOptions::Action::make:
+      return make(options, program, console);
+    case DataOptions::Action::verify:
+      return verify(options, program, console);
+    case DataOptions::Action::import:
+      return import_real(options, program, console);
+    case DataOptions::Action::path:
+      return path(options, program, console);
   }
   return kUsageOrToolError;
 }

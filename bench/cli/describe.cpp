@@ -18,14 +18,18 @@ void paragraph(Console& console, const std::string& text, std::size_t indent, co
 }
 
 std::string reported_text(const Claim& claim) {
-  return claim.reported_text.empty() ? reports::interval_text(claim.reported, claim.unit) : claim.reported_text;
+  return claim.reported_text.empty() ? reports::interval_text(claim.reported, claim.unit)
+                                     : claim.reported_text;
 }
 
 std::string needs_text(const Claim& claim) {
   switch (claim.needs) {
-    case Needs::cpu: return "any machine";
-    case Needs::gpu: return "a GPU";
-    case Needs::elsewhere: return "not here: " + claim.instead;
+    case Needs::cpu:
+      return "any machine";
+    case Needs::gpu:
+      return "a GPU";
+    case Needs::elsewhere:
+      return "not here: " + claim.instead;
   }
   return {};
 }
@@ -59,7 +63,8 @@ int describe(const DescribeOptions& options, const Program& program, Console& co
   const Paper& paper = experiment.paper;
   paragraph(console, paper.title, 0, "");
   std::string line = paper.authors;
-  for (const auto& part : {paper.venue, paper.arxiv.empty() ? "" : "arXiv:" + paper.arxiv, "theme " + std::string(entry.theme)}) {
+  for (const auto& part : {paper.venue, paper.arxiv.empty() ? "" : "arXiv:" + paper.arxiv,
+                           "theme " + std::string(entry.theme)}) {
     if (!part.empty()) line += (line.empty() ? "" : ", ") + part;
   }
   paragraph(console, line, 0, "");
@@ -69,11 +74,15 @@ int describe(const DescribeOptions& options, const Program& program, Console& co
   }
 
   console.print("\nClaims\n");
-  reports::TextTable claims({{.title = "id", .whole = true}, {.title = "the paper says", .least = 16},
-                             {.title = "reported", .least = 8}, {.title = "on", .least = 8},
-                             {.title = "source", .least = 8}, {.title = "needs", .least = 8}});
+  reports::TextTable claims({{.title = "id", .whole = true},
+                             {.title = "the paper says", .least = 16},
+                             {.title = "reported", .least = 8},
+                             {.title = "on", .least = 8},
+                             {.title = "source", .least = 8},
+                             {.title = "needs", .least = 8}});
   for (const auto& claim : experiment.claims) {
-    claims.add({{claim.id}, {claim.text}, {reported_text(claim)}, {claim.on}, {claim.source}, {needs_text(claim)}});
+    claims.add(
+        {{claim.id}, {claim.text}, {reported_text(claim)}, {claim.on}, {claim.source}, {needs_text(claim)}});
   }
   console.print(claims.text(console.width(), 2, console.colour()));
 

@@ -54,7 +54,8 @@ Finding gpu() {
   const std::string name = gpu_name();
   if (!name.empty()) return {Finding::Level::good, "GPU", name, ""};
   return {Finding::Level::bad, "GPU", why_no_gpu(),
-          "GPU claims stay \"not measured\", kernels are checked on the SIMT engine. For times: a machine with an NVIDIA "
+          "GPU claims stay \"not measured\", kernels are checked on the SIMT engine. For times: a machine "
+          "with an NVIDIA "
           "GPU (Ampere or newer) and its driver"};
 }
 
@@ -63,7 +64,8 @@ Finding library(const std::string& what, const std::string& file, const std::str
   if (!kBuiltWithCuda) return {Finding::Level::note, what, "not used: built without the CUDA toolkit", ""};
   void* const handle = ::dlopen(file.c_str(), RTLD_LAZY | RTLD_LOCAL);
   if (handle == nullptr) {
-    return {Finding::Level::bad, what, file + " was not found", "install " + package + ", or put its folder into LD_LIBRARY_PATH"};
+    return {Finding::Level::bad, what, file + " was not found",
+            "install " + package + ", or put its folder into LD_LIBRARY_PATH"};
   }
   // Not closed: a CUDA library that is unloaded takes its state with it.
   link_map* loaded = nullptr;
@@ -80,37 +82,46 @@ std::string versioned(const std::string& name) {
 Finding profiler(const std::string& what, const std::string& program, const std::string& package) {
   const auto file = on_path(program);
   if (!file.empty()) return {Finding::Level::good, what, file.string(), ""};
-  return {Finding::Level::note, what, program + " is not on PATH", "install " + package + "; a GPU day leaves out what needs it"};
+  return {Finding::Level::note, what, program + " is not on PATH",
+          "install " + package + "; a GPU day leaves out what needs it"};
 }
 
 Finding cpu_ceilings(const std::filesystem::path& folder) {
   const auto stored = stored_ceilings(cpu_ceiling_plan(), folder);
-  if (!stored) return {Finding::Level::note, "CPU ceilings", "not measured yet", "remeasure ceilings (or the first run does it)"};
-  return {Finding::Level::good, "CPU ceilings", fmt::format("{} measured, in {}", stored->values.size(), folder.string()), ""};
+  if (!stored)
+    return {Finding::Level::note, "CPU ceilings", "not measured yet",
+            "remeasure ceilings (or the first run does it)"};
+  return {Finding::Level::good, "CPU ceilings",
+          fmt::format("{} measured, in {}", stored->values.size(), folder.string()), ""};
 }
 
 Finding gpu_ceilings(const Program& program, const std::filesystem::path& folder) {
   const auto probes = gpu_name().empty() || !program.gpu_probes ? std::nullopt : program.gpu_probes();
   if (!probes) return {Finding::Level::note, "GPU ceilings", "none: " + why_no_gpu(), ""};
   const auto stored = stored_ceilings(gpu_ceiling_plan(*probes), folder);
-  if (!stored) return {Finding::Level::note, "GPU ceilings", "not measured yet", "remeasure ceilings (or the first run does it)"};
+  if (!stored)
+    return {Finding::Level::note, "GPU ceilings", "not measured yet",
+            "remeasure ceilings (or the first run does it)"};
   return {Finding::Level::good, "GPU ceilings",
-          fmt::format("{} measured, {} not on this device", stored->values.size(), stored->not_here.size()), ""};
+          fmt::format("{} measured, {} not on this device", stored->values.size(), stored->not_here.size()),
+          ""};
 }
 
 Finding toolkit() {
   const auto build = build_info();
   if (kBuiltWithCuda) return {Finding::Level::good, "CUDA toolkit", "built with " + build.cuda_toolkit, ""};
   const auto nvcc = on_path("nvcc");
-  const std::string found = nvcc.empty() ? "this program was built without one; no nvcc on PATH"
-                                         : fmt::format("this program was built without one; now there is {}", nvcc.string());
+  const std::string found =
+      nvcc.empty() ? "this program was built without one; no nvcc on PATH"
+                   : fmt::format("this program was built without one; now there is {}", nvcc.string());
   return {Finding::Level::bad, "CUDA toolkit", found,
           nvcc.empty() ? "install CUDA 12 or newer, put nvcc on PATH, then: make build" : "make build"};
 }
 
 Finding build() {
   const auto info = build_info();
-  Finding finding{Finding::Level::good, "build", fmt::format("{}; {}; {}", info.compiler, info.simd, info.flags), ""};
+  Finding finding{Finding::Level::good, "build",
+                  fmt::format("{}; {}; {}", info.compiler, info.simd, info.flags), ""};
   if (info.flags.find("-O3") == std::string::npos && info.flags.find("-O2") == std::string::npos) {
     finding.level = Finding::Level::bad;
     finding.remedy = "not optimised: times mean nothing. Build with CMAKE_BUILD_TYPE=Release";
@@ -148,7 +159,8 @@ Finding load() {
   double minute = 0;
   std::ifstream("/proc/loadavg") >> minute;
   const int usable = usable_cores();
-  Finding finding{Finding::Level::good, "load", fmt::format("{:.1f} of {} cores busy over the last minute", minute, usable), ""};
+  Finding finding{Finding::Level::good, "load",
+                  fmt::format("{:.1f} of {} cores busy over the last minute", minute, usable), ""};
   if (minute > 0.5 * usable) {
     finding.level = Finding::Level::note;
     finding.remedy = "other programs are running: times will scatter";
@@ -175,7 +187,8 @@ Finding memory() {
 Finding gnuplot() {
   const auto file = on_path("gnuplot");
   if (!file.empty()) return {Finding::Level::good, "gnuplot", file.string(), ""};
-  return {Finding::Level::note, "gnuplot", "not on PATH", "pages come without plots; `make setup` installs it"};
+  return {Finding::Level::note, "gnuplot", "not on PATH",
+          "pages come without plots; `make setup` installs it"};
 }
 
 /// Writable now, or makeable: nothing is created by asking.
@@ -183,12 +196,15 @@ Finding folder(const std::string& what, const std::filesystem::path& path, const
   Finding finding{Finding::Level::good, what, "", ""};
   std::error_code failed;
   auto existing = std::filesystem::absolute(path, failed).lexically_normal();
-  while (!std::filesystem::exists(existing, failed) && existing.has_parent_path() && existing != existing.parent_path()) {
+  while (!std::filesystem::exists(existing, failed) && existing.has_parent_path() &&
+         existing != existing.parent_path()) {
     existing = existing.parent_path();
   }
-  const bool writable = std::filesystem::is_directory(existing, failed) && ::access(existing.c_str(), W_OK | X_OK) == 0;
+  const bool writable =
+      std::filesystem::is_directory(existing, failed) && ::access(existing.c_str(), W_OK | X_OK) == 0;
   if (!writable) {
-    const std::string why = std::filesystem::is_directory(existing, failed) ? std::strerror(errno) : "it is a file";
+    const std::string why =
+        std::filesystem::is_directory(existing, failed) ? std::strerror(errno) : "it is a file";
     return {Finding::Level::bad, what, fmt::format("{}: {}", path.string(), why),
             fmt::format("choose another folder with {}", option)};
   }
@@ -207,21 +223,39 @@ Finding folder(const std::string& what, const std::filesystem::path& path, const
 int doctor(const DoctorOptions& options, const Program& program, Console& console) {
   const std::filesystem::path ceilings = ceilings_folder(data_folder(options.data));
   const std::vector<Finding> findings = {
-      gpu(),    toolkit(),
+      gpu(),
+      toolkit(),
       library("cuBLAS", versioned("libcublas"), "cuBLAS of the CUDA toolkit"),
       library("cuBLASLt", versioned("libcublasLt"), "cuBLAS of the CUDA toolkit"),
       library("cuDNN", "libcudnn.so.9", "libcudnn9-cuda-12 (or -13)"),
       profiler("sanitizer", "compute-sanitizer", "the CUDA toolkit's cuda-sanitizer"),
       profiler("profiler", "ncu", "Nsight Compute"),
-      cpu_ceilings(ceilings), gpu_ceilings(program, ceilings), build(), cores(), governor(), load(), memory(), gnuplot(),
-      folder("results folder", options.out, "--out"), folder("data folder", data_folder(options.data), "--data")};
-  reports::TextTable table({{.title = "", .whole = true}, {.title = "what", .whole = true}, {.title = "found", .least = 24},
+      cpu_ceilings(ceilings),
+      gpu_ceilings(program, ceilings),
+      build(),
+      cores(),
+      governor(),
+      load(),
+      memory(),
+      gnuplot(),
+      folder("results folder", options.out, "--out"),
+      folder("data folder", data_folder(options.data), "--data")};
+  reports::TextTable table({{.title = "", .whole = true},
+                            {.title = "what", .whole = true},
+                            {.title = "found", .least = 24},
                             {.title = "remedy", .least = 20}});
   bool folders_usable = true;
   for (const auto& finding : findings) {
     const bool good = finding.level == Finding::Level::good, bad = finding.level == Finding::Level::bad;
-    table.add({{good ? "ok" : bad ? "no" : "note", good ? Tone::good : bad ? Tone::bad : Tone::fair}, {finding.what},
-               {finding.found}, {finding.remedy}});
+    table.add({{good  ? "ok"
+                : bad ? "no"
+                      : "note",
+                good  ? Tone::good
+                : bad ? Tone::bad
+                      : Tone::fair},
+               {finding.what},
+               {finding.found},
+               {finding.remedy}});
     if (bad && finding.what.find("folder") != std::string::npos) folders_usable = false;
   }
   console.print(table.text(console.width(), 0, console.colour()));
@@ -229,16 +263,20 @@ int doctor(const DoctorOptions& options, const Program& program, Console& consol
   int cpu = 0, gpu_claims = 0, elsewhere = 0;
   for (const auto& entry : program.experiments) {
     for (const auto& claim : entry.experiment->claims) {
-      if (claim.needs == Needs::cpu) ++cpu;
-      else if (claim.needs == Needs::gpu) ++gpu_claims;
-      else ++elsewhere;
+      if (claim.needs == Needs::cpu)
+        ++cpu;
+      else if (claim.needs == Needs::gpu)
+        ++gpu_claims;
+      else
+        ++elsewhere;
     }
   }
   const bool has_gpu = !gpu_name().empty();
-  console.print(fmt::format("\nOf {} claims this machine can judge {}: {} need only a CPU, {} need a GPU ({}), {} need what "
-                            "no\nmachine like this has (`remeasure describe ID` says what).\n",
-                            cpu + gpu_claims + elsewhere, cpu + (has_gpu ? gpu_claims : 0), cpu, gpu_claims,
-                            has_gpu ? "here" : "not here", elsewhere));
+  console.print(fmt::format(
+      "\nOf {} claims this machine can judge {}: {} need only a CPU, {} need a GPU ({}), {} need what "
+      "no\nmachine like this has (`remeasure describe ID` says what).\n",
+      cpu + gpu_claims + elsewhere, cpu + (has_gpu ? gpu_claims : 0), cpu, gpu_claims,
+      has_gpu ? "here" : "not here", elsewhere));
   return folders_usable ? kFine : kUsageOrToolError;
 }
 

@@ -6,8 +6,8 @@
 
 namespace remeasure::bench::cli {
 
-/// What the program says to the shell. Of several reasons the first in this order decides: incorrect, interrupted,
-/// tool error, crash, regression, nothing comparable.
+/// What the program says to the shell. Of several reasons the first in this order decides: incorrect,
+/// interrupted, tool error, crash, regression, nothing comparable.
 enum ExitCode : int {
   kFine = 0,
   kRegression = 1,

@@ -18,8 +18,8 @@ int help(const HelpOptions& options, Console& console) {
   if (!text) {
     auto topics = subcommand_names();
     topics.push_back("exit-codes");
-    throw CommandError(unknown_name("topic", options.topic, topics,
-                                    fmt::format("there are: {}", fmt::join(topics, ", "))));
+    throw CommandError(
+        unknown_name("topic", options.topic, topics, fmt::format("there are: {}", fmt::join(topics, ", "))));
   }
   console.print(*text);
   return kFine;
@@ -27,10 +27,10 @@ int help(const HelpOptions& options, Console& console) {
 
 int version(Console& console) {
   const auto build = build_info();
-  console.print(fmt::format("remeasure {}\ncommit    {}{}\ncompiler  {}\nflags     {}\nSIMD      {}\nCUDA      {}\n",
-                            build.version, build.git_commit, build.git_dirty ? " (modified)" : "", build.compiler,
-                            build.flags, build.simd,
-                            build.cuda_toolkit.empty() ? "built without the toolkit" : build.cuda_toolkit));
+  console.print(fmt::format(
+      "remeasure {}\ncommit    {}{}\ncompiler  {}\nflags     {}\nSIMD      {}\nCUDA      {}\n", build.version,
+      build.git_commit, build.git_dirty ? " (modified)" : "", build.compiler, build.flags, build.simd,
+      build.cuda_toolkit.empty() ? "built without the toolkit" : build.cuda_toolkit));
   return kFine;
 }
 

@@ -22,11 +22,13 @@ using reports::KernelFigures;
 std::vector<reports::Record> results_of(const KernelsOptions& options) {
   if (!std::filesystem::is_directory(options.results)) return {};
   std::vector<reports::Record> records = reports::read_records(options.results);
-  std::erase_if(records, [&](const reports::Record& it) { return !options.id.empty() && it.experiment != options.id; });
+  std::erase_if(
+      records, [&](const reports::Record& it) { return !options.id.empty() && it.experiment != options.id; });
   return records;
 }
 
-/// The kernels of one experiment are those of the files that it launched from; before it has run, those of its theme.
+/// The kernels of one experiment are those of the files that it launched from; before it has run, those of
+/// its theme.
 std::vector<KernelFigures> chosen_figures(const KernelsOptions& options, const Program& program,
                                           const std::vector<reports::Record>& records) {
   std::vector<KernelLaunch> launches;
@@ -45,9 +47,13 @@ std::vector<KernelFigures> chosen_figures(const KernelsOptions& options, const P
 std::string as_json(const std::vector<KernelFigures>& figures) {
   auto array = nlohmann::json::array();
   for (const KernelFigures& it : figures) {
-    nlohmann::json one = {{"kernel", it.kernel}, {"source", it.source}, {"architecture", it.architecture},
-                          {"registers", it.registers}, {"spill_bytes", it.spill_bytes},
-                          {"stack_bytes", it.stack_bytes}, {"shared_bytes", it.shared_bytes}};
+    nlohmann::json one = {{"kernel", it.kernel},
+                          {"source", it.source},
+                          {"architecture", it.architecture},
+                          {"registers", it.registers},
+                          {"spill_bytes", it.spill_bytes},
+                          {"stack_bytes", it.stack_bytes},
+                          {"shared_bytes", it.shared_bytes}};
     if (it.block_threads) one["block_threads"] = *it.block_threads;
     if (it.dynamic_shared_bytes) one["dynamic_shared_bytes"] = *it.dynamic_shared_bytes;
     if (it.occupancy) one["occupancy"] = *it.occupancy;
@@ -58,19 +64,26 @@ std::string as_json(const std::vector<KernelFigures>& figures) {
 }
 
 std::string as_table(const std::vector<KernelFigures>& figures, const Console& console) {
-  reports::TextTable table({{.title = "kernel", .least = 44}, {.title = "on", .whole = true},
+  reports::TextTable table({{.title = "kernel", .least = 44},
+                            {.title = "on", .whole = true},
                             {.title = "regs", .right = true, .whole = true},
                             {.title = "spill", .right = true, .whole = true},
                             {.title = "shared", .right = true, .whole = true},
-                            {.title = "block", .right = true, .whole = true}, {.title = "occupancy", .least = 16}});
+                            {.title = "block", .right = true, .whole = true},
+                            {.title = "occupancy", .least = 16}});
   std::string source, kernel;
   for (const KernelFigures& it : figures) {
     if (it.source != source) table.add_heading(it.source);
     const auto row = reports::view_kernel(it);
     const bool again = it.source == source && it.kernel == kernel;
     const std::string shared = reports::bytes_text(it.shared_bytes + it.dynamic_shared_bytes.value_or(0));
-    table.add({{again ? "" : row.kernel}, {row.architecture}, {row.registers}, {row.spilled, row.tone}, {shared},
-               {row.block}, {row.occupancy}});
+    table.add({{again ? "" : row.kernel},
+               {row.architecture},
+               {row.registers},
+               {row.spilled, row.tone},
+               {shared},
+               {row.block},
+               {row.occupancy}});
     source = it.source;
     kernel = it.kernel;
   }
@@ -85,7 +98,8 @@ std::string sum(const std::vector<KernelFigures>& figures) {
     sources.insert(it.source);
     spilling += it.spill_bytes > 0 ? 1 : 0;
   }
-  return fmt::format("\n{} kernels in {} file{}, {}.\n", figures.size(), sources.size(), sources.size() == 1 ? "" : "s",
+  return fmt::format("\n{} kernels in {} file{}, {}.\n", figures.size(), sources.size(),
+                     sources.size() == 1 ? "" : "s",
                      spilling == 0 ? "none with spills" : fmt::format("{} with spills", spilling));
 }
 
@@ -94,20 +108,22 @@ std::string sum(const std::vector<KernelFigures>& figures) {
 int kernels(const KernelsOptions& options, const Program& program, Console& console) {
   if (!options.id.empty()) find_experiment(options.id, program);
   if (program.ptxas_output.empty()) {
-    throw CommandError("this program was built without the CUDA toolkit, so its kernels have no figures; put nvcc on PATH "
-                       "or set CUDACXX, and configure and build again");
+    throw CommandError(
+        "this program was built without the CUDA toolkit, so its kernels have no figures; put nvcc on PATH "
+        "or set CUDACXX, and configure and build again");
   }
   const auto figures = chosen_figures(options, program, results_of(options));
   if (options.json) {
     console.print(as_json(figures));
     return kFine;
   }
-  const bool launched = std::any_of(figures.begin(), figures.end(), [](const auto& it) { return it.block_threads.has_value(); });
+  const bool launched = std::any_of(figures.begin(), figures.end(),
+                                    [](const auto& it) { return it.block_threads.has_value(); });
   console.print(as_table(figures, console));
   console.print(sum(figures));
   if (!launched) {
-    console.print(fmt::format("Occupancy needs a launch: remeasure run {} --out {}\n", options.id.empty() ? "--all" : options.id,
-                              options.results));
+    console.print(fmt::format("Occupancy needs a launch: remeasure run {} --out {}\n",
+                              options.id.empty() ? "--all" : options.id, options.results));
   }
   return kFine;
 }

@@ -60,8 +60,8 @@ std::vector<std::string> nearest(std::string_view wanted, std::span<const std::s
   return names;
 }
 
-std::string unknown_name(std::string_view kind, std::string_view wanted, std::span<const std::string> candidates,
-                         std::string_view remedy) {
+std::string unknown_name(std::string_view kind, std::string_view wanted,
+                         std::span<const std::string> candidates, std::string_view remedy) {
   const auto names = nearest(wanted, candidates);
   if (names.empty()) return fmt::format("unknown {} '{}'; {}", kind, wanted, remedy);
   std::string list;

@@ -16,7 +16,7 @@ std::size_t edit_distance(std::string_view a, std::string_view b);
 std::vector<std::string> nearest(std::string_view wanted, std::span<const std::string> candidates);
 
 /// "unknown experiment 'dfs'; did you mean 'dfss'?", else the remedy: "`remeasure list` shows all 3".
-std::string unknown_name(std::string_view kind, std::string_view wanted, std::span<const std::string> candidates,
-                         std::string_view remedy);
+std::string unknown_name(std::string_view kind, std::string_view wanted,
+                         std::span<const std::string> candidates, std::string_view remedy);
 
 }  // namespace remeasure::bench::cli

@@ -20,7 +20,8 @@ TEST_CASE("edit distance counts insertions, deletions, substitutions and swaps",
 }
 
 TEST_CASE("nearest names come best first and at most three", "[cpu]") {
-  const std::vector<std::string> names = {"dfss", "log-bessel", "topml", "flash-a", "flash-b", "flash-c", "flash-d"};
+  const std::vector<std::string> names = {"dfss",    "log-bessel", "topml",  "flash-a",
+                                          "flash-b", "flash-c",    "flash-d"};
   CHECK(nearest("dfs", names) == std::vector<std::string>{"dfss"});
   CHECK(nearest("bessel", names) == std::vector<std::string>{"log-bessel"});
   CHECK(nearest("logbesel", names) == std::vector<std::string>{"log-bessel"});
@@ -35,7 +36,9 @@ TEST_CASE("an unknown name is answered with the nearest or with the remedy", "[c
   const std::vector<std::string> names = {"dfss", "topml"};
   CHECK(unknown_name("experiment", "dfs", names, "see the list") ==
         "unknown experiment 'dfs'; did you mean 'dfss'?");
-  CHECK(unknown_name("experiment", "quantum", names, "see the list") == "unknown experiment 'quantum'; see the list");
+  CHECK(unknown_name("experiment", "quantum", names, "see the list") ==
+        "unknown experiment 'quantum'; see the list");
   const std::vector<std::string> twins = {"conv-a", "conv-b"};
-  CHECK(unknown_name("experiment", "conv", twins, "") == "unknown experiment 'conv'; did you mean 'conv-a' or 'conv-b'?");
+  CHECK(unknown_name("experiment", "conv", twins, "") ==
+        "unknown experiment 'conv'; did you mean 'conv-a' or 'conv-b'?");
 }

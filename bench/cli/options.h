@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a command line says, as plain data: one struct per subcommand. parse.cpp fills them in, the commands read them.
+// What a command line says, as plain data: one struct per subcommand. parse.cpp fills them in, the commands
+// read them.
 #pragma once
 
 #include <cstdint>
@@ -30,19 +31,19 @@ struct RunCommand {
   std::uint64_t seed = 1;
   std::optional<double> timeout = {};
   std::string out = "results";
-  std::string data = {};               ///< empty: $REMEASURE_DATA, else "data"
+  std::string data = {};  ///< empty: $REMEASURE_DATA, else "data"
   bool resume = false;
-  std::string shard = {};              ///< "i/n", empty: all
-  std::string budget = {};             ///< "8m", empty: none
+  std::string shard = {};   ///< "i/n", empty: all
+  std::string budget = {};  ///< "8m", empty: none
 };
 
 struct DataOptions {
   enum class Action { list, make, verify, import, path };
   Action action = Action::list;
   std::string name;
-  std::vector<std::string> settings;   ///< "key=value"
+  std::vector<std::string> settings;  ///< "key=value"
   std::optional<std::uint64_t> seed;
-  std::vector<std::string> files;      ///< to verify or to import
+  std::vector<std::string> files;  ///< to verify or to import
   bool all = false;
   bool json = false;
   std::string data;
@@ -51,13 +52,13 @@ struct DataOptions {
 struct ReportOptions {
   std::string folder = "results";
   std::string format = "terminal";
-  std::string output;                  ///< empty: stdout
+  std::string output;  ///< empty: stdout
 };
 
 struct CheckOptions {
-  std::vector<std::string> folders = {"results"};      ///< several: repeated runs of one program
+  std::vector<std::string> folders = {"results"};  ///< several: repeated runs of one program
   std::vector<std::string> against = {"recorded"};
-  bool no_times = false;               ///< compare as between two machines
+  bool no_times = false;  ///< compare as between two machines
   std::string format = "terminal";
 };
 
@@ -67,8 +68,8 @@ struct DoctorOptions {
 };
 
 struct KernelsOptions {
-  std::string id;                      ///< empty: the kernels of all experiments
-  std::string results = "results";     ///< where the launch shapes are taken from
+  std::string id;                   ///< empty: the kernels of all experiments
+  std::string results = "results";  ///< where the launch shapes are taken from
   bool json = false;
 };
 
@@ -88,8 +89,9 @@ struct HelpOptions {
 
 struct VersionOptions {};
 
-using Command = std::variant<ListOptions, DescribeOptions, RunCommand, DataOptions, ReportOptions, CheckOptions,
-                             DoctorOptions, KernelsOptions, EngineOptions, CeilingsOptions, HelpOptions, VersionOptions>;
+using Command =
+    std::variant<ListOptions, DescribeOptions, RunCommand, DataOptions, ReportOptions, CheckOptions,
+                 DoctorOptions, KernelsOptions, EngineOptions, CeilingsOptions, HelpOptions, VersionOptions>;
 
 /// A command line that can't be understood. The text is the whole message.
 struct UsageError {

@@ -18,7 +18,8 @@
 namespace remeasure::bench::cli {
 namespace {
 
-const std::vector<std::string> kReportFormats = {"terminal", "md", "html", "csv", "json", "junit", "benchmark", "all"};
+const std::vector<std::string> kReportFormats = {"terminal", "md",    "html",      "csv",
+                                                 "json",     "junit", "benchmark", "all"};
 const std::vector<std::string> kCheckFormats = {"terminal", "json"};
 
 std::string path_of(const CLI::App* app) {
@@ -29,7 +30,8 @@ std::string path_of(const CLI::App* app) {
   return path;
 }
 
-/// CLI11's own checks describe themselves in the help and in messages with digits by the hundred; these don't.
+/// CLI11's own checks describe themselves in the help and in messages with digits by the hundred; these
+/// don't.
 std::string positive_number(const std::string& text) {
   try {
     std::size_t end = 0;
@@ -61,8 +63,10 @@ std::function<std::string(const std::string&)> one_of(const char* what, std::vec
 
 /// A parser and the structs that it fills in.
 struct Parser {
-  CLI::App app{"Re-measures what research papers report: speedup, accuracy and memory on this machine, beside the\n"
-               "reported numbers, with a verdict.", "remeasure"};
+  CLI::App app{
+      "Re-measures what research papers report: speedup, accuracy and memory on this machine, beside the\n"
+      "reported numbers, with a verdict.",
+      "remeasure"};
   bool version = false;
   ListOptions list;
   DescribeOptions describe;
@@ -78,8 +82,9 @@ struct Parser {
 
   Parser() {
     app.add_flag("--version", version, "Commit, compiler and CUDA toolkit of this program");
-    app.footer("Start with:\n  remeasure list\n  remeasure run dfss\n  remeasure help exit-codes\n"
-               "`remeasure SUBCOMMAND --help` has examples.");
+    app.footer(
+        "Start with:\n  remeasure list\n  remeasure run dfss\n  remeasure help exit-codes\n"
+        "`remeasure SUBCOMMAND --help` has examples.");
     app.get_formatter()->column_width(26);
     app.require_subcommand(0, 1);
     add_list();
@@ -106,52 +111,70 @@ struct Parser {
   }
 
   void add_describe() {
-    auto* command = add("describe", "One experiment: paper, claims, cases, notes",
-                        "  remeasure describe dfss");
+    auto* command =
+        add("describe", "One experiment: paper, claims, cases, notes", "  remeasure describe dfss");
     command->add_option("ID", describe.id, "Experiment, see `remeasure list`")->required()->type_name("");
   }
 
   void add_run() {
     auto* command = add("run", "Measure: writes one record per experiment",
-        "  remeasure run dfss                          one paper, small sizes, seconds\n"
-        "  remeasure run --all --size paper            everything at the papers' sizes\n"
-        "  remeasure run --all --resume                go on after Ctrl-C or a crash\n"
-        "  remeasure run dfss --filter 'n=(512|1024)'  some cases\n"
-        "  remeasure run dfss --variant kernel --variant vendor\n"
-        "  remeasure run dfss --variant kernel@simt    the kernel on the SIMT engine only\n"
-        "  remeasure run --all --size paper --budget 8m --resume     what fits into 8 minutes; again: the next 8\n"
-        "  remeasure run --all --size paper --resume --shard $SLURM_ARRAY_TASK_ID/8");
+                        "  remeasure run dfss                          one paper, small sizes, seconds\n"
+                        "  remeasure run --all --size paper            everything at the papers' sizes\n"
+                        "  remeasure run --all --resume                go on after Ctrl-C or a crash\n"
+                        "  remeasure run dfss --filter 'n=(512|1024)'  some cases\n"
+                        "  remeasure run dfss --variant kernel --variant vendor\n"
+                        "  remeasure run dfss --variant kernel@simt    the kernel on the SIMT engine only\n"
+                        "  remeasure run --all --size paper --budget 8m --resume     what fits into 8 "
+                        "minutes; again: the next 8\n"
+                        "  remeasure run --all --size paper --resume --shard $SLURM_ARRAY_TASK_ID/8");
     command->add_option("ID", run.ids, "Experiments, see `remeasure list`")->type_name("");
     command->add_flag("--all", run.all, "Every experiment");
     command->add_option("--size", run.size, "smoke (seconds, what CI runs) or paper")
-        ->check(one_of("size", {"smoke", "paper"}))->type_name("SIZE")->capture_default_str();
-    command->add_option("--filter", run.filter, "Only cases whose 'experiment/case' matches this regular expression")
+        ->check(one_of("size", {"smoke", "paper"}))
+        ->type_name("SIZE")
+        ->capture_default_str();
+    command
+        ->add_option("--filter", run.filter,
+                     "Only cases whose 'experiment/case' matches this regular expression")
         ->type_name("REGEX");
-    command->add_option("--variant", run.variants,
-                        "Only this variant, where needed with its place: kernel@gpu (repeatable)")
-        ->type_name("NAME")->allow_extra_args(false);
+    command
+        ->add_option("--variant", run.variants,
+                     "Only this variant, where needed with its place: kernel@gpu (repeatable)")
+        ->type_name("NAME")
+        ->allow_extra_args(false);
     command->add_option("--min-time", run.min_time, "Measure every variant at least this long")
-        ->type_name("SECONDS")->check(positive_number);
-    command->add_option("--seed", run.seed, "Seed of the generated data")->type_name("N")->check(whole_number)->capture_default_str();
+        ->type_name("SECONDS")
+        ->check(positive_number);
+    command->add_option("--seed", run.seed, "Seed of the generated data")
+        ->type_name("N")
+        ->check(whole_number)
+        ->capture_default_str();
     command->add_option("--timeout", run.timeout, "Limit per experiment (300 for smoke, 7200 for paper)")
-        ->type_name("SECONDS")->check(positive_number);
-    command->add_option("--budget", run.budget,
-                        "Stop after so long, the most important cases of every experiment first; --resume goes on")
-        ->type_name("DURATION")->check(duration);
+        ->type_name("SECONDS")
+        ->check(positive_number);
+    command
+        ->add_option(
+            "--budget", run.budget,
+            "Stop after so long, the most important cases of every experiment first; --resume goes on")
+        ->type_name("DURATION")
+        ->check(duration);
     command->add_option("--out", run.out, "Folder of the results")->type_name("DIR")->capture_default_str();
     add_data_folder(command, run.data);
     command->add_flag("--resume", run.resume,
                       "Keep what an earlier run of the same build, size and seed has finished; do the rest");
-    command->add_option("--shard", run.shard,
-                        "Part i of n: in name order every n-th experiment from the i-th on")->type_name("I/N");
+    command
+        ->add_option("--shard", run.shard,
+                     "Part i of n: in name order every n-th experiment from the i-th on")
+        ->type_name("I/N");
   }
 
   static void add_data_folder(CLI::App* command, std::string& folder) {
-    command->add_option("--data", folder, "Folder of the datasets ($REMEASURE_DATA, else data)")->type_name("DIR");
+    command->add_option("--data", folder, "Folder of the datasets ($REMEASURE_DATA, else data)")
+        ->type_name("DIR");
   }
 
-  CLI::App* data_action(CLI::App* parent, const std::string& name, DataOptions::Action action, const std::string& text,
-                        const std::string& examples) {
+  CLI::App* data_action(CLI::App* parent, const std::string& name, DataOptions::Action action,
+                        const std::string& text, const std::string& examples) {
     auto* command = parent->add_subcommand(name, text);
     command->footer("Examples:\n" + examples);
     command->callback([this, action] { data.action = action; });
@@ -161,7 +184,8 @@ struct Parser {
 
   void add_parameters(CLI::App* command) {
     command->add_option("--set", data.settings, "A parameter of the dataset (repeatable)")
-        ->type_name("KEY=VALUE")->allow_extra_args(false);
+        ->type_name("KEY=VALUE")
+        ->allow_extra_args(false);
     command->add_option("--seed", data.seed, "Seed of the generator")->type_name("N")->check(whole_number);
   }
 
@@ -178,8 +202,9 @@ struct Parser {
                              "  remeasure data make attention_inputs --set tokens=512 --seed 7");
     make->add_option("NAME", data.name, "Dataset")->required()->type_name("");
     add_parameters(make);
-    auto* verify = data_action(command, "verify", Action::verify, "Check structure, ranges and checksum of files",
-                               "  remeasure data verify data/attention_inputs/*.h5\n  remeasure data verify --all");
+    auto* verify =
+        data_action(command, "verify", Action::verify, "Check structure, ranges and checksum of files",
+                    "  remeasure data verify data/attention_inputs/*.h5\n  remeasure data verify --all");
     verify->add_option("FILE", data.files, "HDF5 files")->type_name("");
     verify->add_flag("--all", data.all, "Every file of the data folder");
     auto* import = data_action(command, "import", Action::import, "Take over the real data's own files",
@@ -194,50 +219,72 @@ struct Parser {
   }
 
   void add_report() {
-    auto* command = add("report", "Tables and pages from the records of a folder",
-                        "  remeasure report\n  remeasure report results --format html --output results/index.html\n"
-                        "  remeasure report results --format junit --output results/junit.xml");
+    auto* command =
+        add("report", "Tables and pages from the records of a folder",
+            "  remeasure report\n  remeasure report results --format html --output results/index.html\n"
+            "  remeasure report results --format junit --output results/junit.xml");
     command->add_option("DIR", report.folder, "Folder of the results")->type_name("")->capture_default_str();
-    command->add_option("--format", report.format, "terminal, md, html, csv, json, junit, benchmark, or all: every file, in DIR")
-        ->check(one_of("format", kReportFormats))->type_name("FORMAT")->capture_default_str();
-    command->add_option("--output", report.output, "File to write instead of the terminal")->type_name("FILE");
+    command
+        ->add_option("--format", report.format,
+                     "terminal, md, html, csv, json, junit, benchmark, or all: every file, in DIR")
+        ->check(one_of("format", kReportFormats))
+        ->type_name("FORMAT")
+        ->capture_default_str();
+    command->add_option("--output", report.output, "File to write instead of the terminal")
+        ->type_name("FILE");
   }
 
   void add_check() {
-    auto* command = add("check", "Compare results with a reference: what regressed, by how much",
-                        "  remeasure check\n  remeasure check results --against results-before\n"
-                        "  remeasure check now/1 now/2 now/3 --against before/1 --against before/2 --against before/3\n"
-                        "  remeasure check results --format json");
-    command->add_option("DIR", check.folders, "Folders of results: one run, or three and more of the same program")
-        ->type_name("")->capture_default_str();
-    command->add_option("--against", check.against,
-                        "A folder of results (repeatable), or: recorded, the committed reference")
-        ->type_name("DIR")->allow_extra_args(false)->capture_default_str();
+    auto* command =
+        add("check", "Compare results with a reference: what regressed, by how much",
+            "  remeasure check\n  remeasure check results --against results-before\n"
+            "  remeasure check now/1 now/2 now/3 --against before/1 --against before/2 --against before/3\n"
+            "  remeasure check results --format json");
+    command
+        ->add_option("DIR", check.folders,
+                     "Folders of results: one run, or three and more of the same program")
+        ->type_name("")
+        ->capture_default_str();
+    command
+        ->add_option("--against", check.against,
+                     "A folder of results (repeatable), or: recorded, the committed reference")
+        ->type_name("DIR")
+        ->allow_extra_args(false)
+        ->capture_default_str();
     command->add_flag("--no-times", check.no_times,
                       "Compare as between two machines: no times, memory loosely (for shared CI runners)");
     command->add_option("--format", check.format, "terminal or json")
-        ->check(one_of("format", kCheckFormats))->type_name("FORMAT")->capture_default_str();
+        ->check(one_of("format", kCheckFormats))
+        ->type_name("FORMAT")
+        ->capture_default_str();
   }
 
   void add_others() {
     auto* doctor_command = add("doctor", "What this machine can measure, what it can't, and the remedy",
                                "  remeasure doctor\n  remeasure doctor --out /scratch/results");
-    doctor_command->add_option("--out", doctor.out, "Folder of the results")->type_name("DIR")->capture_default_str();
+    doctor_command->add_option("--out", doctor.out, "Folder of the results")
+        ->type_name("DIR")
+        ->capture_default_str();
     add_data_folder(doctor_command, doctor.data);
-    auto* kernels_command = add("kernels", "Registers, spills, shared memory and occupancy of the CUDA kernels; needs no GPU",
-                                "  remeasure kernels\n  remeasure kernels dfss\n"
-                                "  remeasure kernels --json | jq '.[] | select(.spill_bytes > 0)'");
-    kernels_command->add_option("ID", kernels.id, "Only this experiment's, see `remeasure list`")->type_name("");
-    kernels_command->add_option("--results", kernels.results,
-                                "Folder of results: what they launched decides about occupancy")
-        ->type_name("DIR")->capture_default_str();
+    auto* kernels_command =
+        add("kernels", "Registers, spills, shared memory and occupancy of the CUDA kernels; needs no GPU",
+            "  remeasure kernels\n  remeasure kernels dfss\n"
+            "  remeasure kernels --json | jq '.[] | select(.spill_bytes > 0)'");
+    kernels_command->add_option("ID", kernels.id, "Only this experiment's, see `remeasure list`")
+        ->type_name("");
+    kernels_command
+        ->add_option("--results", kernels.results,
+                     "Folder of results: what they launched decides about occupancy")
+        ->type_name("DIR")
+        ->capture_default_str();
     kernels_command->add_flag("--json", kernels.json, "For programs");
     auto* engine_command = add("engine", "Speed of the SIMT engine, which runs kernels on the CPU",
                                "  remeasure engine\n  remeasure engine --json");
     engine_command->add_flag("--json", engine.json, "For programs");
-    auto* ceilings_command = add("ceilings", "What this machine's CPU and GPU can reach: bandwidths and rates, measured",
-                                 "  remeasure ceilings\n  remeasure ceilings --again\n"
-                                 "  remeasure ceilings --json | jq .gpu.values");
+    auto* ceilings_command =
+        add("ceilings", "What this machine's CPU and GPU can reach: bandwidths and rates, measured",
+            "  remeasure ceilings\n  remeasure ceilings --again\n"
+            "  remeasure ceilings --json | jq .gpu.values");
     ceilings_command->add_flag("--again", ceilings.again, "Measure, whatever is stored");
     ceilings_command->add_flag("--json", ceilings.json, "For programs");
     add_data_folder(ceilings_command, ceilings.data);
@@ -355,7 +402,8 @@ std::variant<Command, UsageError, HelpText> parse(const std::vector<std::string>
   }
   if (parser->app.get_subcommands().empty()) return HelpText{parser->app.help()};
   const std::string conflict = parser->conflict();
-  if (!conflict.empty()) return UsageError{fmt::format("{}; see `{} --help`", conflict, path_of(parser->chosen()))};
+  if (!conflict.empty())
+    return UsageError{fmt::format("{}; see `{} --help`", conflict, path_of(parser->chosen()))};
   return parser->command();
 }
 

@@ -23,14 +23,19 @@ Options parsed_as(const std::vector<std::string>& arguments) {
   return std::get<Options>(std::get<Command>(parsed));
 }
 
-bool starts_with(const std::string& text, const std::string& start) { return text.compare(0, start.size(), start) == 0; }
+bool starts_with(const std::string& text, const std::string& start) {
+  return text.compare(0, start.size(), start) == 0;
+}
 
 }  // namespace
 
 TEST_CASE("run understands all of its options", "[cpu]") {
-  const auto run = parsed_as<RunCommand>({"run", "dfss", "topml", "--size", "paper", "--filter", "n=5", "--variant", "kernel",
-                                          "--variant", "eigen", "--min-time", "0.5", "--seed", "18446744073709551615",
-                                          "--timeout", "60", "--out", "o", "--data", "d", "--resume", "--shard", "1/2"});
+  const auto run =
+      parsed_as<RunCommand>({"run",       "dfss",       "topml",     "--size", "paper",
+                             "--filter",  "n=5",        "--variant", "kernel", "--variant",
+                             "eigen",     "--min-time", "0.5",       "--seed", "18446744073709551615",
+                             "--timeout", "60",         "--out",     "o",      "--data",
+                             "d",         "--resume",   "--shard",   "1/2"});
   CHECK(run.ids == std::vector<std::string>{"dfss", "topml"});
   CHECK_FALSE(run.all);
   CHECK(run.size == "paper");
@@ -63,9 +68,11 @@ TEST_CASE("kernels takes one experiment or none", "[cpu]") {
 
 TEST_CASE("a budget is a duration, and divides the time itself", "[cpu]") {
   CHECK(parsed_as<RunCommand>({"run", "--all", "--budget", "8m"}).budget == "8m");
-  CHECK(starts_with(error_of({"run", "--all", "--budget", "soon"}), "--budget: 'soon' is not a duration above 0: write 480s, 8m"));
+  CHECK(starts_with(error_of({"run", "--all", "--budget", "soon"}),
+                    "--budget: 'soon' is not a duration above 0: write 480s, 8m"));
   CHECK(starts_with(error_of({"run", "--all", "--budget", "0"}), "--budget: '0' is not a duration"));
-  CHECK(starts_with(error_of({"run", "--all", "--budget", "8m", "--timeout", "60"}), "--budget divides the time"));
+  CHECK(starts_with(error_of({"run", "--all", "--budget", "8m", "--timeout", "60"}),
+                    "--budget divides the time"));
 }
 
 TEST_CASE("a variant takes one name, so experiments may follow it", "[cpu]") {
@@ -77,18 +84,21 @@ TEST_CASE("a variant takes one name, so experiments may follow it", "[cpu]") {
 TEST_CASE("conflicting and incomplete command lines are refused with one line", "[cpu]") {
   CHECK(starts_with(error_of({"run"}), "which experiment?"));
   CHECK(starts_with(error_of({"run", "dfss", "--all"}), "either IDs or --all, not both"));
-  CHECK(starts_with(error_of({"run", "dfss", "--size", "smok"}), "--size: unknown size 'smok'; did you mean 'smoke'?"));
+  CHECK(starts_with(error_of({"run", "dfss", "--size", "smok"}),
+                    "--size: unknown size 'smok'; did you mean 'smoke'?"));
   CHECK(starts_with(error_of({"run", "dfss", "--seed", "-1"}), "--seed: '-1' is not a whole number"));
   CHECK(starts_with(error_of({"run", "dfss", "--seed", "1", "--seed", "2"}), "--seed:"));
   CHECK(starts_with(error_of({"run", "dfss", "--min-time", "0"}), "--min-time: '0' is not a number above 0"));
-  CHECK(starts_with(error_of({"run", "dfss", "--timeout", "nan"}), "--timeout: 'nan' is not a number above 0"));
+  CHECK(
+      starts_with(error_of({"run", "dfss", "--timeout", "nan"}), "--timeout: 'nan' is not a number above 0"));
   CHECK(starts_with(error_of({"data"}), "which of list, make, verify, import, path?"));
   CHECK(starts_with(error_of({"data", "verify"}), "which files?"));
   CHECK(starts_with(error_of({"data", "verify", "a.h5", "--all"}), "either files or --all, not both"));
   CHECK(starts_with(error_of({"report", "--format", "html"}), "an HTML page is for a browser"));
   CHECK(starts_with(error_of({"list", "describe"}), "unexpected argument 'describe'"));
   CHECK(starts_with(error_of({"--version", "list"}), "--version stands alone"));
-  for (const auto& arguments : std::vector<std::vector<std::string>>{{"run", "dfss", "--all"}, {"data"}, {"report", "--format", "x"}}) {
+  for (const auto& arguments : std::vector<std::vector<std::string>>{
+           {"run", "dfss", "--all"}, {"data"}, {"report", "--format", "x"}}) {
     CHECK(error_of(arguments).find('\n') == std::string::npos);
   }
 }
@@ -97,7 +107,8 @@ TEST_CASE("an unknown subcommand or option is answered with the nearest", "[cpu]
   CHECK(error_of({"lst"}) == "unknown subcommand 'lst'; did you mean 'list'?");
   CHECK(error_of({"data", "mak"}) == "unknown subcommand 'mak'; did you mean 'make'?");
   CHECK(error_of({"run", "dfss", "--resum"}) == "unknown option '--resum'; did you mean '--resume'?");
-  CHECK(error_of({"run", "dfss", "--time-out=3"}) == "unknown option '--time-out'; did you mean '--timeout'?");
+  CHECK(error_of({"run", "dfss", "--time-out=3"}) ==
+        "unknown option '--time-out'; did you mean '--timeout'?");
 }
 
 TEST_CASE("help is found for the program, a subcommand and a subcommand's subcommand", "[cpu]") {
@@ -108,7 +119,8 @@ TEST_CASE("help is found for the program, a subcommand and a subcommand's subcom
   };
   CHECK(text({}).find("Usage: remeasure [OPTIONS] [SUBCOMMAND]") != std::string::npos);
   CHECK(text({"run", "--help"}).find("Usage: remeasure run [OPTIONS] [ID...]") != std::string::npos);
-  CHECK(text({"data", "make", "--help"}).find("Usage: remeasure data make [OPTIONS] NAME") != std::string::npos);
+  CHECK(text({"data", "make", "--help"}).find("Usage: remeasure data make [OPTIONS] NAME") !=
+        std::string::npos);
   CHECK(parsed_as<HelpOptions>({"help", "run"}).topic == "run");
   CHECK(parsed_as<HelpOptions>({"help", "exit-codes"}).topic == "exit-codes");
   for (const auto& name : subcommand_names()) {

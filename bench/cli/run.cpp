@@ -51,12 +51,14 @@ void check_variant_names(const std::vector<std::string>& names) {
     if (at == std::string::npos) continue;
     const std::string place = name.substr(at + 1);
     if (std::find(places.begin(), places.end(), place) == places.end()) {
-      throw CommandError(unknown_name("place", place, places, "a variant's place is gpu, cpu or simt: kernel@simt"));
+      throw CommandError(
+          unknown_name("place", place, places, "a variant's place is gpu, cpu or simt: kernel@simt"));
     }
   }
 }
 
-/// Every experiment writes its data and oracles there; better one clear line now than one error per experiment.
+/// Every experiment writes its data and oracles there; better one clear line now than one error per
+/// experiment.
 void check_data_folder(const std::filesystem::path& folder) {
   std::error_code failed;
   std::filesystem::create_directories(folder, failed);
@@ -64,7 +66,8 @@ void check_data_folder(const std::filesystem::path& folder) {
   if (!failed && ::access(folder.c_str(), W_OK | X_OK) != 0) why = std::strerror(errno);
   if (!failed && !std::filesystem::is_directory(folder)) why = "it is a file";
   if (!why.empty()) {
-    throw CommandError(fmt::format("can't write to the data folder {}: {}; choose another --data", folder.string(), why));
+    throw CommandError(
+        fmt::format("can't write to the data folder {}: {}; choose another --data", folder.string(), why));
   }
 }
 
@@ -89,7 +92,8 @@ runner::Settings settings_of(const RunCommand& options) {
 /// A variant that no case of any experiment has. Known only after the cases have declared theirs.
 std::string unknown_variant(const RunCommand& options, const runner::RunReport& report) {
   std::set<std::string> declared;
-  for (const auto& outcome : report.outcomes) declared.insert(outcome.declared_variants.begin(), outcome.declared_variants.end());
+  for (const auto& outcome : report.outcomes)
+    declared.insert(outcome.declared_variants.begin(), outcome.declared_variants.end());
   if (declared.empty()) return {};
   const std::vector<std::string> names(declared.begin(), declared.end());
   for (const auto& asked : options.variants) {
@@ -115,7 +119,7 @@ int run(const RunCommand& options, const Program& program, Console& console) {
   check_data_folder(settings.data);
   const runner::FolderLock lock(settings.out, ids_of(experiments));
 
-  ::signal(SIGXFSZ, SIG_IGN);   // see worker.cpp
+  ::signal(SIGXFSZ, SIG_IGN);  // see worker.cpp
   runner::RunReport report;
   {
     const runner::InterruptGuard guard;
@@ -127,11 +131,12 @@ int run(const RunCommand& options, const Program& program, Console& console) {
   if (code == kIncorrect) return code;
   if (!report.refused.empty()) throw CommandError(report.refused);
   if (const auto unknown = unknown_variant(options, report); !unknown.empty()) throw CommandError(unknown);
-  const bool any = std::any_of(report.outcomes.begin(), report.outcomes.end(), [](const auto& outcome) { return outcome.ran; });
+  const bool any = std::any_of(report.outcomes.begin(), report.outcomes.end(),
+                               [](const auto& outcome) { return outcome.ran; });
   const bool waits = !report.unreached.empty();
   if (!any && !waits && !report.interrupted) {
-    throw CommandError(fmt::format("no case matches --filter '{}'; `remeasure describe {}` shows the cases", options.filter,
-                                   experiments.front().experiment->paper.id));
+    throw CommandError(fmt::format("no case matches --filter '{}'; `remeasure describe {}` shows the cases",
+                                   options.filter, experiments.front().experiment->paper.id));
   }
   return code;
 }

@@ -25,8 +25,10 @@ Tone tone_of(const runner::Outcome& outcome, const runner::Tally& tally, bool br
 }
 
 std::string experiments_table(const runner::RunReport& report, std::size_t width, bool colour) {
-  reports::TextTable table({{.title = "experiment", .whole = true}, {.title = "state", .whole = true},
-                            {.title = "cases", .right = true, .whole = true}, {.title = "variants", .least = 16},
+  reports::TextTable table({{.title = "experiment", .whole = true},
+                            {.title = "state", .whole = true},
+                            {.title = "cases", .right = true, .whole = true},
+                            {.title = "variants", .least = 16},
                             {.title = "time", .right = true, .whole = true}});
   for (const auto& outcome : report.outcomes) {
     if (!outcome.ran) continue;
@@ -35,9 +37,12 @@ std::string experiments_table(const runner::RunReport& report, std::size_t width
     for (const auto& result : outcome.record.cases) {
       if (result.not_reached.empty()) ++(result.error.empty() ? finished : broken);
     }
-    table.add({{outcome.id}, {reports::to_string(outcome.state), tone_of(outcome, tally, broken > 0)},
+    table.add({{outcome.id},
+               {reports::to_string(outcome.state), tone_of(outcome, tally, broken > 0)},
                {fmt::format("{}/{}", finished, std::max<std::int64_t>(outcome.cases_total, finished))},
-               {runner::format_tally(tally) + (broken == 0 ? "" : fmt::format(", {} case{} failed", broken, broken == 1 ? "" : "s"))}, {runner::format_duration(outcome.seconds)}});
+               {runner::format_tally(tally) +
+                (broken == 0 ? "" : fmt::format(", {} case{} failed", broken, broken == 1 ? "" : "s"))},
+               {runner::format_duration(outcome.seconds)}});
   }
   return table.text(width, 0, colour);
 }
@@ -62,11 +67,13 @@ std::string grouped_reasons(const runner::RunReport& report, std::size_t width) 
       if (!result.error.empty() && outcome.error.find(result.error) == std::string::npos) {
         add_line(fmt::format("{} {}: {}", outcome.id, result.name, result.error));
       }
-      if (!result.not_reached.empty()) not_reached[result.not_reached].push_back(outcome.id + " " + result.name);
+      if (!result.not_reached.empty())
+        not_reached[result.not_reached].push_back(outcome.id + " " + result.name);
       if (!result.left_out.empty()) left_out[result.left_out].push_back(outcome.id + " " + result.name);
       for (const auto& check : result.checks) {
         if (check.passed) continue;
-        add_line(fmt::format("{} {}: \"{}\" does not hold: {}", outcome.id, result.name, check.name, check.detail));
+        add_line(fmt::format("{} {}: \"{}\" does not hold: {}", outcome.id, result.name, check.name,
+                             check.detail));
       }
       for (const auto& variant : result.variants) {
         if (variant.status == reports::Status::passed) continue;
@@ -112,14 +119,16 @@ std::string resume_command(const RunCommand& options) {
   return command + " --resume";
 }
 
-std::string run_summary(const runner::RunReport& report, const RunCommand& options, std::size_t width, bool colour) {
+std::string run_summary(const runner::RunReport& report, const RunCommand& options, std::size_t width,
+                        bool colour) {
   std::string text;
   bool any = false, crashed = false;
   std::vector<reports::Record> records;
   for (const auto& outcome : report.outcomes) {
     if (!outcome.ran) continue;
     any = true;
-    crashed = crashed || outcome.state == reports::RunState::crashed || outcome.state == reports::RunState::timed_out;
+    crashed = crashed || outcome.state == reports::RunState::crashed ||
+              outcome.state == reports::RunState::timed_out;
     records.push_back(outcome.record);
   }
   if (any) {

@@ -10,7 +10,8 @@ using namespace remeasure::bench;
 
 namespace {
 
-reports::VariantResult variant(const std::string& name, reports::Status status, const std::string& reason = "") {
+reports::VariantResult variant(const std::string& name, reports::Status status,
+                               const std::string& reason = "") {
   reports::VariantResult result;
   result.name = name;
   result.status = status;
@@ -39,7 +40,8 @@ const auto kNotRun = reports::Status::not_run;
 
 TEST_CASE("a reason is said once, with everything that it holds for", "[cpu]") {
   runner::RunReport report;
-  report.outcomes = {outcome("a", {variant("eigen", kPassed), variant("kernel", kNotRun, "no GPU"), variant("vendor", kNotRun, "no GPU")}),
+  report.outcomes = {outcome("a", {variant("eigen", kPassed), variant("kernel", kNotRun, "no GPU"),
+                                   variant("vendor", kNotRun, "no GPU")}),
                      outcome("b", {variant("eigen", kPassed), variant("vendor", kNotRun, "no GPU")})};
   const std::string text = cli::run_summary(report, {.ids = {"a", "b"}}, 100, false);
   INFO(text);
@@ -50,7 +52,8 @@ TEST_CASE("a reason is said once, with everything that it holds for", "[cpu]") {
   for (std::size_t start = 0; start < text.size();) {
     const auto end = text.find('\n', start);
     std::size_t columns = 0;
-    for (std::size_t i = start; i < end; ++i) columns += (static_cast<unsigned char>(text[i]) & 0xC0) != 0x80 ? 1 : 0;
+    for (std::size_t i = start; i < end; ++i)
+      columns += (static_cast<unsigned char>(text[i]) & 0xC0) != 0x80 ? 1 : 0;
     CHECK(columns <= 100);
     start = end + 1;
   }
@@ -59,10 +62,20 @@ TEST_CASE("a reason is said once, with everything that it holds for", "[cpu]") {
 TEST_CASE("an interrupted run ends with the command that goes on", "[cpu]") {
   runner::RunReport report;
   report.interrupted = true;
-  const cli::RunCommand options{.all = true, .size = "paper", .filter = "n=(1|2)", .variants = {"kernel"}, .min_time = 0.5,
-                                .seed = 7, .timeout = 60, .out = "my results", .data = "d", .resume = false, .shard = "1/2"};
-  const std::string command = "remeasure run --all --size paper --filter 'n=(1|2)' --variant kernel --min-time 0.5 --seed 7 "
-                              "--timeout 60 --out 'my results' --data d --shard 1/2 --resume";
+  const cli::RunCommand options{.all = true,
+                                .size = "paper",
+                                .filter = "n=(1|2)",
+                                .variants = {"kernel"},
+                                .min_time = 0.5,
+                                .seed = 7,
+                                .timeout = 60,
+                                .out = "my results",
+                                .data = "d",
+                                .resume = false,
+                                .shard = "1/2"};
+  const std::string command =
+      "remeasure run --all --size paper --filter 'n=(1|2)' --variant kernel --min-time 0.5 --seed 7 "
+      "--timeout 60 --out 'my results' --data d --shard 1/2 --resume";
   CHECK(cli::resume_command(options) == command);
   const std::string text = cli::run_summary(report, options, 100, false);
   const std::string last = "interrupted; what is finished is kept. Go on with: " + command + "\n";
@@ -80,7 +93,8 @@ TEST_CASE("an incorrect result wins over every other exit code", "[cpu]") {
   left_out.outcomes[0].record.cases[0].left_out = "too large";
   CHECK(runner::exit_code(left_out) == cli::kFine);
 
-  for (const auto status : {reports::Status::failed, reports::Status::timed_out, reports::Status::not_verified}) {
+  for (const auto status :
+       {reports::Status::failed, reports::Status::timed_out, reports::Status::not_verified}) {
     auto failed = report;
     failed.outcomes[0].record.cases[0].variants[0].status = status;
     CHECK(runner::exit_code(failed) == cli::kCrash);
@@ -121,7 +135,8 @@ TEST_CASE("a spent budget says what had no turn and the command that goes on", "
   const auto text = cli::run_summary(report, options, 120, false);
   CHECK(text.find("1/2") != std::string::npos);
   CHECK(text.find("not run: budget spent: run again with --resume (dfss n=2)") != std::string::npos);
-  const std::string last = "budget spent; 1 case had no turn. Go on with: remeasure run --all --size paper --budget 8m --resume\n";
+  const std::string last =
+      "budget spent; 1 case had no turn. Go on with: remeasure run --all --size paper --budget 8m --resume\n";
   CHECK(text.ends_with(last));
   CHECK(runner::exit_code(report) == cli::kFine);
 }

@@ -22,7 +22,7 @@ std::vector<Candidate> in_order(std::vector<Candidate> candidates) {
   struct Key {
     bool cut_short;
     int priority;
-    std::size_t rank, experiment;      // place in its experiment's class, and the experiment's own
+    std::size_t rank, experiment;  // place in its experiment's class, and the experiment's own
   };
   std::vector<std::string> experiments;
   std::map<std::tuple<std::string, bool, int>, std::size_t> members;
@@ -57,7 +57,9 @@ double BudgetPlan::cap_of(const Candidate& candidate, double left) const {
 std::optional<Turn> BudgetPlan::next(double spent) {
   const double left = seconds_ - spent;
   if (!(left > 0)) return std::nullopt;
-  const auto fits = [&](const Candidate& candidate) { return candidate.free || candidate.expected.value_or(0) <= left; };
+  const auto fits = [&](const Candidate& candidate) {
+    return candidate.free || candidate.expected.value_or(0) <= left;
+  };
   const auto first = std::find_if(waiting_.begin(), waiting_.end(), fits);
   if (first == waiting_.end()) return std::nullopt;
   Turn turn;
@@ -70,7 +72,9 @@ std::optional<Turn> BudgetPlan::next(double spent) {
     if (candidate.experiment != turn.experiment) continue;
     if (!candidate.free) {
       const double sum = known + candidate.expected.value_or(0);
-      if (counted == most || !same_class(candidate, *first) || !fits(candidate) || (counted > 0 && sum > left)) continue;
+      if (counted == most || !same_class(candidate, *first) || !fits(candidate) ||
+          (counted > 0 && sum > left))
+        continue;
       known = sum;
       ++counted;
     }
@@ -98,8 +102,9 @@ std::vector<Unreached> BudgetPlan::unreached(double spent) const {
     const double needs = candidate.expected.value_or(0);
     const char* at_least = candidate.at_least ? "at least " : "about ";
     if (needs > seconds_) {
-      why = fmt::format("it takes {}{}, more than the whole budget of {}: run again with a larger --budget and --resume",
-                        at_least, format_duration(needs), format_duration(seconds_));
+      why = fmt::format(
+          "it takes {}{}, more than the whole budget of {}: run again with a larger --budget and --resume",
+          at_least, format_duration(needs), format_duration(seconds_));
     } else if (needs > left && left > 0) {
       why = fmt::format("it takes {}{}, and less was left of the budget: run again with --resume", at_least,
                         format_duration(needs));
@@ -113,7 +118,7 @@ std::optional<double> parse_duration(const std::string& text) {
   double sum = 0;
   const char* at = text.data();
   const char* const end = at + text.size();
-  double smallest_unit = 7200;           // units go down, each at most once: 1h30m
+  double smallest_unit = 7200;  // units go down, each at most once: 1h30m
   while (at != end) {
     double value = 0;
     if (!std::isdigit(static_cast<unsigned char>(*at))) return std::nullopt;
@@ -134,7 +139,8 @@ std::optional<double> parse_duration(const std::string& text) {
 
 std::string duration_text(double seconds) {
   const double minutes = seconds / 60;
-  return minutes >= 1 && minutes == std::floor(minutes) ? fmt::format("{}m", minutes) : fmt::format("{}s", seconds);
+  return minutes >= 1 && minutes == std::floor(minutes) ? fmt::format("{}m", minutes)
+                                                        : fmt::format("{}s", seconds);
 }
 
 }  // namespace remeasure::bench::runner

@@ -1,20 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A time budget spread over the cases of many experiments. Pure: no clock, no process; the caller says what was spent.
+// A time budget spread over the cases of many experiments. Pure: no clock, no process; the caller says what
+// was spent.
 //
-// Order. Cases of a higher CaseDefinition::priority first. Among equals the experiments take turns: the first case of
-// each, then the second of each, ...: an author lists first what his claims rest on. A case that an earlier call cut
-// short comes after those that had no turn at all, so that it can't eat every call's budget.
+// Order. Cases of a higher CaseDefinition::priority first. Among equals the experiments take turns: the first
+// case of each, then the second of each, ...: an author lists first what his claims rest on. A case that an
+// earlier call cut short comes after those that had no turn at all, so that it can't eat every call's budget.
 //
-// Turns. A worker process has to be started for each, so an experiment's first turn has one case, its second two, then
-// four: log2(cases) starts, and every experiment has its first case before any has its second (of one priority).
+// Turns. A worker process has to be started for each, so an experiment's first turn has one case, its second
+// two, then four: log2(cases) starts, and every experiment has its first case before any has its second (of
+// one priority).
 //
 // Bounds. With `left` seconds and n cases to go a fair share is left / n.
-//   - A case is ended at its cap: the largest of 4 shares (but half of what is left as long as others wait), twice what it
-//     took earlier, and 2 s; never more than is left. However long it hangs, something is left for the next one.
+//   - A case is ended at its cap: the largest of 4 shares (but half of what is left as long as others wait),
+//   twice what it
+//     took earlier, and 2 s; never more than is left. However long it hangs, something is left for the next
+//     one.
 //   - A turn of k cases begins no further case after k shares.
 //   - A case that is known to take longer than what is left doesn't begin.
-// So the last case ends when the budget does; what comes on top is the time to kill and to write (kOverrun at most).
+// So the last case ends when the budget does; what comes on top is the time to kill and to write (kOverrun at
+// most).
 #pragma once
 
 #include <cstddef>
@@ -29,19 +34,20 @@ namespace remeasure::bench::runner {
 struct Candidate {
   std::string experiment, name;
   int priority = 0;
-  std::optional<double> expected = {};   ///< seconds that it took earlier; empty: unknown
-  bool at_least = false;                 ///< `expected` is a lower bound: it was cut short, or ran at a smaller size
-  bool cut_short = false;                ///< an earlier call gave it its turn, and it didn't end in time
-  bool free = false;                     ///< left out by its author: costs nothing, goes with the first turn
+  std::optional<double> expected = {};  ///< seconds that it took earlier; empty: unknown
+  bool at_least = false;   ///< `expected` is a lower bound: it was cut short, or ran at a smaller size
+  bool cut_short = false;  ///< an earlier call gave it its turn, and it didn't end in time
+  bool free = false;       ///< left out by its author: costs nothing, goes with the first turn
 };
 
 /// Cases of one experiment that one worker runs.
 struct Turn {
   std::string experiment;
   std::vector<std::string> cases;
-  std::vector<double> caps;              ///< seconds each, same order
-  std::vector<bool> clipped;             ///< the cap is what was left, less than the case's due: cut there, it waits again
-  double seconds = 0;                    ///< no further case begins after so long
+  std::vector<double> caps;  ///< seconds each, same order
+  std::vector<bool>
+      clipped;         ///< the cap is what was left, less than the case's due: cut there, it waits again
+  double seconds = 0;  ///< no further case begins after so long
 };
 
 struct Unreached {
@@ -50,12 +56,14 @@ struct Unreached {
 
 inline constexpr double kSharesPerCase = 4;
 inline constexpr double kLeastCap = 2;
-/// What a call may take beyond its budget: two periods of grace for a worker that must be killed, and writing.
+/// What a call may take beyond its budget: two periods of grace for a worker that must be killed, and
+/// writing.
 inline constexpr double kOverrun = 6;
 
 class BudgetPlan {
  public:
-  /// `candidates` of each experiment in their author's order; experiments in the order of their first candidate.
+  /// `candidates` of each experiment in their author's order; experiments in the order of their first
+  /// candidate.
   BudgetPlan(std::vector<Candidate> candidates, double seconds);
 
   /// The next turn when `spent` seconds are gone; empty when nothing fits any more.
@@ -70,8 +78,8 @@ class BudgetPlan {
  private:
   double cap_of(const Candidate& candidate, double left) const;
 
-  std::vector<Candidate> waiting_;       // in the order in which they run
-  std::map<std::string, int> turns_;     // had by each experiment
+  std::vector<Candidate> waiting_;    // in the order in which they run
+  std::map<std::string, int> turns_;  // had by each experiment
   double seconds_;
 };
 

@@ -9,9 +9,9 @@
 #include "reports/record_io.h"
 
 using namespace remeasure::testing;
+using remeasure::reports::read_record;
 using remeasure::reports::Record;
 using remeasure::reports::RunState;
-using remeasure::reports::read_record;
 
 namespace {
 
@@ -39,7 +39,9 @@ TEST_CASE("a budget that suffices leaves the same records as none", "[cpu]") {
   CHECK(read_record(folder / "results/fine.json").state == RunState::complete);
 }
 
-TEST_CASE("what a budget doesn't reach is recorded as not run; the same command with --resume does exactly that", "[cpu]") {
+TEST_CASE(
+    "what a budget doesn't reach is recorded as not run; the same command with --resume does exactly that",
+    "[cpu]") {
   const Folder folder;
   const auto first = run(folder, {"run", "slow", "many-a", "--budget", "1s"});
   INFO(first.err << first.out);
@@ -65,18 +67,19 @@ TEST_CASE("what a budget doesn't reach is recorded as not run; the same command 
     CHECK(record.state == RunState::complete);
     const auto after = finished_cases(record);
     CHECK(after.size() == (id == "slow" ? 3u : 8u));
-    for (const auto& [name, seconds] : before[id]) CHECK(after.at(name) == seconds);   // not measured again
+    for (const auto& [name, seconds] : before[id]) CHECK(after.at(name) == seconds);  // not measured again
   }
 }
 
-TEST_CASE("cases that never end, SIGTERM or not, leave the others their turn and the budget its end", "[cpu]") {
+TEST_CASE("cases that never end, SIGTERM or not, leave the others their turn and the budget its end",
+          "[cpu]") {
   const Folder folder;
   const auto start = std::chrono::steady_clock::now();
   const auto finished = run(folder, {"run", "hang", "ignore", "many-a", "--budget", "20"});
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   INFO(finished.err << finished.out);
   CHECK(finished.code == 5);
-  CHECK(seconds < 20 + 6 + 3);           // kOverrun, and this machine's own
+  CHECK(seconds < 20 + 6 + 3);  // kOverrun, and this machine's own
   for (const std::string id : {"hang", "ignore", "many-a"}) {
     CHECK(finished_cases(read_record(folder / ("results/" + id + ".json"))).size() >= 1);
   }
@@ -95,14 +98,16 @@ TEST_CASE("an experiment that crashes before its first case doesn't hold a budge
 
 TEST_CASE("under a budget a sticky device error costs its row, no more", "[cpu]") {
   const Folder folder;
-  const auto finished = run(folder, {"run", "device", "--budget", "60"}, {.faults = "file=faults;launch:5=sticky"});
+  const auto finished =
+      run(folder, {"run", "device", "--budget", "60"}, {.faults = "file=faults;launch:5=sticky"});
   INFO(finished.err << finished.out);
   CHECK(finished.code == 5);
   const auto record = read_record(folder / "results/device.json");
   REQUIRE(record.cases.size() == 3);
   int failed = 0;
   for (const auto& result : record.cases) {
-    for (const auto& variant : result.variants) failed += variant.status == remeasure::reports::Status::failed ? 1 : 0;
+    for (const auto& variant : result.variants)
+      failed += variant.status == remeasure::reports::Status::failed ? 1 : 0;
   }
   CHECK(failed == 1);
 }

@@ -22,14 +22,15 @@ std::vector<Candidate> operator+(std::vector<Candidate> a, const std::vector<Can
 }
 
 struct Log {
-  std::vector<std::string> ran;          // "a1", in order
-  std::vector<std::string> cut;          // those that needed longer than their cap
+  std::vector<std::string> ran;  // "a1", in order
+  std::vector<std::string> cut;  // those that needed longer than their cap
   int turns = 0;
   double end = 0;
 };
 
 /// Runs the plan on a fake clock: `needs` says how long a case takes if nobody ends it.
-Log play(BudgetPlan& plan, const std::function<double(const std::string&)>& needs, double start_of_worker = 0) {
+Log play(BudgetPlan& plan, const std::function<double(const std::string&)>& needs,
+         double start_of_worker = 0) {
   Log log;
   for (auto turn = plan.next(0); turn; turn = plan.next(log.end)) {
     REQUIRE(++log.turns < 1000);
@@ -58,15 +59,15 @@ TEST_CASE("under a budget experiments take turns, the first listed first, in few
   const auto log = play(plan, [](const std::string&) { return 1.0; });
   CHECK(Names(log.ran.begin(), log.ran.begin() + 3) == Names{"a1", "b1", "c1"});
   CHECK(log.ran.size() == 14);
-  CHECK(log.turns == 3 + 2 + 3);         // 1+2+2, 1+1, 1+2+4
+  CHECK(log.turns == 3 + 2 + 3);  // 1+2+2, 1+1, 1+2+4
   CHECK(plan.waiting() == 0);
   CHECK(plan.unreached(log.end).empty());
 }
 
 TEST_CASE("a higher priority runs first, over all experiments", "[cpu]") {
   auto all = cases("a", 3) + cases("b", 3);
-  all[2].priority = 1;                   // a3
-  all[4].priority = 2;                   // b2
+  all[2].priority = 1;  // a3
+  all[4].priority = 2;  // b2
   BudgetPlan plan(all, 1000);
   CHECK(play(plan, [](const std::string&) { return 1.0; }).ran == Names{"b2", "a3", "a1", "a2", "b1", "b3"});
 }
@@ -80,7 +81,8 @@ TEST_CASE("the order of a plan is the same every time, whatever the cases take",
   CHECK(order(1) == order(50));
 }
 
-TEST_CASE("a case that never ends can't eat the rest: every experiment has its turn, and the budget holds", "[cpu]") {
+TEST_CASE("a case that never ends can't eat the rest: every experiment has its turn, and the budget holds",
+          "[cpu]") {
   BudgetPlan plan(cases("a", 4) + cases("b", 4) + cases("c", 4) + cases("d", 4), 480);
   const auto log = play(plan, [](const std::string& name) { return name[0] == 'a' ? 1e9 : 3.0; });
   for (const std::string name : {"b4", "c4", "d4"}) {
@@ -95,17 +97,20 @@ TEST_CASE("where every case overruns the budget still holds and the first of eac
   BudgetPlan plan(cases("a", 6) + cases("b", 6) + cases("c", 6), 60);
   const auto log = play(plan, [](const std::string&) { return 1e9; });
   CHECK(log.end <= 60 + 1e-9);
-  for (const std::string name : {"a1", "b1", "c1"}) CHECK(std::find(log.ran.begin(), log.ran.end(), name) != log.ran.end());
+  for (const std::string name : {"a1", "b1", "c1"})
+    CHECK(std::find(log.ran.begin(), log.ran.end(), name) != log.ran.end());
   CHECK(plan.waiting() > 0);
   for (const auto& one : plan.unreached(log.end)) CHECK(one.why == "budget spent: run again with --resume");
 }
 
-TEST_CASE("a case that gets less than its due because the budget ends is marked, so that it isn't called a failure", "[cpu]") {
+TEST_CASE(
+    "a case that gets less than its due because the budget ends is marked, so that it isn't called a failure",
+    "[cpu]") {
   BudgetPlan plan(cases("a", 1), 10);
   const auto all = plan.next(0);
   REQUIRE(all);
   CHECK(all->caps == std::vector<double>{10});
-  CHECK(all->clipped == std::vector<bool>{true});      // four shares of one case are more than there is
+  CHECK(all->clipped == std::vector<bool>{true});  // four shares of one case are more than there is
   BudgetPlan many(cases("a", 8), 80);
   const auto first = many.next(0);
   REQUIRE(first);
@@ -115,7 +120,9 @@ TEST_CASE("a case that gets less than its due because the budget ends is marked,
 
 TEST_CASE("starting a worker counts too", "[cpu]") {
   BudgetPlan plan(cases("a", 100), 10);
-  CHECK(play(plan, [](const std::string&) { return 0.5; }, 1.0).end <= 10 + 1.5);
+  CHECK(play(
+            plan, [](const std::string&) { return 0.5; }, 1.0)
+            .end <= 10 + 1.5);
 }
 
 TEST_CASE("a case that is known not to fit doesn't begin, and a shorter one does", "[cpu]") {
@@ -130,8 +137,9 @@ TEST_CASE("a case that is known not to fit doesn't begin, and a shorter one does
   REQUIRE(left.size() == 2);
   CHECK(left[0].name == "2");
   CHECK(left[0].why == "it takes about 20.0 s, and less was left of the budget: run again with --resume");
-  CHECK(left[1].why == "it takes about 16 min 40 s, more than the whole budget of 1 min 50 s: run again with a larger "
-                       "--budget and --resume");
+  CHECK(left[1].why ==
+        "it takes about 16 min 40 s, more than the whole budget of 1 min 50 s: run again with a larger "
+        "--budget and --resume");
 }
 
 TEST_CASE("what took long earlier gets twice that; what was cut short comes last", "[cpu]") {

@@ -8,9 +8,9 @@
 
 using namespace remeasure::testing;
 using remeasure::reports::CaseResult;
+using remeasure::reports::read_record;
 using remeasure::reports::Record;
 using remeasure::reports::RunState;
-using remeasure::reports::read_record;
 using remeasure::reports::Status;
 using remeasure::reports::VariantResult;
 using remeasure::reports::Where;
@@ -54,7 +54,9 @@ void check_rows(const Record& record, const std::vector<Failure>& failures) {
   }
 }
 
-Record device_record(const Folder& folder) { return read_record(folder / "results/device.json"); }
+Record device_record(const Folder& folder) {
+  return read_record(folder / "results/device.json");
+}
 
 }  // namespace
 
@@ -64,7 +66,8 @@ TEST_CASE("no device memory is one failed row with the numbers, and the rest of 
   INFO(finished.err);
   CHECK(finished.code == 5);
   const auto record = device_record(folder);
-  check_rows(record, {{"case=a", "other", "no room on the host for 4000 bytes of input: this program holds 0 bytes on Simt"}});
+  check_rows(record, {{"case=a", "other",
+                       "no room on the host for 4000 bytes of input: this program holds 0 bytes on Simt"}});
   CHECK(record.state == RunState::complete);
   CHECK(record.system.more.at("injected faults") == "allocate:3=out-of-memory");
 }
@@ -78,12 +81,14 @@ TEST_CASE("a failed launch is one failed row, and the next launch of the process
   CHECK_FALSE(contains(finished.err, "broke the device"));
 }
 
-TEST_CASE("after a sticky error a fresh process does the rest; the row is the one that broke the device", "[cpu]") {
+TEST_CASE("after a sticky error a fresh process does the rest; the row is the one that broke the device",
+          "[cpu]") {
   const Folder folder;
   const auto finished = run(folder, {"run", "device"}, {.faults = "file=faults;launch:5=sticky"});
   INFO(finished.err);
   CHECK(finished.code == 5);
-  CHECK(contains(finished.err, "case=b: kernel@simt broke the device for its process: launch of saxpy, number 5: sticky"));
+  CHECK(contains(finished.err,
+                 "case=b: kernel@simt broke the device for its process: launch of saxpy, number 5: sticky"));
   const auto record = device_record(folder);
   check_rows(record, {{"case=b", "kernel", "launch of saxpy, number 5: sticky error"}});
   CHECK(record.state == RunState::complete);
@@ -92,7 +97,8 @@ TEST_CASE("after a sticky error a fresh process does the rest; the row is the on
   CHECK(again.code == 0);
   CHECK(contains(again.err, "device 2 of 3 cases are finished already"));
   check_rows(device_record(folder), {});
-  CHECK(case_of(device_record(folder), "case=a").elapsed_seconds == case_of(record, "case=a").elapsed_seconds);
+  CHECK(case_of(device_record(folder), "case=a").elapsed_seconds ==
+        case_of(record, "case=a").elapsed_seconds);
 }
 
 TEST_CASE("a device that breaks every process is given up, and what needs no device goes on", "[cpu]") {
@@ -101,9 +107,14 @@ TEST_CASE("a device that breaks every process is given up, and what needs no dev
   INFO(finished.err);
   CHECK(finished.code == 5);
   const std::string first = "open of SIMT device, number 1: sticky error";
-  const std::string rest = "not tried: the device failed in 3 processes in a row, the last time in case case=b, kernel@simt";
-  check_rows(device_record(folder), {{"case=a", "kernel", first}, {"case=a", "other", first}, {"case=b", "kernel", first},
-                                     {"case=b", "other", rest}, {"case=c", "kernel", rest}, {"case=c", "other", rest}});
+  const std::string rest =
+      "not tried: the device failed in 3 processes in a row, the last time in case case=b, kernel@simt";
+  check_rows(device_record(folder), {{"case=a", "kernel", first},
+                                     {"case=a", "other", first},
+                                     {"case=b", "kernel", first},
+                                     {"case=b", "other", rest},
+                                     {"case=c", "kernel", rest},
+                                     {"case=c", "other", rest}});
 }
 
 TEST_CASE("a lost device fails one row, the others that need it say so, and nothing is endless", "[cpu]") {
@@ -115,19 +126,23 @@ TEST_CASE("a lost device fails one row, the others that need it say so, and noth
   const std::string rest = "not tried: the device was lost in case case=b, kernel@simt";
   const auto record = device_record(folder);
   check_rows(record, {{"case=b", "kernel", "launch of saxpy, number 5: the device was lost"},
-                      {"case=b", "other", rest}, {"case=c", "kernel", rest}, {"case=c", "other", rest}});
+                      {"case=b", "other", rest},
+                      {"case=c", "kernel", rest},
+                      {"case=c", "other", rest}});
   CHECK(read_record(folder / "results/fine.json").state == RunState::complete);
 
   // Resumed while it is still gone: the same again, and what was finished stays.
   CHECK(run(folder, {"run", "device", "--resume"}, lost).code == 5);
-  CHECK(case_of(device_record(folder), "case=a").elapsed_seconds == case_of(record, "case=a").elapsed_seconds);
+  CHECK(case_of(device_record(folder), "case=a").elapsed_seconds ==
+        case_of(record, "case=a").elapsed_seconds);
   CHECK(contains(row(device_record(folder), "case=b", "kernel").reason, "the device was lost"));
   // And when it is back, only what is missing is measured.
   CHECK(run(folder, {"run", "device", "--resume"}).code == 0);
   check_rows(device_record(folder), {});
 }
 
-TEST_CASE("a variable for faults that can't be read is refused with one line that says how it is written", "[cpu]") {
+TEST_CASE("a variable for faults that can't be read is refused with one line that says how it is written",
+          "[cpu]") {
   const Folder folder;
   const Finished refused = run(folder, {"run", "device"}, {.faults = "launch=sticky"});
   CHECK(refused.code == 2);
@@ -140,14 +155,15 @@ TEST_CASE("a full disk ends the run with one line and exit 2, and what was finis
   const auto path = folder / "results/many-a.json";
   const auto before = read_record(path);
   REQUIRE(before.cases.size() == 3);
-  const auto room = static_cast<rlim_t>(fs::file_size(path) + 200);   // the fourth case doesn't fit
+  const auto room = static_cast<rlim_t>(fs::file_size(path) + 200);  // the fourth case doesn't fit
   const auto finished = run(folder, {"run", "many-a", "--resume"}, {.largest_file = room});
   INFO(finished.err);
   CHECK(finished.code == 2);
   CHECK(contains(finished.err, "can't write results/many-a.json: File too large"));
   const auto after = read_record(path);
   REQUIRE(after.cases.size() == 3);
-  for (std::size_t i = 0; i < 3; ++i) CHECK(after.cases[i].elapsed_seconds == before.cases[i].elapsed_seconds);
+  for (std::size_t i = 0; i < 3; ++i)
+    CHECK(after.cases[i].elapsed_seconds == before.cases[i].elapsed_seconds);
   for (const auto& entry : fs::directory_iterator(folder / "results")) {
     CHECK_FALSE(contains(entry.path().filename().string(), "partial"));
   }
@@ -177,7 +193,8 @@ TEST_CASE("a worker that ends before it has taken earlier results over doesn't c
   REQUIRE(run(folder, {"run", "stumble"}).code == 0);
   const auto before = read_record(folder / "results/stumble.json");
   std::ofstream(folder / "stumble") << "now\n";
-  for (const std::vector<std::string>& more : {std::vector<std::string>{}, std::vector<std::string>{"--budget", "60"}}) {
+  for (const std::vector<std::string>& more :
+       {std::vector<std::string>{}, std::vector<std::string>{"--budget", "60"}}) {
     std::vector<std::string> words = {"run", "stumble", "--resume", "--filter", "case=b"};
     words.insert(words.end(), more.begin(), more.end());
     const auto finished = run(folder, words);
@@ -185,13 +202,14 @@ TEST_CASE("a worker that ends before it has taken earlier results over doesn't c
     if (more.empty()) CHECK(finished.code == 5);
     const auto after = read_record(folder / "results/stumble.json");
     REQUIRE(after.cases.size() == 2);
-    for (std::size_t i = 0; i < 2; ++i) CHECK(after.cases[i].elapsed_seconds == before.cases[i].elapsed_seconds);
+    for (std::size_t i = 0; i < 2; ++i)
+      CHECK(after.cases[i].elapsed_seconds == before.cases[i].elapsed_seconds);
   }
 }
 
 TEST_CASE("a killed worker is one row, and a fresh one goes on", "[cpu]") {
   for (const int signal : {SIGKILL, SIGTERM, SIGINT}) {
-    const Folder folder;   // of its own: an earlier run's text would be read before this one's
+    const Folder folder;  // of its own: an earlier run's text would be read before this one's
     Program program(folder, {"run", "slow"});
     REQUIRE(eventually([&] { return contains(text_of(folder / "err"), "case 1/3 case=before:"); }));
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
@@ -219,7 +237,8 @@ TEST_CASE("Ctrl-C twice ends the run at once, also with a worker that ignores SI
   const auto start = std::chrono::steady_clock::now();
   ::kill(program.pid(), SIGINT);
   const auto finished = program.wait();
-  CHECK(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() < 1.5);   // less than the grace
+  CHECK(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() <
+        1.5);  // less than the grace
   CHECK(finished.code == 130);
   CHECK_FALSE(alive(worker));
   CHECK(read_record(folder / "results/ignore.json").cases.size() == 1);
@@ -235,8 +254,10 @@ TEST_CASE("nohup keeps a run going when its terminal is closed", "[cpu]") {
 
 TEST_CASE("ten kills lose no finished result", "[cpu]") {
   const Folder folder;
-  const std::string script = beside_program("kills.sh", REMEASURE_SOURCE_DIR "/cmake/scripts/kills.sh").string();
-  const std::string command = "PROGRAM='" + fake_program() + "' '" + script + "' 10 >'" + (folder / "out").string() + "' 2>&1";
+  const std::string script =
+      beside_program("kills.sh", REMEASURE_SOURCE_DIR "/cmake/scripts/kills.sh").string();
+  const std::string command =
+      "PROGRAM='" + fake_program() + "' '" + script + "' 10 >'" + (folder / "out").string() + "' 2>&1";
   const int status = std::system(command.c_str());
   INFO(text_of(folder / "out"));
   CHECK((WIFEXITED(status) && WEXITSTATUS(status) == 0));

@@ -14,8 +14,8 @@
 namespace remeasure::bench::runner {
 namespace {
 
-/// FNV-1a of the name, as an offset that fits every file system. Two names in one byte would only mean that two runs
-/// can't share a folder.
+/// FNV-1a of the name, as an offset that fits every file system. Two names in one byte would only mean that
+/// two runs can't share a folder.
 off_t offset_of(std::string_view name) {
   std::uint64_t hash = 14695981039346656037u;
   for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211u;
@@ -36,7 +36,8 @@ struct flock byte_lock(const std::string& name) {
 FolderLock::FolderLock(const std::filesystem::path& folder, const std::vector<std::string>& experiments) {
   std::error_code failed;
   if (std::filesystem::exists(folder, failed) && !std::filesystem::is_directory(folder, failed)) {
-    throw std::runtime_error(fmt::format("{} is a file, not a folder: choose another --out", folder.string()));
+    throw std::runtime_error(
+        fmt::format("{} is a file, not a folder: choose another --out", folder.string()));
   }
   std::filesystem::create_directories(folder, failed);
   if (failed) {
@@ -55,16 +56,19 @@ FolderLock::FolderLock(const std::filesystem::path& folder, const std::vector<st
     if (errno != EACCES && errno != EAGAIN) continue;  // a file system without locks
     struct flock holder = byte_lock(name);
     ::fcntl(file_, F_GETLK, &holder);
-    const std::string who =
-        holder.l_type != F_UNLCK && holder.l_pid > 0 ? fmt::format(" (process {})", holder.l_pid) : std::string();
+    const std::string who = holder.l_type != F_UNLCK && holder.l_pid > 0
+                                ? fmt::format(" (process {})", holder.l_pid)
+                                : std::string();
     ::close(file_);
-    throw FolderBusy(fmt::format("{} is being written by another run{}: wait for its end, or choose another --out",
-                                 (folder / (name + ".json")).string(), who));
+    throw FolderBusy(
+        fmt::format("{} is being written by another run{}: wait for its end, or choose another --out",
+                    (folder / (name + ".json")).string(), who));
   }
   remove_leftovers(folder, experiments);
 }
 
-void FolderLock::remove_leftovers(const std::filesystem::path& folder, const std::vector<std::string>& experiments) {
+void FolderLock::remove_leftovers(const std::filesystem::path& folder,
+                                  const std::vector<std::string>& experiments) {
   std::error_code failed;
   std::vector<std::filesystem::path> leftovers;
   for (const auto& entry : std::filesystem::directory_iterator(folder, failed)) {

@@ -12,7 +12,9 @@ volatile std::sig_atomic_t interrupt_count = 0;
 struct sigaction previous_actions[3];
 constexpr int kInterrupts[] = {SIGINT, SIGTERM, SIGHUP};
 
-void on_interrupt(int) { interrupt_count = interrupt_count + 1; }
+void on_interrupt(int) {
+  interrupt_count = interrupt_count + 1;
+}
 
 }  // namespace
 
@@ -23,15 +25,19 @@ InterruptGuard::InterruptGuard() {
   sigemptyset(&action.sa_mask);
   for (std::size_t i = 0; i < std::size(kInterrupts); ++i) {
     ::sigaction(kInterrupts[i], &action, &previous_actions[i]);
-    // `nohup`, or a shell script's job in the background: whoever started us doesn't want this signal to stop us.
+    // `nohup`, or a shell script's job in the background: whoever started us doesn't want this signal to stop
+    // us.
     if (previous_actions[i].sa_handler == SIG_IGN) ::sigaction(kInterrupts[i], &previous_actions[i], nullptr);
   }
 }
 
 InterruptGuard::~InterruptGuard() {
-  for (std::size_t i = 0; i < std::size(kInterrupts); ++i) ::sigaction(kInterrupts[i], &previous_actions[i], nullptr);
+  for (std::size_t i = 0; i < std::size(kInterrupts); ++i)
+    ::sigaction(kInterrupts[i], &previous_actions[i], nullptr);
 }
 
-int InterruptGuard::count() { return interrupt_count; }
+int InterruptGuard::count() {
+  return interrupt_count;
+}
 
 }  // namespace remeasure::bench::runner

@@ -23,8 +23,8 @@ extern char** environ;
 namespace remeasure::bench::runner {
 namespace {
 
-/// Kills for lack of memory since boot, on the whole machine; 0 where the kernel doesn't say. A control group's own
-/// counter would be exact, but its file isn't visible from every container.
+/// Kills for lack of memory since boot, on the whole machine; 0 where the kernel doesn't say. A control
+/// group's own counter would be exact, but its file isn't visible from every container.
 std::uint64_t memory_kills() {
   std::ifstream file("/proc/vmstat");
   std::string name;
@@ -57,15 +57,24 @@ struct Pipe {
 
 const char* meaning(int signal) {
   switch (signal) {
-    case SIGSEGV: return "invalid memory access";
-    case SIGABRT: return "abort: a failed assertion or an exception that nothing caught";
-    case SIGFPE: return "arithmetic error, such as an integer division by zero";
-    case SIGILL: return "illegal instruction: was the program built for another CPU?";
-    case SIGBUS: return "bus error: misaligned access, or a mapped file that shrank";
-    case SIGKILL: return "from outside, perhaps for lack of memory";
-    case SIGXCPU: return "CPU time limit";
-    case SIGTERM: return "asked to stop";
-    default: return "";
+    case SIGSEGV:
+      return "invalid memory access";
+    case SIGABRT:
+      return "abort: a failed assertion or an exception that nothing caught";
+    case SIGFPE:
+      return "arithmetic error, such as an integer division by zero";
+    case SIGILL:
+      return "illegal instruction: was the program built for another CPU?";
+    case SIGBUS:
+      return "bus error: misaligned access, or a mapped file that shrank";
+    case SIGKILL:
+      return "from outside, perhaps for lack of memory";
+    case SIGXCPU:
+      return "CPU time limit";
+    case SIGTERM:
+      return "asked to stop";
+    default:
+      return "";
   }
 }
 
@@ -110,7 +119,8 @@ Process::Process(const ProcessSpec& spec) : log_limit_(spec.log_limit), memory_k
     Pipe messages, output;
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
-    // The ends to be duplicated lie above the numbers that they get, or one dup2 would destroy the other's source.
+    // The ends to be duplicated lie above the numbers that they get, or one dup2 would destroy the other's
+    // source.
     int message_end = ::fcntl(messages.write_end, F_DUPFD_CLOEXEC, 10);
     int output_end = ::fcntl(output.write_end, F_DUPFD_CLOEXEC, 10);
     posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
@@ -131,7 +141,8 @@ Process::Process(const ProcessSpec& spec) : log_limit_(spec.log_limit), memory_k
     std::vector<char*> arguments;
     for (auto& word : words) arguments.push_back(word.data());
     arguments.push_back(nullptr);
-    const int failed = ::posix_spawn(&pid_, spec.program.c_str(), &actions, &attributes, arguments.data(), environ);
+    const int failed =
+        ::posix_spawn(&pid_, spec.program.c_str(), &actions, &attributes, arguments.data(), environ);
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
     close_if_open(message_end);
@@ -180,9 +191,12 @@ bool Process::pump(std::chrono::milliseconds wait, std::string& messages) {
   std::array<char, 16384> buffer;
   while (messages_ >= 0) {
     const auto count = ::read(messages_, buffer.data(), buffer.size());
-    if (count > 0) messages.append(buffer.data(), static_cast<std::size_t>(count));
-    else if (count == 0) close_if_open(messages_);
-    else if (errno != EINTR) break;
+    if (count > 0)
+      messages.append(buffer.data(), static_cast<std::size_t>(count));
+    else if (count == 0)
+      close_if_open(messages_);
+    else if (errno != EINTR)
+      break;
   }
   read_output(ended);
   if (ended) ending_->last_words = printable(last_line_);
@@ -191,7 +205,8 @@ bool Process::pump(std::chrono::milliseconds wait, std::string& messages) {
 
 bool Process::reap() {
   siginfo_t info{};
-  if (::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid != pid_) {
+  if (::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) != 0 ||
+      info.si_pid != pid_) {
     return false;
   }
   ::kill(-pid_, SIGKILL);  // whatever the worker itself has started; its number isn't free before the waitpid
@@ -199,8 +214,10 @@ bool Process::reap() {
   while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
   }
   Ending ending;
-  if (WIFSIGNALED(status)) ending.signal = WTERMSIG(status);
-  else ending.exit_code = WEXITSTATUS(status);
+  if (WIFSIGNALED(status))
+    ending.signal = WTERMSIG(status);
+  else
+    ending.exit_code = WEXITSTATUS(status);
   ending.out_of_memory = memory_kills() > memory_kills_before_;
   ending_ = ending;
   return true;

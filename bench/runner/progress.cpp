@@ -14,8 +14,8 @@ namespace remeasure::bench::runner {
 namespace {
 
 std::size_t columns(std::string_view text) {
-  return static_cast<std::size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+  return static_cast<std::size_t>(std::count_if(
+      text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
 }
 
 /// The first `width` columns; a cut is marked by a final dot-dot.
@@ -57,10 +57,13 @@ std::string progress_line(const ProgressState& state, std::size_t width, bool un
   const std::string_view dot = unicode ? " · " : " | ";
   const std::string head = fmt::format("[{}/{}] {}", state.experiment, state.experiments, state.id);
   std::string tail = std::string(dot) + format_duration(state.elapsed);
-  if (state.budget_left) tail += fmt::format("{}{} of the budget left", dot, format_duration(*state.budget_left));
-  else if (state.remaining) tail += fmt::format("{}about {} left", dot, format_duration(*state.remaining));
+  if (state.budget_left)
+    tail += fmt::format("{}{} of the budget left", dot, format_duration(*state.budget_left));
+  else if (state.remaining)
+    tail += fmt::format("{}about {} left", dot, format_duration(*state.remaining));
   std::string position, name;
-  if (state.cases > 0) position = fmt::format("{}case {}/{}", dot, std::max<std::int64_t>(state.case_index, 1), state.cases);
+  if (state.cases > 0)
+    position = fmt::format("{}case {}/{}", dot, std::max<std::int64_t>(state.case_index, 1), state.cases);
   if (!state.case_name.empty()) name = " " + state.case_name;
   std::string phase = state.phase.empty() ? "" : std::string(dot) + state.phase;
 
@@ -68,7 +71,8 @@ std::string progress_line(const ProgressState& state, std::size_t width, bool un
   const std::size_t room = width > fixed ? width - fixed : 0;
   if (columns(name) + columns(phase) > room) {
     // The case's name may take what the phase leaves, and at least a third of the room.
-    const std::size_t for_phase = std::min(columns(phase), room - std::min(room, std::max(room / 3, room - std::min(room, columns(phase)))));
+    const std::size_t for_phase = std::min(
+        columns(phase), room - std::min(room, std::max(room / 3, room - std::min(room, columns(phase)))));
     phase = cut(phase, for_phase);
     name = cut(name, room - std::min(room, columns(phase)));
   }
@@ -92,7 +96,8 @@ std::optional<double> Estimator::remaining(const Position& position) const {
       if (known != expected_.end() && known->second > elapsed) {
         sum += known->second - elapsed;
       } else if (position.done > 0) {
-        const double whole = position.done_seconds / static_cast<double>(position.done) * static_cast<double>(position.total);
+        const double whole =
+            position.done_seconds / static_cast<double>(position.done) * static_cast<double>(position.total);
         sum += std::max(0.0, whole - elapsed);
       } else if (mean >= 0) {
         sum += std::max(0.0, mean - elapsed);
@@ -100,9 +105,12 @@ std::optional<double> Estimator::remaining(const Position& position) const {
         return std::nullopt;
       }
     } else if (reached) {
-      if (known != expected_.end()) sum += known->second;
-      else if (mean >= 0) sum += mean;
-      else return std::nullopt;
+      if (known != expected_.end())
+        sum += known->second;
+      else if (mean >= 0)
+        sum += mean;
+      else
+        return std::nullopt;
     }
   }
   return reached ? std::optional(sum) : std::nullopt;
@@ -142,7 +150,8 @@ bool locale_is_unicode() {
     const char* value = std::getenv(name);
     if (value == nullptr || *value == '\0') continue;
     std::string text(value);
-    std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+    std::transform(text.begin(), text.end(), text.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
     return text.find("UTF-8") != std::string::npos || text.find("UTF8") != std::string::npos;
   }
   return false;

@@ -19,21 +19,22 @@ std::string format_duration(double seconds);
 std::string format_tally(const Tally& tally);
 
 struct ProgressState {
-  int experiment = 0, experiments = 0;   ///< from 1
+  int experiment = 0, experiments = 0;  ///< from 1
   std::string id;
   std::int64_t case_index = 0, cases = 0;
   std::string case_name = {};
-  std::string phase = {};                  ///< variant and what is done with it
-  double elapsed = 0;                    ///< of the whole run, in seconds
+  std::string phase = {};  ///< variant and what is done with it
+  double elapsed = 0;      ///< of the whole run, in seconds
   std::optional<double> remaining = {};
   std::optional<double> budget_left = {};  ///< seconds of a --budget; shown instead of `remaining`
 };
 
-/// "[2/3] dfss · case 4/12 n=512 · kernel: simt check · 12.3 s · about 40 s left", at most `width` columns: the
-/// parts in the middle give way first.
+/// "[2/3] dfss · case 4/12 n=512 · kernel: simt check · 12.3 s · about 40 s left", at most `width` columns:
+/// the parts in the middle give way first.
 std::string progress_line(const ProgressState& state, std::size_t width, bool unicode = true);
 
-/// How long the rest takes: from an earlier run's times where there are some, else from the mean of what is finished.
+/// How long the rest takes: from an earlier run's times where there are some, else from the mean of what is
+/// finished.
 class Estimator {
  public:
   explicit Estimator(std::vector<std::string> experiments) : experiments_(std::move(experiments)) {}
@@ -57,11 +58,12 @@ class Estimator {
 /// Writes to a stream, usually stderr. `live`: the line that is rewritten; else only note() and line() show.
 class ProgressView {
  public:
-  ProgressView(std::FILE* stream, bool live, bool unicode) : stream_(stream), live_(live), unicode_(unicode) {}
+  ProgressView(std::FILE* stream, bool live, bool unicode)
+      : stream_(stream), live_(live), unicode_(unicode) {}
   ~ProgressView() { clear(); }
   bool live() const { return live_; }
   void update(const ProgressState& state);
-  void line(const std::string& text);    ///< stays, above the live line
+  void line(const std::string& text);  ///< stays, above the live line
   void clear();
 
  private:

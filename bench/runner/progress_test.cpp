@@ -25,10 +25,19 @@ TEST_CASE("what is wrong stands first in a tally", "[cpu]") {
 }
 
 TEST_CASE("the progress line says where, what, how long", "[cpu]") {
-  ProgressState state{.experiment = 2, .experiments = 3, .id = "dfss", .case_index = 4, .cases = 12, .case_name = "n=512",
-                      .phase = "kernel (simt)", .elapsed = 12.3, .remaining = 40};
-  CHECK(progress_line(state, 200) == "[2/3] dfss · case 4/12 n=512 · kernel (simt) · 12.3 s · about 40.0 s left");
-  CHECK(progress_line(state, 200, false) == "[2/3] dfss | case 4/12 n=512 | kernel (simt) | 12.3 s | about 40.0 s left");
+  ProgressState state{.experiment = 2,
+                      .experiments = 3,
+                      .id = "dfss",
+                      .case_index = 4,
+                      .cases = 12,
+                      .case_name = "n=512",
+                      .phase = "kernel (simt)",
+                      .elapsed = 12.3,
+                      .remaining = 40};
+  CHECK(progress_line(state, 200) ==
+        "[2/3] dfss · case 4/12 n=512 · kernel (simt) · 12.3 s · about 40.0 s left");
+  CHECK(progress_line(state, 200, false) ==
+        "[2/3] dfss | case 4/12 n=512 | kernel (simt) | 12.3 s | about 40.0 s left");
   state.remaining.reset();
   state.cases = 0;
   state.case_name.clear();
@@ -37,9 +46,15 @@ TEST_CASE("the progress line says where, what, how long", "[cpu]") {
 }
 
 TEST_CASE("the progress line never exceeds the terminal, and keeps position and time longest", "[cpu]") {
-  const ProgressState state{.experiment = 2, .experiments = 3, .id = "dfss", .case_index = 4, .cases = 12,
+  const ProgressState state{.experiment = 2,
+                            .experiments = 3,
+                            .id = "dfss",
+                            .case_index = 4,
+                            .cases = 12,
                             .case_name = "batch=16 heads=12 n=4096 pattern=2:4 dtype=bf16",
-                            .phase = "dataset attention_inputs", .elapsed = 12.3, .remaining = 40};
+                            .phase = "dataset attention_inputs",
+                            .elapsed = 12.3,
+                            .remaining = 40};
   for (std::size_t width = 0; width < 150; ++width) {
     const std::string line = progress_line(state, width, false);
     INFO(width << ": " << line);
@@ -57,7 +72,8 @@ TEST_CASE("the progress line never exceeds the terminal, and keeps position and 
 
 TEST_CASE("the estimate uses earlier times, then finished cases, then nothing", "[cpu]") {
   Estimator estimator({"a", "b"});
-  const auto at = [](const char* name, double elapsed, std::int64_t done, std::int64_t total, double done_seconds) {
+  const auto at = [](const char* name, double elapsed, std::int64_t done, std::int64_t total,
+                     double done_seconds) {
     return Estimator::Position{name, elapsed, done, total, done_seconds};
   };
   CHECK_FALSE(estimator.remaining(at("a", 1, 0, 4, 0)));
@@ -78,8 +94,14 @@ TEST_CASE("the estimate uses earlier times, then finished cases, then nothing", 
 }
 
 TEST_CASE("under a budget the line says what is left of it", "[cpu]") {
-  ProgressState state{.experiment = 1, .experiments = 2, .id = "dfss", .case_index = 1, .cases = 3, .elapsed = 75,
-                      .remaining = 10, .budget_left = 405};
+  ProgressState state{.experiment = 1,
+                      .experiments = 2,
+                      .id = "dfss",
+                      .case_index = 1,
+                      .cases = 3,
+                      .elapsed = 75,
+                      .remaining = 10,
+                      .budget_left = 405};
   const auto line = progress_line(state, 200, false);
   CHECK(line.find("| 6 min 45 s of the budget left") != std::string::npos);
   CHECK(line.find("about") == std::string::npos);

@@ -12,9 +12,9 @@ namespace remeasure::bench::runner {
 namespace {
 
 constexpr std::string_view kTag = "remeasure-1";
-constexpr std::array<std::string_view, 8> kKinds = {"begin", "case",    "phase",   "done",
+constexpr std::array<std::string_view, 8> kKinds = {"begin", "case",    "phase",    "done",
                                                     "note",  "refused", "finished", "broken"};
-constexpr std::size_t kFields = 12;      // tag, kind, index, total, name, detail, five tallies, seconds
+constexpr std::size_t kFields = 12;  // tag, kind, index, total, name, detail, five tallies, seconds
 constexpr std::size_t kLongestText = 1800;
 constexpr std::size_t kLongestLine = 4000;
 
@@ -22,10 +22,14 @@ std::string escape(std::string_view text) {
   std::string out;
   for (const char c : text) {
     if (out.size() >= kLongestText) break;
-    if (c == '\\') out += "\\\\";
-    else if (c == '\t') out += "\\t";
-    else if (c == '\n') out += "\\n";
-    else out += c;
+    if (c == '\\')
+      out += "\\\\";
+    else if (c == '\t')
+      out += "\\t";
+    else if (c == '\n')
+      out += "\\n";
+    else
+      out += c;
   }
   return out;
 }
@@ -38,10 +42,14 @@ std::optional<std::string> unescape(std::string_view text) {
       continue;
     }
     if (++i == text.size()) return std::nullopt;
-    if (text[i] == 't') out += '\t';
-    else if (text[i] == 'n') out += '\n';
-    else if (text[i] == '\\') out += '\\';
-    else return std::nullopt;
+    if (text[i] == 't')
+      out += '\t';
+    else if (text[i] == 'n')
+      out += '\n';
+    else if (text[i] == '\\')
+      out += '\\';
+    else
+      return std::nullopt;
   }
   return out;
 }
@@ -74,14 +82,18 @@ Tally& Tally::operator+=(const Tally& other) {
 }
 
 Message to_message(const std::string& case_name, const Broken& broken) {
-  return {.kind = MessageKind::device_broken, .index = broken.device ? 1 : 0, .name = case_name,
+  return {.kind = MessageKind::device_broken,
+          .index = broken.device ? 1 : 0,
+          .name = case_name,
           .detail = broken.variant + "\n" + broken.error};
 }
 
 Broken to_broken(const Message& message) {
   const auto newline = message.detail.find('\n');
-  if (newline == std::string::npos) return {.variant = {}, .error = message.detail, .device = message.index == 1};
-  return {.variant = message.detail.substr(0, newline), .error = message.detail.substr(newline + 1),
+  if (newline == std::string::npos)
+    return {.variant = {}, .error = message.detail, .device = message.index == 1};
+  return {.variant = message.detail.substr(0, newline),
+          .error = message.detail.substr(newline + 1),
           .device = message.index == 1};
 }
 
@@ -89,8 +101,8 @@ std::string encode(const Message& message) {
   const Tally& tally = message.tally;
   return fmt::format("{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{:.6f}\n", kTag,
                      kKinds[static_cast<std::size_t>(message.kind)], message.index, message.total,
-                     escape(message.name), escape(message.detail), tally.passed, tally.incorrect, tally.not_run,
-                     tally.failed, tally.failed_checks, message.seconds);
+                     escape(message.name), escape(message.detail), tally.passed, tally.incorrect,
+                     tally.not_run, tally.failed, tally.failed_checks, message.seconds);
 }
 
 std::optional<Message> decode(std::string_view line) {
@@ -109,7 +121,8 @@ std::optional<Message> decode(std::string_view line) {
   const bool numbers = parse_number(fields[2], message.index) && parse_number(fields[3], message.total) &&
                        parse_number(fields[6], tally.passed) && parse_number(fields[7], tally.incorrect) &&
                        parse_number(fields[8], tally.not_run) && parse_number(fields[9], tally.failed) &&
-                       parse_number(fields[10], tally.failed_checks) && parse_number(fields[11], message.seconds);
+                       parse_number(fields[10], tally.failed_checks) &&
+                       parse_number(fields[11], message.seconds);
   if (!numbers || !std::isfinite(message.seconds)) return std::nullopt;
   return message;
 }
@@ -126,8 +139,10 @@ std::vector<Message> MessageReader::feed(std::string_view bytes) {
     if (newline == std::string_view::npos) break;
     bytes.remove_prefix(newline + 1);
     auto message = overlong_ ? std::nullopt : decode(pending_);
-    if (message) messages.push_back(std::move(*message));
-    else ++rejected_;
+    if (message)
+      messages.push_back(std::move(*message));
+    else
+      ++rejected_;
     pending_.clear();
     overlong_ = false;
   }

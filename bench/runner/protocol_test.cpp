@@ -27,7 +27,8 @@ TEST_CASE("a message survives the line", "[cpu]") {
 }
 
 TEST_CASE("what broke a device survives the line: variant, error and how far it reaches", "[cpu]") {
-  const std::string line = encode(to_message("n=1", {.variant = "kernel@gpu", .error = "a\tb\nc", .device = true}));
+  const std::string line =
+      encode(to_message("n=1", {.variant = "kernel@gpu", .error = "a\tb\nc", .device = true}));
   const auto back = decode(std::string_view(line).substr(0, line.size() - 1));
   REQUIRE(back.has_value());
   CHECK(back->kind == MessageKind::device_broken);
@@ -65,7 +66,8 @@ TEST_CASE("messages are put together from any pieces, and a torn end is dropped"
     MessageReader reader;
     std::vector<Message> messages;
     for (std::size_t at = 0; at < stream.size(); at += piece) {
-      for (auto& message : reader.feed(std::string_view(stream).substr(at, piece))) messages.push_back(message);
+      for (auto& message : reader.feed(std::string_view(stream).substr(at, piece)))
+        messages.push_back(message);
     }
     REQUIRE(messages.size() == 2);
     CHECK(messages[0] == kDone);

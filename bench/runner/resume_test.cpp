@@ -28,22 +28,27 @@ reports::Record earlier() {
   record.command = canonical_command("dfss", settings());
   record.build.git_commit = "0123456789abcdef";
   record.system.id = "machine";
-  record.cases = {a_case("passed", reports::Status::passed),       a_case("incorrect", reports::Status::incorrect),
-                  a_case("not run", reports::Status::not_run),     a_case("failed", reports::Status::failed),
-                  a_case("timed out", reports::Status::timed_out), a_case("crashed", reports::Status::passed, "killed"),
-                  a_case("left out", reports::Status::passed)};
+  record.cases = {
+      a_case("passed", reports::Status::passed),       a_case("incorrect", reports::Status::incorrect),
+      a_case("not run", reports::Status::not_run),     a_case("failed", reports::Status::failed),
+      a_case("timed out", reports::Status::timed_out), a_case("crashed", reports::Status::passed, "killed"),
+      a_case("left out", reports::Status::passed)};
   record.cases.back().left_out = "too large";
   record.cases.back().variants.clear();
   return record;
 }
 
 ResumeKey key() {
-  return {.command = canonical_command("dfss", settings()), .git_commit = "0123456789abcdef", .git_dirty = false, .system_id = "machine"};
+  return {.command = canonical_command("dfss", settings()),
+          .git_commit = "0123456789abcdef",
+          .git_dirty = false,
+          .system_id = "machine"};
 }
 
 }  // namespace
 
-TEST_CASE("resuming keeps what ended, also where it was wrong, and redoes what crashed, threw or hung", "[cpu]") {
+TEST_CASE("resuming keeps what ended, also where it was wrong, and redoes what crashed, threw or hung",
+          "[cpu]") {
   const auto record = earlier();
   const auto decision = decide_resume(&record, key());
   CHECK(decision.why_not.empty());
@@ -81,7 +86,8 @@ TEST_CASE("nothing is taken over from another build, machine, seed, size, varian
     if (what == 3) changed.min_time = 0.5;
     other = key();
     other.command = canonical_command("dfss", changed);
-    CHECK(why_not(other).find("the earlier result is of `remeasure run dfss --size smoke --seed 3`") != std::string::npos);
+    CHECK(why_not(other).find("the earlier result is of `remeasure run dfss --size smoke --seed 3`") !=
+          std::string::npos);
   }
 }
 
@@ -111,8 +117,9 @@ TEST_CASE("the canonical command is one form of a run", "[cpu]") {
   one.variants = {"kernel", "eigen", "kernel"};
   two.variants = {"eigen", "kernel"};
   one.filter = "it's | n=5";
-  CHECK(canonical_command("dfss", one) ==
-        "remeasure run dfss --size smoke --seed 3 --variant eigen --variant kernel --filter 'it'\\''s | n=5'");
+  CHECK(
+      canonical_command("dfss", one) ==
+      "remeasure run dfss --size smoke --seed 3 --variant eigen --variant kernel --filter 'it'\\''s | n=5'");
   CHECK(without_filter(canonical_command("dfss", one)) == canonical_command("dfss", two));
 }
 
@@ -135,7 +142,8 @@ TEST_CASE("an assignment survives the command line of a worker", "[cpu]") {
 
 TEST_CASE("a tally counts an unverified variant as failed, not as absent", "[cpu]") {
   auto result = a_case("x", reports::Status::not_verified);
-  result.checks = {{.name = "holds", .passed = true, .detail = ""}, {.name = "doesn't", .passed = false, .detail = ""}};
+  result.checks = {{.name = "holds", .passed = true, .detail = ""},
+                   {.name = "doesn't", .passed = false, .detail = ""}};
   const auto tally = tally_of(result);
   CHECK(tally == Tally{.failed = 1, .failed_checks = 1});
   CHECK(tally_of(a_case("x", reports::Status::not_supported)) == Tally{.not_run = 1});
@@ -158,10 +166,11 @@ TEST_CASE("results of a GPU that fell out of this machine aren't replaced by row
   auto now = key();
   now.host = "here";
   const auto decision = decide_resume(&record, now);
-  CHECK(decision.refused.find("measured with NVIDIA H200, which this machine doesn't have now: choose another --out") !=
+  CHECK(decision.refused.find(
+            "measured with NVIDIA H200, which this machine doesn't have now: choose another --out") !=
         std::string::npos);
   CHECK(decision.finished.empty());
   now.host = "elsewhere";
-  CHECK(decide_resume(&record, now).refused.empty());   // another machine measures for itself
+  CHECK(decide_resume(&record, now).refused.empty());  // another machine measures for itself
   CHECK_FALSE(decide_resume(&record, now).why_not.empty());
 }

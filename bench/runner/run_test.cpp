@@ -7,14 +7,15 @@
 #include "reports/record_io.h"
 
 using namespace remeasure::testing;
+using remeasure::reports::read_record;
 using remeasure::reports::Record;
 using remeasure::reports::RunState;
-using remeasure::reports::read_record;
 using remeasure::reports::Status;
 
 namespace {
 
-/// The record after an experiment whose second case of three is at fault: the others passed, and the fault is a row.
+/// The record after an experiment whose second case of three is at fault: the others passed, and the fault is
+/// a row.
 Record check_fault(const Folder& folder, const std::string& id, RunState state, const std::string& reason) {
   const Record record = read_record(folder / ("results/" + id + ".json"));
   INFO(id << ": " << record.error);
@@ -57,7 +58,8 @@ TEST_CASE("a good run exits 0, with a record, a log, and what was not run and wh
   }
 }
 
-TEST_CASE("a record has the figures of the kernels it launched; a spill more fails the check by name", "[simt]") {
+TEST_CASE("a record has the figures of the kernels it launched; a spill more fails the check by name",
+          "[simt]") {
   const Folder folder;
   REQUIRE(run(folder, {"run", "kernel", "--out", "before"}).code == 0);
   const Record record = read_record(folder / "before/kernel.json");
@@ -148,7 +150,8 @@ TEST_CASE("an incorrect result and a failed check exit 4, whatever else happens"
   const Folder folder;
   CHECK(run(folder, {"run", "incorrect", "crash"}).code == 4);
   CHECK(run(folder, {"run", "check", "throw"}).code == 4);
-  CHECK(read_record(folder / "results/incorrect.json").cases.at(1).variants.at(0).status == Status::incorrect);
+  CHECK(read_record(folder / "results/incorrect.json").cases.at(1).variants.at(0).status ==
+        Status::incorrect);
 }
 
 TEST_CASE("output without end fills no disk", "[cpu]") {
@@ -159,7 +162,8 @@ TEST_CASE("output without end fills no disk", "[cpu]") {
   CHECK(contains(text_of(folder / "results/shout.log"), "more bytes of output were dropped"));
 }
 
-TEST_CASE("Ctrl-C keeps what is finished, exits 130, says how to go on; --resume does the rest only", "[cpu]") {
+TEST_CASE("Ctrl-C keeps what is finished, exits 130, says how to go on; --resume does the rest only",
+          "[cpu]") {
   const Folder folder;
   Program program(folder, {"run", "hang", "slow"});
   REQUIRE(eventually([&] { return contains(text_of(folder / "err"), "case 1/3"); }));
@@ -193,7 +197,8 @@ TEST_CASE("a resumed run redoes what crashed and keeps what is finished; another
   CHECK(second.run_id != first.run_id);
   CHECK(second.cases[0].elapsed_seconds == first.cases[0].elapsed_seconds);
   const auto other = run(folder, {"run", "exit", "--resume", "--seed", "2"});
-  CHECK(contains(other.err, "the earlier result is of `remeasure run exit --size smoke --seed 1`: measuring again"));
+  CHECK(contains(other.err,
+                 "the earlier result is of `remeasure run exit --size smoke --seed 1`: measuring again"));
   CHECK_FALSE(contains(other.err, "finished already"));
 }
 
@@ -221,7 +226,8 @@ TEST_CASE("two runs can't write one experiment's record, and the second says who
   const std::string out = (folder / "results").string();
   const auto second = run(elsewhere, {"run", "hang", "--out", out});
   CHECK(second.code == 2);
-  CHECK(contains(second.err, "hang.json is being written by another run (process " + std::to_string(program.pid()) + ")"));
+  CHECK(contains(second.err, "hang.json is being written by another run (process " +
+                                 std::to_string(program.pid()) + ")"));
   CHECK(run(elsewhere, {"run", "fine", "--out", out}).code == 0);
 }
 
@@ -294,7 +300,8 @@ TEST_CASE("a full or closed standard output is an error, a reader that has seen 
     CHECK(contains(finished.err, "can't write to standard output: No space left on device"));
   }
   const auto shell = [&](const std::string& command) {
-    const std::string whole = "cd '" + folder.path().string() + "' && P='" + fake_program() + "' bash -c '" + command + "'";
+    const std::string whole =
+        "cd '" + folder.path().string() + "' && P='" + fake_program() + "' bash -c '" + command + "'";
     const int status = std::system(whole.c_str());
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   };

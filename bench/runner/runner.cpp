@@ -21,13 +21,15 @@ namespace {
 void estimate_from(const reports::Record& source, const Settings& settings, const reports::System& machine,
                    Candidate& candidate) {
   if (candidate.expected || source.system.id != machine.id) return;
-  const auto took = [](const reports::CaseResult& result) { return result.left_out.empty() && result.elapsed_seconds > 0; };
+  const auto took = [](const reports::CaseResult& result) {
+    return result.left_out.empty() && result.elapsed_seconds > 0;
+  };
   if (source.size == to_string(settings.size)) {
     for (const auto& result : source.cases) {
       if (result.name != candidate.name || !took(result)) continue;
-      const bool out_of_time = std::any_of(result.variants.begin(), result.variants.end(), [](const auto& variant) {
-        return variant.status == reports::Status::timed_out;
-      });
+      const bool out_of_time =
+          std::any_of(result.variants.begin(), result.variants.end(),
+                      [](const auto& variant) { return variant.status == reports::Status::timed_out; });
       candidate.expected = result.elapsed_seconds;
       candidate.cut_short = out_of_time || !result.error.empty();
       candidate.at_least = candidate.cut_short;
@@ -57,7 +59,8 @@ Estimator make_estimator(std::span<const Registered> experiments, const Settings
       const auto path = record_path(settings, name);
       if (!std::filesystem::exists(path)) continue;
       const auto record = reports::read_record(path);
-      if (record.state == reports::RunState::complete && record.command == canonical_command(name, settings)) {
+      if (record.state == reports::RunState::complete &&
+          record.command == canonical_command(name, settings)) {
         estimator.expect(name, record.elapsed_seconds);
       }
     } catch (const std::exception&) {
@@ -74,9 +77,9 @@ namespace {
 void report_experiment(const Outcome& outcome, int number, int count, ProgressView& view) {
   if (!outcome.ran) return;
   const bool complete = outcome.state == reports::RunState::complete;
-  view.line(fmt::format("[{}/{}] {} {}: {} ({})", number, count, outcome.id, reports::to_string(outcome.state),
-                        complete ? format_tally(tally_of(outcome.record)) : outcome.error,
-                        format_duration(outcome.seconds)));
+  view.line(fmt::format(
+      "[{}/{}] {} {}: {} ({})", number, count, outcome.id, reports::to_string(outcome.state),
+      complete ? format_tally(tally_of(outcome.record)) : outcome.error, format_duration(outcome.seconds)));
 }
 
 std::optional<reports::Record> readable(const std::filesystem::path& path) {
@@ -114,9 +117,9 @@ void run_turns(std::span<const Registered> experiments, const RunContext& contex
       report.refused = fmt::format("{}: {}", turn->experiment, supervisor.outcome().refused);
       break;
     }
-    context.view.line(fmt::format("[budget] {} of {} left, {} case{} to go",
-                                  format_duration(std::max(0.0, *settings.budget - spent())),
-                                  format_duration(*settings.budget), plan.waiting(), plan.waiting() == 1 ? "" : "s"));
+    context.view.line(fmt::format(
+        "[budget] {} of {} left, {} case{} to go", format_duration(std::max(0.0, *settings.budget - spent())),
+        format_duration(*settings.budget), plan.waiting(), plan.waiting() == 1 ? "" : "s"));
   }
   report.unreached = context.interrupts() > 0 ? std::vector<Unreached>() : plan.unreached(spent());
   number = 0;
@@ -134,18 +137,20 @@ void run_turns(std::span<const Registered> experiments, const RunContext& contex
 
 }  // namespace
 
-std::vector<Candidate> candidates_of(const Registered& registered, const Settings& settings, const reports::System& machine) {
+std::vector<Candidate> candidates_of(const Registered& registered, const Settings& settings,
+                                     const reports::System& machine) {
   const std::string& id = registered.experiment->paper.id;
   std::vector<CaseDefinition> definitions;
   try {
     definitions = registered.experiment->cases(settings.size);
   } catch (const std::exception&) {
-    return {{.experiment = id, .name = {}}};   // its worker will say why
+    return {{.experiment = id, .name = {}}};  // its worker will say why
   }
   const auto command = canonical_command(id, settings);
   const auto own = readable(record_path(settings, id));
   ResumeDecision decision;
-  if (settings.resume) decision = decide_resume(own ? &*own : nullptr, resume_key(command, build_info(), machine));
+  if (settings.resume)
+    decision = decide_resume(own ? &*own : nullptr, resume_key(command, build_info(), machine));
   std::vector<reports::Record> sources;
   if (own) sources.push_back(*own);
   if (!settings.recorded.empty()) {
@@ -154,7 +159,8 @@ std::vector<Candidate> candidates_of(const Registered& registered, const Setting
     wanted.size = to_string(settings.size);
     wanted.system = machine;
     try {
-      for (auto& record : reports::read_recorded(settings.recorded, {wanted})) sources.push_back(std::move(record));
+      for (auto& record : reports::read_recorded(settings.recorded, {wanted}))
+        sources.push_back(std::move(record));
     } catch (const std::exception&) {
       // A reference that can't be read gives no estimate.
     }
@@ -162,9 +168,12 @@ std::vector<Candidate> candidates_of(const Registered& registered, const Setting
   std::vector<Candidate> candidates;
   const std::regex filter(settings.filter.empty() ? ".*" : settings.filter);
   for (const auto& definition : definitions) {
-    Candidate candidate{.experiment = id, .name = to_string(definition.name), .priority = definition.priority,
+    Candidate candidate{.experiment = id,
+                        .name = to_string(definition.name),
+                        .priority = definition.priority,
                         .free = !definition.left_out.empty()};
-    if (decision.finished.contains(candidate.name) || !std::regex_search(id + "/" + candidate.name, filter)) continue;
+    if (decision.finished.contains(candidate.name) || !std::regex_search(id + "/" + candidate.name, filter))
+      continue;
     for (const auto& source : sources) estimate_from(source, settings, machine, candidate);
     candidates.push_back(std::move(candidate));
   }
@@ -172,10 +181,12 @@ std::vector<Candidate> candidates_of(const Registered& registered, const Setting
 }
 
 RunReport run_experiments(std::span<const Registered> experiments, const Settings& settings,
-                          const WorkerCommand& worker, ProgressView& view, const std::function<int()>& interrupts) {
+                          const WorkerCommand& worker, ProgressView& view,
+                          const std::function<int()>& interrupts) {
   RunReport report;
   Estimator estimator = make_estimator(experiments, settings);
-  const RunContext context = {settings, worker, view, estimator, interrupts, std::chrono::steady_clock::now()};
+  const RunContext context = {settings,  worker,     view,
+                              estimator, interrupts, std::chrono::steady_clock::now()};
   if (settings.budget) {
     run_turns(experiments, context, report);
   } else {

@@ -17,20 +17,23 @@ constexpr std::string_view kFilterOption = " --filter ";
 
 std::string shell_word(const std::string& text) {
   const bool plain = !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char c) {
-    return std::isalnum(c) || std::string_view("-_./=:,@+%").find(static_cast<char>(c)) != std::string_view::npos;
+    return std::isalnum(c) ||
+           std::string_view("-_./=:,@+%").find(static_cast<char>(c)) != std::string_view::npos;
   });
   if (plain) return text;
   std::string out = "'";
   for (const char c : text) {
-    if (c == '\'') out += "'\\''";
-    else out += c;
+    if (c == '\'')
+      out += "'\\''";
+    else
+      out += c;
   }
   return out + "'";
 }
 
 std::string canonical_command(const std::string& experiment, const Settings& settings) {
-  std::string command = fmt::format("remeasure run {} --size {} --seed {}", experiment, to_string(settings.size),
-                                    settings.seed);
+  std::string command = fmt::format("remeasure run {} --size {} --seed {}", experiment,
+                                    to_string(settings.size), settings.seed);
   auto variants = settings.variants;
   std::sort(variants.begin(), variants.end());
   variants.erase(std::unique(variants.begin(), variants.end()), variants.end());
@@ -40,7 +43,9 @@ std::string canonical_command(const std::string& experiment, const Settings& set
   return command;
 }
 
-std::string_view without_filter(std::string_view canonical) { return canonical.substr(0, canonical.find(kFilterOption)); }
+std::string_view without_filter(std::string_view canonical) {
+  return canonical.substr(0, canonical.find(kFilterOption));
+}
 
 std::filesystem::path record_path(const Settings& settings, const std::string& experiment) {
   return settings.out / (experiment + ".json");
@@ -53,13 +58,24 @@ std::filesystem::path log_path(const Settings& settings, const std::string& expe
 std::string encode(const Assignment& assignment) {
   const Settings& settings = assignment.settings;
   nlohmann::json json = {
-      {"experiment", assignment.experiment}, {"run_id", assignment.run_id},       {"parent", assignment.parent},
-      {"size", to_string(settings.size)},    {"seed", settings.seed},             {"variants", settings.variants},
-      {"filter", settings.filter},           {"timeout", settings.timeout},       {"out", settings.out.string()},
-      {"data", settings.data.string()},      {"resume", settings.resume},        {"crashed", assignment.crashed},
-      {"only", assignment.only},             {"caps", assignment.caps},           {"clipped", assignment.clipped},
+      {"experiment", assignment.experiment},
+      {"run_id", assignment.run_id},
+      {"parent", assignment.parent},
+      {"size", to_string(settings.size)},
+      {"seed", settings.seed},
+      {"variants", settings.variants},
+      {"filter", settings.filter},
+      {"timeout", settings.timeout},
+      {"out", settings.out.string()},
+      {"data", settings.data.string()},
+      {"resume", settings.resume},
+      {"crashed", assignment.crashed},
+      {"only", assignment.only},
+      {"caps", assignment.caps},
+      {"clipped", assignment.clipped},
       {"turn_seconds", assignment.turn_seconds},
-      {"broken", assignment.broken},         {"given_up", assignment.given_up},
+      {"broken", assignment.broken},
+      {"given_up", assignment.given_up},
   };
   if (settings.min_time) json["min_time"] = *settings.min_time;
   // A path may hold bytes that aren't UTF-8; better a wrong character in one than no run at all.
@@ -81,7 +97,9 @@ Assignment decode_assignment(const std::string& text) {
     json.at("turn_seconds").get_to(assignment.turn_seconds);
     json.at("broken").get_to(assignment.broken);
     json.at("given_up").get_to(assignment.given_up);
-    if (assignment.caps.size() != assignment.only.size() || assignment.clipped.size() != assignment.only.size()) throw std::invalid_argument("a cap per case, or none");
+    if (assignment.caps.size() != assignment.only.size() ||
+        assignment.clipped.size() != assignment.only.size())
+      throw std::invalid_argument("a cap per case, or none");
     settings.size = json.at("size").get<std::string>() == to_string(Size::paper) ? Size::paper : Size::smoke;
     json.at("seed").get_to(settings.seed);
     json.at("variants").get_to(settings.variants);

@@ -12,7 +12,8 @@ TEST_CASE("a shard is i/n with 1 <= i <= n", "[cpu]") {
   CHECK(parse_shard("2/4").index == 2);
   CHECK(parse_shard("2/4").count == 4);
   CHECK(parse_shard("1/1").count == 1);
-  for (const char* wrong : {"", "2", "0/4", "5/4", "-1/4", "1/0", "a/b", "1/2/3", "1 /2", "1/", "/2", "99999999999/99999999999"}) {
+  for (const char* wrong : {"", "2", "0/4", "5/4", "-1/4", "1/0", "a/b", "1/2/3", "1 /2", "1/", "/2",
+                            "99999999999/99999999999"}) {
     INFO(wrong);
     CHECK_THROWS_AS(parse_shard(wrong), std::invalid_argument);
   }

@@ -28,7 +28,9 @@ using std::chrono::milliseconds;
 constexpr auto kGrace = std::chrono::seconds(2);
 constexpr auto kTick = milliseconds(100);
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 std::string random_id() {
   std::ifstream file("/proc/sys/kernel/random/uuid");
@@ -57,8 +59,8 @@ std::map<std::string, std::string> parameters_of(const std::string& case_name) {
 /// cut_short: the running case took more than its share of a budget.
 enum class Stop { none, interrupted, timed_out, cut_short };
 
-/// So many workers in a row that a broken device ended, without one good result of a device in between, and the rest
-/// isn't tried on that device any more.
+/// So many workers in a row that a broken device ended, without one good result of a device in between, and
+/// the rest isn't tried on that device any more.
 constexpr int kHopeless = 3;
 
 }  // namespace
@@ -79,20 +81,24 @@ class Supervisor::Life {
   }
 
   void run_all() {
-    limit_ = start_ + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(settings_.timeout));
+    limit_ = start_ +
+             std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(settings_.timeout));
     for (;;) {
       supervise();
       if (!outcome_.refused.empty()) break;
       const bool broke = broken_.has_value();
-      if (broke) avoid_broken();
-      else settle();
-      // What crashed gets its row, and a new worker goes on with the next case. A time limit is the experiment's, so
-      // nothing is left of it after a hang.
+      if (broke)
+        avoid_broken();
+      else
+        settle();
+      // What crashed gets its row, and a new worker goes on with the next case. A time limit is the
+      // experiment's, so nothing is left of it after a hang.
       const bool crashed = !broke && outcome_.state == reports::RunState::crashed && !running_.empty();
-      if (!(broke || crashed) || stop_ != Stop::none || !outcome_.refused.empty() || Clock::now() >= limit_) break;
+      if (!(broke || crashed) || stop_ != Stop::none || !outcome_.refused.empty() || Clock::now() >= limit_)
+        break;
       if (crashed) report_crash();
     }
-    if (broken_) settle();               // no time is left for another worker
+    if (broken_) settle();  // no time is left for another worker
     outcome_.seconds = seconds_since(start_);
   }
 
@@ -108,16 +114,22 @@ class Supervisor::Life {
     outcome_.seconds += seconds_since(begin);
     if (!outcome_.refused.empty()) return turn.cases;
     const bool broke = broken_.has_value() && stop_ == Stop::none;
-    if (broke) avoid_broken();
-    else settle();
+    if (broke)
+      avoid_broken();
+    else
+      settle();
     const bool began_a_case = !running_.empty() || !ended_.empty();
-    // What the budget's end cut off waits for the next call, also if the worker saw it coming and ended by itself.
+    // What the budget's end cut off waits for the next call, also if the worker saw it coming and ended by
+    // itself.
     const bool cut_off = stop_ == Stop::interrupted || stop_ == Stop::timed_out ||
                          std::find(turn.clipped.begin(), turn.clipped.end(), true) != turn.clipped.end();
     if (!broke && !cut_off && !running_.empty()) {
       ended_.push_back(running_);
-      if (stop_ == Stop::none) report_crash();
-      else view_.line(fmt::format("{} case {}/{} {}: {}", prefix(), state_.case_index, state_.cases, running_, cut_text()));
+      if (stop_ == Stop::none)
+        report_crash();
+      else
+        view_.line(fmt::format("{} case {}/{} {}: {}", prefix(), state_.case_index, state_.cases, running_,
+                               cut_text()));
     }
     if (stop_ != Stop::interrupted) stop_ = Stop::none;
     running_.clear();
@@ -133,7 +145,8 @@ class Supervisor::Life {
     for (const auto& one : unreached) {
       const auto row = std::find_if(record.cases.begin(), record.cases.end(),
                                     [&](const auto& result) { return result.name == one.name; });
-      if (row != record.cases.end() && row->not_reached.empty()) continue;   // what it came to earlier says more
+      if (row != record.cases.end() && row->not_reached.empty())
+        continue;  // what it came to earlier says more
       if (row != record.cases.end()) record.cases.erase(row);
       reports::CaseResult waiting;
       waiting.name = one.name;
@@ -147,12 +160,16 @@ class Supervisor::Life {
     outcome_.state = record.state;
     outcome_.error = record.error;
     // A worker that the budget ended after its last case had no time to say so.
-    const bool all_done = unreached.empty() && record.state == reports::RunState::partial && record.error.empty();
-    if (all_done) record.state = reports::RunState::complete;
-    else if (unreached.empty() && rows == record.cases.size()) return;
+    const bool all_done =
+        unreached.empty() && record.state == reports::RunState::partial && record.error.empty();
+    if (all_done)
+      record.state = reports::RunState::complete;
+    else if (unreached.empty() && rows == record.cases.size())
+      return;
     else if (record.state == reports::RunState::complete || record.state == reports::RunState::partial) {
       record.state = reports::RunState::partial;
-      record.error = fmt::format("{} of {} cases were not reached within the budget", unreached.size(), record.cases.size());
+      record.error = fmt::format("{} of {} cases were not reached within the budget", unreached.size(),
+                                 record.cases.size());
     }
     record.claims = judge_all(*registered_.experiment, record.cases, settings_.size);
     write(record);
@@ -164,13 +181,13 @@ class Supervisor::Life {
 
  private:
   void report_crash() {
-    view_.line(fmt::format("{} case {}/{} {}: CRASHED: {}", prefix(), state_.case_index, state_.cases, running_,
-                           describe(ending_)));
+    view_.line(fmt::format("{} case {}/{} {}: CRASHED: {}", prefix(), state_.case_index, state_.cases,
+                           running_, describe(ending_)));
     assignment_.crashed.push_back(running_);
   }
 
-  /// A record to which rows may be added though no worker of this call wrote it: a fresh one, or one that --resume goes
-  /// on with.
+  /// A record to which rows may be added though no worker of this call wrote it: a fresh one, or one that
+  /// --resume goes on with.
   bool may_complete(const std::filesystem::path& path) {
     if (!std::filesystem::exists(path)) {
       outcome_.record = blank_record(registered_, assignment_);
@@ -195,7 +212,7 @@ class Supervisor::Life {
     try {
       reports::write_record(record, record_path(settings_, outcome_.id));
     } catch (const std::exception& error) {
-      outcome_.refused = error.what();   // a full disk: what was finished stands in the file as it was
+      outcome_.refused = error.what();  // a full disk: what was finished stands in the file as it was
     }
   }
 
@@ -203,8 +220,9 @@ class Supervisor::Life {
   void avoid_broken() {
     const Broken& broken = *broken_;
     const std::string place = broken.variant.substr(broken.variant.find('@') + 1);
-    view_.line(fmt::format("{} case {}/{} {}: {} broke the device for its process: {}", prefix(), state_.case_index,
-                           state_.cases, running_, broken.variant.empty() ? "it" : broken.variant, broken.error));
+    view_.line(fmt::format("{} case {}/{} {}: {} broke the device for its process: {}", prefix(),
+                           state_.case_index, state_.cases, running_,
+                           broken.variant.empty() ? "it" : broken.variant, broken.error));
     outcome_.device_errors++;
     if (broken.variant.empty()) {
       reports::CaseResult row = row_of_running(broken.error);
@@ -218,15 +236,17 @@ class Supervisor::Life {
     }
     assignment_.broken[running_][broken.variant] = broken.error;
     if (broken.device) {
-      assignment_.given_up[place] = fmt::format("the device was lost in case {}, {}: {}", running_, broken.variant, broken.error);
+      assignment_.given_up[place] =
+          fmt::format("the device was lost in case {}, {}: {}", running_, broken.variant, broken.error);
       return;
     }
     const int passes = device_passes();
     broken_in_a_row_ = passes > device_passes_ ? 1 : broken_in_a_row_ + 1;
     device_passes_ = passes;
     if (broken_in_a_row_ >= kHopeless) {
-      assignment_.given_up[place] = fmt::format("the device failed in {} processes in a row, the last time in case {}, {}: {}",
-                                                broken_in_a_row_, running_, broken.variant, broken.error);
+      assignment_.given_up[place] =
+          fmt::format("the device failed in {} processes in a row, the last time in case {}, {}: {}",
+                      broken_in_a_row_, running_, broken.variant, broken.error);
     }
   }
 
@@ -243,7 +263,8 @@ class Supervisor::Life {
   }
 
   std::string cut_text() const {
-    if (stop_ == Stop::cut_short) return fmt::format("no end within its share of the budget ({:.3g} s)", cap_of(running_));
+    if (stop_ == Stop::cut_short)
+      return fmt::format("no end within its share of the budget ({:.3g} s)", cap_of(running_));
     return fmt::format("no end within the time limit of {:g} s", settings_.timeout);
   }
 
@@ -255,7 +276,7 @@ class Supervisor::Life {
 
   void supervise() {
     const bool first = workers_++ == 0;
-    if (!first) assignment_.settings.resume = true;   // the next one takes over what this run has done
+    if (!first) assignment_.settings.resume = true;  // the next one takes over what this run has done
     assignment_.settings.timeout = std::chrono::duration<double>(limit_ - Clock::now()).count();
     running_.clear();
     broken_.reset();
@@ -300,19 +321,23 @@ class Supervisor::Life {
         if (workers_ > 1) break;
         outcome_.cases_reused = message.index;
         if (message.index > 0) {
-          view_.line(fmt::format("{} {} of {} cases are finished already", prefix(), message.index, message.total));
+          view_.line(
+              fmt::format("{} {} of {} cases are finished already", prefix(), message.index, message.total));
         }
         break;
       case MessageKind::case_started:
         running_ = message.name;
         if (const double cap = cap_of(running_); cap > 0) {
-          case_limit_ = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(cap));
+          case_limit_ =
+              Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(cap));
         }
         state_.case_index = message.index;
         state_.case_name = message.name;
         state_.phase.clear();
         break;
-      case MessageKind::phase: state_.phase = message.detail; break;
+      case MessageKind::phase:
+        state_.phase = message.detail;
+        break;
       case MessageKind::case_finished:
         ended_.push_back(message.name);
         running_.clear();
@@ -321,9 +346,15 @@ class Supervisor::Life {
         done_seconds_ = seconds_since(start_);
         report_case(message);
         break;
-      case MessageKind::note: view_.line(fmt::format("{} note: {}", prefix(), message.detail)); break;
-      case MessageKind::refused: outcome_.refused = message.detail; break;
-      case MessageKind::device_broken: broken_ = to_broken(message); break;
+      case MessageKind::note:
+        view_.line(fmt::format("{} note: {}", prefix(), message.detail));
+        break;
+      case MessageKind::refused:
+        outcome_.refused = message.detail;
+        break;
+      case MessageKind::device_broken:
+        broken_ = to_broken(message);
+        break;
       case MessageKind::finished: {
         finished_ = true;
         running_.clear();
@@ -344,20 +375,24 @@ class Supervisor::Life {
     const std::string how = message.detail.empty() ? format_tally(message.tally)
                             : left_out             ? message.detail
                                                    : "FAILED: " + message.detail;
-    view_.line(fmt::format("{} case {}/{} {}: {} ({})", prefix(), message.index, message.total, message.name, how,
-                           format_duration(message.seconds)));
+    view_.line(fmt::format("{} case {}/{} {}: {} ({})", prefix(), message.index, message.total, message.name,
+                           how, format_duration(message.seconds)));
   }
 
-  std::string prefix() const { return fmt::format("[{}/{}] {}", state_.experiment, state_.experiments, outcome_.id); }
+  std::string prefix() const {
+    return fmt::format("[{}/{}] {}", state_.experiment, state_.experiments, outcome_.id);
+  }
 
   void show() {
     state_.elapsed = seconds_since(context_.start);
-    if (settings_.budget) state_.budget_left = std::max(0.0, *settings_.budget - state_.elapsed);
-    else state_.remaining = context_.estimator.remaining({.experiment = outcome_.id,
-                                                     .elapsed = seconds_since(start_),
-                                                     .done = done_,
-                                                     .total = outcome_.cases_total - outcome_.cases_reused,
-                                                     .done_seconds = done_seconds_});
+    if (settings_.budget)
+      state_.budget_left = std::max(0.0, *settings_.budget - state_.elapsed);
+    else
+      state_.remaining = context_.estimator.remaining({.experiment = outcome_.id,
+                                                       .elapsed = seconds_since(start_),
+                                                       .done = done_,
+                                                       .total = outcome_.cases_total - outcome_.cases_reused,
+                                                       .done_seconds = done_seconds_});
     view_.update(state_);
   }
 
@@ -365,7 +400,8 @@ class Supervisor::Life {
   void settle() {
     const auto path = record_path(settings_, outcome_.id);
     std::error_code ignored;
-    std::filesystem::remove(path.parent_path() / fmt::format(".{}.{}.partial", path.filename().string(), pid_), ignored);
+    std::filesystem::remove(
+        path.parent_path() / fmt::format(".{}.{}.partial", path.filename().string(), pid_), ignored);
     if (began_ && outcome_.cases_total == 0 && ending_.clean()) return;  // nothing matches the filter
     outcome_.ran = true;
     read_own_record(path);
@@ -373,7 +409,8 @@ class Supervisor::Life {
     const bool clean = ending_.clean() && finished_;
     if (!clean) describe_ending(record);
     if (clean && !crashes_.empty() && record.state == reports::RunState::complete) {
-      record.state = reports::RunState::crashed;  // another worker did the rest, but this isn't a complete run
+      record.state =
+          reports::RunState::crashed;  // another worker did the rest, but this isn't a complete run
       record.error = crashes_;
     }
     if (!clean || !crashes_.empty()) {
@@ -390,7 +427,8 @@ class Supervisor::Life {
       if (std::filesystem::exists(path)) {
         outcome_.record = reports::read_record(path);
         if (outcome_.record.run_id == assignment_.run_id) return;
-        // A worker that ended before its first word hasn't taken the earlier results over; they are not to be lost by it.
+        // A worker that ended before its first word hasn't taken the earlier results over; they are not to be
+        // lost by it.
         if (settings_.resume && may_go_on_with(outcome_.record)) return;
       }
     } catch (const reports::RecordError&) {
@@ -409,9 +447,11 @@ class Supervisor::Life {
   }
 
   void describe_ending(reports::Record& record) {
-    const std::string where = running_.empty() ? std::string(done_ > 0 ? "between two cases" : "before the first case")
-                                               : fmt::format("in case {}", running_);
-    const std::string phase = running_.empty() || state_.phase.empty() ? "" : fmt::format(", {}", state_.phase);
+    const std::string where = running_.empty()
+                                  ? std::string(done_ > 0 ? "between two cases" : "before the first case")
+                                  : fmt::format("in case {}", running_);
+    const std::string phase =
+        running_.empty() || state_.phase.empty() ? "" : fmt::format(", {}", state_.phase);
     std::string what;
     switch (stop_) {
       case Stop::interrupted:
@@ -419,7 +459,7 @@ class Supervisor::Life {
         record.error = fmt::format("interrupted {}{}", where, phase);
         return;  // the case is to be done again: no row
       case Stop::timed_out:
-        if (settings_.budget) return;      // no failure: the next call goes on here
+        if (settings_.budget) return;  // no failure: the next call goes on here
         [[fallthrough]];
       case Stop::cut_short:
         record.state = reports::RunState::timed_out;
@@ -433,8 +473,9 @@ class Supervisor::Life {
     crashes_ += fmt::format("{}{}{}: {}", crashes_.empty() ? "" : "; ", where, phase, what);
     record.error = crashes_;
     if (running_.empty()) return;
-    reports::CaseResult row = row_of_running(state_.phase.empty() ? what : fmt::format("{}: {}", state_.phase, what));
-    row.elapsed_seconds = cap_of(running_);   // at least: the next call's budget plans with it
+    reports::CaseResult row =
+        row_of_running(state_.phase.empty() ? what : fmt::format("{}: {}", state_.phase, what));
+    row.elapsed_seconds = cap_of(running_);  // at least: the next call's budget plans with it
     std::erase_if(record.cases, [&](const auto& result) { return result.name == running_; });
     record.cases.push_back(std::move(row));
   }
@@ -453,7 +494,7 @@ class Supervisor::Life {
   Clock::time_point limit_ = Clock::time_point::max(), case_limit_ = Clock::time_point::max();
   int workers_ = 0, broken_in_a_row_ = 0, device_passes_ = 0;
   std::optional<Broken> broken_;
-  std::vector<std::string> ended_;     // cases of this turn that had theirs
+  std::vector<std::string> ended_;  // cases of this turn that had theirs
   bool began_ = false, finished_ = false;
   std::string running_, crashes_;
   std::int64_t done_ = 0;
@@ -464,11 +505,17 @@ class Supervisor::Life {
 Supervisor::Supervisor(const Registered& registered, int number, int count, const RunContext& context)
     : life_(std::make_unique<Life>(registered, number, count, context)) {}
 Supervisor::~Supervisor() = default;
-void Supervisor::run_all() { life_->run_all(); }
+void Supervisor::run_all() {
+  life_->run_all();
+}
 std::vector<std::string> Supervisor::run_turn(const Turn& turn, Clock::time_point budget_end) {
   return life_->run_turn(turn, budget_end);
 }
-void Supervisor::leave(const std::vector<Unreached>& unreached) { life_->leave(unreached); }
-const Outcome& Supervisor::outcome() const { return life_->outcome(); }
+void Supervisor::leave(const std::vector<Unreached>& unreached) {
+  life_->leave(unreached);
+}
+const Outcome& Supervisor::outcome() const {
+  return life_->outcome();
+}
 
 }  // namespace remeasure::bench::runner

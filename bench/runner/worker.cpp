@@ -21,10 +21,10 @@
 #include "bench/cpu_ceilings.h"
 #include "bench/kernel_figures.h"
 #include "bench/plant.h"
+#include "bench/run_case.h"
 #include "bench/runner/process.h"
 #include "bench/runner/protocol.h"
 #include "bench/runner/resume.h"
-#include "bench/run_case.h"
 #include "bench/system.h"
 #include "reports/record_io.h"
 #include "reports/text_file.h"
@@ -34,9 +34,12 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
-/// The worker's end of the pipe. A parent that is gone ends the worker by itself, so a failed write is no error.
+/// The worker's end of the pipe. A parent that is gone ends the worker by itself, so a failed write is no
+/// error.
 class Channel {
  public:
   void send(const Message& message) const {
@@ -51,7 +54,8 @@ class Reporter : public Progress {
  public:
   explicit Reporter(const Channel& channel) : channel_(channel) {}
   void at(std::int64_t index, std::int64_t total, std::string name) {
-    message_ = {.kind = MessageKind::phase, .index = index, .total = total, .name = std::move(name), .detail = ""};
+    message_ = {
+        .kind = MessageKind::phase, .index = index, .total = total, .name = std::move(name), .detail = ""};
   }
   void phase(const std::string& what) override { say(what); }
   void variant_declared(const std::string& variant, reports::Where) override { declared_.insert(variant); }
@@ -79,7 +83,8 @@ std::optional<reports::Record> earlier_record(const Assignment& assignment, cons
   try {
     return reports::read_record(path);
   } catch (const reports::RecordError& error) {
-    channel.send({.kind = MessageKind::note, .name = {}, .detail = fmt::format("{}: measuring again", error.what())});
+    channel.send(
+        {.kind = MessageKind::note, .name = {}, .detail = fmt::format("{}: measuring again", error.what())});
     return std::nullopt;
   }
 }
@@ -95,9 +100,15 @@ bool contains(const std::vector<std::string>& names, const std::string& name) {
 
 class Worker {
  public:
-  Worker(const Registered& registered, Assignment assignment, const OpenGpuProbes& gpu_probes, std::string_view ptxas_output)
-      : registered_(registered), assignment_(std::move(assignment)), gpu_probes_(gpu_probes), settings_(assignment_.settings),
-        ptxas_output_(ptxas_output), record_(blank_record(registered, assignment_)), reporter_(channel_) {}
+  Worker(const Registered& registered, Assignment assignment, const OpenGpuProbes& gpu_probes,
+         std::string_view ptxas_output)
+      : registered_(registered),
+        assignment_(std::move(assignment)),
+        gpu_probes_(gpu_probes),
+        settings_(assignment_.settings),
+        ptxas_output_(ptxas_output),
+        record_(blank_record(registered, assignment_)),
+        reporter_(channel_) {}
 
   int run() {
     const std::regex filter(settings_.filter.empty() ? ".*" : settings_.filter);
@@ -110,8 +121,9 @@ class Worker {
       if (std::regex_search(assignment_.experiment + "/" + name, filter)) selected.push_back(&definition);
     }
     const auto reused = static_cast<std::int64_t>(record_.cases.size());
-    const auto rerun = std::count_if(selected.begin(), selected.end(),
-                                     [&](const auto* definition) { return has_row(to_string(definition->name)); });
+    const auto rerun = std::count_if(selected.begin(), selected.end(), [&](const auto* definition) {
+      return has_row(to_string(definition->name));
+    });
     const auto total = reused + static_cast<std::int64_t>(selected.size()) - rerun;
     const auto all = selected.size();
     if (!assignment_.only.empty()) keep_turn(selected);
@@ -127,15 +139,18 @@ class Worker {
       if (i > 0 && !assignment_.only.empty() && seconds_since(first_case_) >= assignment_.turn_seconds) break;
       if (Clock::now() >= deadline()) {
         record_.state = reports::RunState::timed_out;
-        record_.error = fmt::format("the time limit was reached before case {} ({} of {})", name, index, total);
+        record_.error =
+            fmt::format("the time limit was reached before case {} ({} of {})", name, index, total);
         break;
       }
       reporter_.at(index, total, name);
-      channel_.send({.kind = MessageKind::case_started, .index = index, .total = total, .name = name, .detail = {}});
+      channel_.send(
+          {.kind = MessageKind::case_started, .index = index, .total = total, .name = name, .detail = {}});
       if (!run_one(*selected[i], name, index, total, all)) break;
     }
     const bool every_case = static_cast<std::int64_t>(record_.cases.size()) == total;
-    if (record_.state == reports::RunState::partial && every_case) record_.state = reports::RunState::complete;
+    if (record_.state == reports::RunState::partial && every_case)
+      record_.state = reports::RunState::complete;
     save();
     for (const auto* ceilings : {&ceilings_, &gpu_ceilings_}) {
       if (*ceilings) store_ceilings(**ceilings, ceilings_folder(settings_.data));
@@ -145,8 +160,9 @@ class Worker {
 
   /// The case that is running has no result yet; the parent starts a process that can use the device.
   void report_broken_device(const DeviceBroken& error) const {
-    channel_.send(to_message(reporter_.case_name(), {.variant = error.variant, .error = error.what(),
-                                                     .device = error.reach == ErrorReach::device}));
+    channel_.send(to_message(
+        reporter_.case_name(),
+        {.variant = error.variant, .error = error.what(), .device = error.reach == ErrorReach::device}));
   }
 
  private:
@@ -154,8 +170,9 @@ class Worker {
   void keep_turn(std::vector<const CaseDefinition*>& selected) const {
     std::vector<const CaseDefinition*> turn;
     for (const auto& name : assignment_.only) {
-      const auto found = std::find_if(selected.begin(), selected.end(),
-                                      [&](const auto* definition) { return to_string(definition->name) == name; });
+      const auto found = std::find_if(selected.begin(), selected.end(), [&](const auto* definition) {
+        return to_string(definition->name) == name;
+      });
       if (found != selected.end()) turn.push_back(*found);
     }
     selected = std::move(turn);
@@ -164,16 +181,18 @@ class Worker {
   void take_over_finished_cases() {
     const auto earlier = earlier_record(assignment_, channel_);
     if (earlier && earlier->run_id == assignment_.run_id) {
-      // An earlier worker of this very run: what it did is done, also what failed, and its machine is this one even if
-      // a GPU has fallen out meanwhile.
+      // An earlier worker of this very run: what it did is done, also what failed, and its machine is this
+      // one even if a GPU has fallen out meanwhile.
       record_.started = earlier->started;
       record_.system = earlier->system;
       for (const auto& result : earlier->cases) {
-        if (result.not_reached.empty() && !contains(assignment_.only, result.name)) finished_.insert(result.name);
+        if (result.not_reached.empty() && !contains(assignment_.only, result.name))
+          finished_.insert(result.name);
       }
       finished_.insert(assignment_.crashed.begin(), assignment_.crashed.end());
     } else {
-      const auto decision = decide_resume(earlier ? &*earlier : nullptr, resume_key(record_.command, record_.build, record_.system));
+      const auto decision = decide_resume(earlier ? &*earlier : nullptr,
+                                          resume_key(record_.command, record_.build, record_.system));
       if (!decision.refused.empty()) throw Unwritable(decision.refused);
       finished_ = decision.finished;
       if (earlier && decision.why_not.empty() && !assignment_.only.empty()) keep_unfinished_rows(*earlier);
@@ -192,7 +211,8 @@ class Worker {
   }
 
   bool has_row(const std::string& name) const {
-    return std::any_of(record_.cases.begin(), record_.cases.end(), [&](const auto& result) { return result.name == name; });
+    return std::any_of(record_.cases.begin(), record_.cases.end(),
+                       [&](const auto& result) { return result.name == name; });
   }
 
   /// Under a budget a case that failed earlier keeps its row until its turn comes.
@@ -210,14 +230,17 @@ class Worker {
         gpu_ceilings_ = measured_ceilings(gpu_ceiling_plan(*probes), ceilings_folder(settings_.data));
       }
     } catch (const std::exception& error) {
-      channel_.send({.kind = MessageKind::note, .name = {},
-                     .detail = fmt::format("no ceilings of the GPU, so its times have no floor: {}", error.what())});
+      channel_.send(
+          {.kind = MessageKind::note,
+           .name = {},
+           .detail = fmt::format("no ceilings of the GPU, so its times have no floor: {}", error.what())});
     }
   }
 
   Clock::time_point deadline() const {
     // A tenth is left for the round that is running and for writing, before the parent ends the process.
-    return start_ + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(0.9 * settings_.timeout));
+    return start_ + std::chrono::duration_cast<Clock::duration>(
+                        std::chrono::duration<double>(0.9 * settings_.timeout));
   }
 
   /// The case's own end under a budget; a tenth is left for the round that is running.
@@ -225,21 +248,23 @@ class Worker {
     const auto found = std::find(assignment_.only.begin(), assignment_.only.end(), name);
     if (found == assignment_.only.end()) return deadline();
     const double cap = assignment_.caps[static_cast<std::size_t>(found - assignment_.only.begin())];
-    return std::min(deadline(), Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(0.9 * cap)));
+    return std::min(deadline(), Clock::now() + std::chrono::duration_cast<Clock::duration>(
+                                                   std::chrono::duration<double>(0.9 * cap)));
   }
 
   /// The budget's end came before the case had its due: it waits for the next call, which is no failure.
   bool cut_by_budget(const reports::CaseResult& result) const {
     const auto found = std::find(assignment_.only.begin(), assignment_.only.end(), result.name);
-    if (found == assignment_.only.end() || !assignment_.clipped[static_cast<std::size_t>(found - assignment_.only.begin())]) return false;
-    return std::any_of(result.variants.begin(), result.variants.end(), [](const auto& variant) {
-      return variant.status == reports::Status::timed_out;
-    });
+    if (found == assignment_.only.end() ||
+        !assignment_.clipped[static_cast<std::size_t>(found - assignment_.only.begin())])
+      return false;
+    return std::any_of(result.variants.begin(), result.variants.end(),
+                       [](const auto& variant) { return variant.status == reports::Status::timed_out; });
   }
 
   /// False if the budget ended the case: then it has no result.
-  bool run_one(const CaseDefinition& definition, const std::string& name, std::int64_t index, std::int64_t total,
-               std::size_t cases) {
+  bool run_one(const CaseDefinition& definition, const std::string& name, std::int64_t index,
+               std::int64_t total, std::size_t cases) {
     const auto begin = Clock::now();
     RunOptions options;
     options.size = settings_.size;
@@ -252,7 +277,8 @@ class Worker {
     options.ceilings = ceilings_ ? &*ceilings_ : nullptr;
     options.gpu_ceilings = gpu_ceilings_ ? &*gpu_ceilings_ : nullptr;
     options.progress = &reporter_;
-    if (const auto broken = assignment_.broken.find(name); broken != assignment_.broken.end()) options.broken = broken->second;
+    if (const auto broken = assignment_.broken.find(name); broken != assignment_.broken.end())
+      options.broken = broken->second;
     options.launches = &launches_;
     options.given_up = assignment_.given_up;
     auto measured = run_case(registered_, definition, options);
@@ -276,8 +302,13 @@ class Worker {
       save();
     }
     const auto& result = record_.cases.back();
-    channel_.send({.kind = MessageKind::case_finished, .index = index, .total = total, .name = name,
-                   .detail = result.left_out.empty() ? result.error : kLeftOut + result.left_out, .tally = tally_of(result), .seconds = seconds_since(begin)});
+    channel_.send({.kind = MessageKind::case_finished,
+                   .index = index,
+                   .total = total,
+                   .name = name,
+                   .detail = result.left_out.empty() ? result.error : kLeftOut + result.left_out,
+                   .tally = tally_of(result),
+                   .seconds = seconds_since(begin)});
     return true;
   }
 
@@ -290,7 +321,9 @@ class Worker {
     try {
       record_.kernels = used_kernel_figures(ptxas_output_, launches);
     } catch (const std::exception& error) {
-      channel_.send({.kind = MessageKind::note, .name = {}, .detail = fmt::format("no static kernel figures: {}", error.what())});
+      channel_.send({.kind = MessageKind::note,
+                     .name = {},
+                     .detail = fmt::format("no static kernel figures: {}", error.what())});
     }
   }
 
@@ -354,7 +387,8 @@ reports::Record blank_record(const Registered& registered, const Assignment& ass
   record.summary = paper.summary;
   record.notes = registered.experiment->notes;
   if (const std::string planted = plant(); !planted.empty()) {
-    record.notes.insert(record.notes.begin(), "NOT A MEASUREMENT: a test of the comparison, with REMEASURE_PLANT=" + planted);
+    record.notes.insert(record.notes.begin(),
+                        "NOT A MEASUREMENT: a test of the comparison, with REMEASURE_PLANT=" + planted);
   }
   record.size = to_string(assignment.settings.size);
   record.build = build_info();
@@ -362,12 +396,12 @@ reports::Record blank_record(const Registered& registered, const Assignment& ass
   return record;
 }
 
-int run_worker(const std::string& text, std::span<const Registered> experiments, const OpenGpuProbes& gpu_probes,
-               std::string_view ptxas_output) {
+int run_worker(const std::string& text, std::span<const Registered> experiments,
+               const OpenGpuProbes& gpu_probes, std::string_view ptxas_output) {
   const Assignment assignment = decode_assignment(text);
   die_with_parent(assignment.parent);
   ::signal(SIGPIPE, SIG_IGN);
-  ::signal(SIGXFSZ, SIG_IGN);   // a file-size limit (ulimit -f) is a full disk: a failed write, not a crash
+  ::signal(SIGXFSZ, SIG_IGN);  // a file-size limit (ulimit -f) is a full disk: a failed write, not a crash
   const auto found = std::find_if(experiments.begin(), experiments.end(), [&](const Registered& entry) {
     return entry.experiment->paper.id == assignment.experiment;
   });
@@ -383,7 +417,7 @@ int run_worker(const std::string& text, std::span<const Registered> experiments,
   } catch (const DeviceBroken& error) {
     worker.report_broken_device(error);
     std::fflush(nullptr);
-    ::_exit(0);   // a driver whose context is broken may hang or crash while it is torn down
+    ::_exit(0);  // a driver whose context is broken may hang or crash while it is torn down
   } catch (const VariantUnavailable& error) {
     return refuse(error);
   } catch (const Unwritable& error) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A program with experiments that misbehave in every way that an experiment can, for the tests of the runner. Their
-// registry is their own: `remeasure` has none of them.
+// A program with experiments that misbehave in every way that an experiment can, for the tests of the runner.
+// Their registry is their own: `remeasure` has none of them.
 #include <signal.h>
 #include <unistd.h>
 
@@ -42,7 +42,8 @@ void doubles(Trial& trial, double factor, bool throws = false) {
     for (const double x : inputs[0]) oracle.values.push_back(2 * x);
     return oracle;
   });
-  const Accept accept{.output = "y", .metric = ErrorMetric::relative_l2, .limit = 1e-12, .reason = "exact in binary"};
+  const Accept accept{
+      .output = "y", .metric = ErrorMetric::relative_l2, .limit = 1e-12, .reason = "exact in binary"};
   VariantInfo info;
   info.name = "eigen";
   info.what = "a loop";
@@ -63,17 +64,21 @@ void doubles(Trial& trial, double factor, bool throws = false) {
   trial.measure();
 }
 
-void good(Trial& trial) { doubles(trial, 2); }
+void good(Trial& trial) {
+  doubles(trial, 2);
+}
 
 /// y = 2x by a CUDA kernel on the SIMT engine, so that the record has kernels.
 void doubles_by_kernel(Trial& trial) {
-  const auto inputs = trial.inputs([](std::uint64_t seed) { return std::vector<float>(1000, static_cast<float>(seed)); });
+  const auto inputs =
+      trial.inputs([](std::uint64_t seed) { return std::vector<float>(1000, static_cast<float>(seed)); });
   trial.oracle("y", 1, [&] { return OracleOutput{.values = std::vector<double>(1000, 2.0 * inputs[0][0])}; });
   VariantInfo info;
   info.name = "kernel";
   info.what = "saxpy";
   info.dtype = "f32";
-  info.accept = {{.output = "y", .metric = ErrorMetric::relative_l2, .limit = 1e-12, .reason = "exact in binary"}};
+  info.accept = {
+      {.output = "y", .metric = ErrorMetric::relative_l2, .limit = 1e-12, .reason = "exact in binary"}};
   trial.kernel(info, [&inputs](auto& bench) -> std::function<void()> {
     const auto x = bench.input(inputs[bench.set()]);
     const auto y = bench.template output<float>("y", x.size());
@@ -89,11 +94,13 @@ void doubles_by_kernel(Trial& trial) {
 std::string ptxas_output() {
   const char* spill = std::getenv("REMEASURE_FAKE_SPILL_BYTES");
   const auto kernel = [](const std::string& architecture, const std::string& spilled) {
-    return "ptxas info    : Compiling entry function '_ZN9remeasure7kernels12saxpy_kernelEifPKfPf' for '" + architecture +
-           "'\n    0 bytes stack frame, " + spilled + " bytes spill stores, 0 bytes spill loads\n" +
+    return "ptxas info    : Compiling entry function '_ZN9remeasure7kernels12saxpy_kernelEifPKfPf' for '" +
+           architecture + "'\n    0 bytes stack frame, " + spilled +
+           " bytes spill stores, 0 bytes spill loads\n" +
            "ptxas info    : Used 16 registers, used 0 barriers\n";
   };
-  return "source kernels/device/testing/saxpy.cu\n" + kernel("sm_80", "0") + kernel("sm_90", spill == nullptr ? "0" : spill);
+  return "source kernels/device/testing/saxpy.cu\n" + kernel("sm_80", "0") +
+         kernel("sm_90", spill == nullptr ? "0" : spill);
 }
 
 /// y = 2x by a loop and by two variants on a device; each allocates twice and launches once per run.
@@ -112,7 +119,8 @@ void on_device(Trial& trial) {
   info.name = "eigen";
   info.what = "a loop";
   info.dtype = "f32";
-  info.accept = {{.output = "y", .metric = ErrorMetric::relative_l2, .limit = 1e-6, .reason = "exact in binary"}};
+  info.accept = {
+      {.output = "y", .metric = ErrorMetric::relative_l2, .limit = 1e-6, .reason = "exact in binary"}};
   trial.host(info, [&inputs](HostBench& bench) -> std::function<void()> {
     const auto x = bench.input(inputs[bench.set()]);
     const auto y = bench.output<float>("y", x.size());
@@ -145,7 +153,9 @@ void on_device(Trial& trial) {
   std::abort();
 }
 
-void sleep_long() { std::this_thread::sleep_for(std::chrono::seconds(600)); }
+void sleep_long() {
+  std::this_thread::sleep_for(std::chrono::seconds(600));
+}
 
 /// Asks for more memory than the process may have, as the kernel's own limit would refuse it.
 void exhaust_memory() {
@@ -155,9 +165,17 @@ void exhaust_memory() {
 
 Experiment experiment(const std::string& id, const std::string& summary, std::vector<CaseDefinition> cases) {
   Experiment result;
-  result.paper = {.id = id, .title = "A fake: " + id, .authors = "Nobody", .venue = "Nowhere 2026", .arxiv = "",
+  result.paper = {.id = id,
+                  .title = "A fake: " + id,
+                  .authors = "Nobody",
+                  .venue = "Nowhere 2026",
+                  .arxiv = "",
                   .summary = summary};
-  result.claims = {{.id = "double", .text = "doubles", .reported_text = "twice", .on = "paper", .source = "abstract",
+  result.claims = {{.id = "double",
+                    .text = "doubles",
+                    .reported_text = "twice",
+                    .on = "paper",
+                    .source = "abstract",
                     .any_size = true}};
   result.cases = [cases](Size) { return cases; };
   return result;
@@ -167,12 +185,15 @@ Experiment experiment(const std::string& id, const std::string& summary, std::ve
 const std::vector<Experiment>& fakes() {
   static const std::vector<Experiment> all = [] {
     std::vector<Experiment> list;
-    const auto add = [&](const std::string& id, const std::string& summary, std::function<void(Trial&)> fault) {
-      list.push_back(experiment(id, summary, {fake_case("before", good), fake_case("fault", std::move(fault)),
-                                              fake_case("after", good)}));
+    const auto add = [&](const std::string& id, const std::string& summary,
+                         std::function<void(Trial&)> fault) {
+      list.push_back(experiment(
+          id, summary,
+          {fake_case("before", good), fake_case("fault", std::move(fault)), fake_case("after", good)}));
     };
     list.push_back(experiment("fine", "two good cases and one left out",
-                              {fake_case("a", good), fake_case("b", good),
+                              {fake_case("a", good),
+                               fake_case("b", good),
                                {.name = {{"case", "c"}}, .run = good, .left_out = "too large for a fake"}}));
     add("abort", "stops with SIGABRT", [](Trial&) { std::abort(); });
     add("broken-record", "a metric that is no number", [](Trial& trial) {
@@ -184,8 +205,9 @@ const std::vector<Experiment>& fakes() {
       trial.check("the sky is green", false, "it is blue");
     });
     add("crash", "invalid memory access", [](Trial&) { crash(); });
-    list.push_back(experiment("device", "three cases with two variants on a device each",
-                              {fake_case("a", on_device), fake_case("b", on_device), fake_case("c", on_device)}));
+    list.push_back(
+        experiment("device", "three cases with two variants on a device each",
+                   {fake_case("a", on_device), fake_case("b", on_device), fake_case("c", on_device)}));
     for (const std::string id : {"many-a", "many-b"}) {
       std::vector<CaseDefinition> cases;
       for (int i = 1; i <= 8; ++i) cases.push_back(fake_case(std::to_string(i), good));
@@ -211,7 +233,8 @@ const std::vector<Experiment>& fakes() {
     });
     add("throw", "an exception", [](Trial&) { throw std::runtime_error("thrown on purpose"); });
     add("variant", "a variant that throws", [](Trial& trial) { doubles(trial, 2, true); });
-    Experiment stumble = experiment("stumble", "crashes before its first case if there is a file of that name", {});
+    Experiment stumble =
+        experiment("stumble", "crashes before its first case if there is a file of that name", {});
     stumble.cases = [](Size) -> std::vector<CaseDefinition> {
       if (in_worker && ::access("stumble", F_OK) == 0) crash();
       return {fake_case("a", good), fake_case("b", good)};

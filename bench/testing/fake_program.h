@@ -52,7 +52,9 @@ class Folder {
 };
 
 /// Where it is, in a build folder or a bundle.
-inline std::string fake_program() { return beside_program("remeasure_fake", REMEASURE_FAKE_PROGRAM).string(); }
+inline std::string fake_program() {
+  return beside_program("remeasure_fake", REMEASURE_FAKE_PROGRAM).string();
+}
 
 struct Finished {
   int code = -1;  // exit status, or 128 + signal
@@ -60,22 +62,25 @@ struct Finished {
 };
 
 struct Surroundings {
-  const char* out = "out";                 ///< file that standard output goes to
-  std::string faults = {};                 ///< REMEASURE_FAULTS
-  rlim_t largest_file = RLIM_INFINITY;     ///< bytes; a longer write fails as on a full disk
-  int ignored_signal = 0;                  ///< what nohup does to SIGHUP
+  const char* out = "out";              ///< file that standard output goes to
+  std::string faults = {};              ///< REMEASURE_FAULTS
+  rlim_t largest_file = RLIM_INFINITY;  ///< bytes; a longer write fails as on a full disk
+  int ignored_signal = 0;               ///< what nohup does to SIGHUP
 };
 
-/// `remeasure_fake <arguments>` in `folder`. The data folder is shared: the ceilings of the machine are in it.
+/// `remeasure_fake <arguments>` in `folder`. The data folder is shared: the ceilings of the machine are in
+/// it.
 class Program {
  public:
-  Program(const Folder& folder, const std::vector<std::string>& arguments, const Surroundings& around = {}) : folder_(folder) {
+  Program(const Folder& folder, const std::vector<std::string>& arguments, const Surroundings& around = {})
+      : folder_(folder) {
     std::vector<std::string> words = {fake_program()};
     words.insert(words.end(), arguments.begin(), arguments.end());
     std::vector<char*> pointers;
     for (auto& word : words) pointers.push_back(word.data());
     pointers.push_back(nullptr);
-    const std::string data = (fs::temp_directory_path() / ("remeasure-fake-data-" + std::to_string(::getuid()))).string();
+    const std::string data =
+        (fs::temp_directory_path() / ("remeasure-fake-data-" + std::to_string(::getuid()))).string();
     pid_ = ::fork();
     if (pid_ != 0) return;
     bool ready = ::chdir(folder.path().c_str()) == 0 && ::setenv("REMEASURE_DATA", data.c_str(), 1) == 0;
@@ -118,7 +123,8 @@ class Program {
   pid_t pid_ = -1;
 };
 
-inline Finished run(const Folder& folder, const std::vector<std::string>& arguments, const Surroundings& around = {}) {
+inline Finished run(const Folder& folder, const std::vector<std::string>& arguments,
+                    const Surroundings& around = {}) {
   return Program(folder, arguments, around).wait();
 }
 
@@ -136,6 +142,8 @@ inline bool alive(pid_t pid) {
   return static_cast<bool>(file >> number >> name >> state) && state != "Z";
 }
 
-inline bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+inline bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
 
 }  // namespace remeasure::testing

@@ -41,8 +41,8 @@ std::vector<float> clustered(std::uint64_t seed, std::uint64_t noise_stream, std
   return values;
 }
 
-void write(Writer& writer, const Parameters& parameters, const std::vector<float>& query, const std::vector<float>& key,
-           const std::vector<float>& value) {
+void write(Writer& writer, const Parameters& parameters, const std::vector<float>& query,
+           const std::vector<float>& key, const std::vector<float>& value) {
   const Shape shape = shape_of(parameters, kAxes);
   writer.array("/q", query, shape);
   writer.array("/k", key, shape);
@@ -61,25 +61,32 @@ void generate(const Parameters& parameters, Writer& writer) {
   const std::string& generator = parameters.text("generator");
   const std::vector<float> value = gauss(Philox(seed, value_noise), size);
   if (generator == "gauss") {
-    write(writer, parameters, gauss(Philox(seed, query_noise), size), gauss(Philox(seed, key_noise), size), value);
+    write(writer, parameters, gauss(Philox(seed, query_noise), size), gauss(Philox(seed, key_noise), size),
+          value);
   } else if (generator == "clustered") {
     writer.attribute("centres", static_cast<double>(kCentres));
     writer.attribute("beta", kBeta);
     write(writer, parameters, clustered(seed, query_noise, query_cluster, matrices, tokens, dim),
           clustered(seed, key_noise, key_cluster, matrices, tokens, dim), value);
   } else {
-    throw DatasetError(fmt::format("attention_inputs: generator is '{}'; it must be 'gauss' or 'clustered'", generator));
+    throw DatasetError(
+        fmt::format("attention_inputs: generator is '{}'; it must be 'gauss' or 'clustered'", generator));
   }
 }
 
 void import(const std::filesystem::path& source, const Parameters& parameters, Writer& writer) {
   const Shape shape = shape_of(parameters, kAxes);
-  const auto dumped = [&](const char* name) { return read_dump(source, name, shape, "batch, heads, tokens, dim"); };
+  const auto dumped = [&](const char* name) {
+    return read_dump(source, name, shape, "batch, heads, tokens, dim");
+  };
   write(writer, parameters, dumped("q"), dumped("k"), dumped("v"));
 }
 
 ArraySchema array(const char* path, const char* description) {
-  return {.path = path, .type = ElementType::f32, .axes = {kAxes.begin(), kAxes.end()}, .units = "1",
+  return {.path = path,
+          .type = ElementType::f32,
+          .axes = {kAxes.begin(), kAxes.end()},
+          .units = "1",
           .description = description};
 }
 
@@ -91,22 +98,29 @@ const Definition attention_inputs_definition = {
     .theme = "attention",
     .schema_version = 1,
     .generator_version = 1,
-    .stands_for = "activations of a transformer layer. gauss: scores q.k/sqrt(dim) are N(0, 1), as at initialisation and in "
-                  "the DFSS benchmark. clustered: rows share 32 directions, so that a few keys hold most of the weight, as "
-                  "after training",
+    .stands_for =
+        "activations of a transformer layer. gauss: scores q.k/sqrt(dim) are N(0, 1), as at initialisation "
+        "and in "
+        "the DFSS benchmark. clustered: rows share 32 directions, so that a few keys hold most of the "
+        "weight, as "
+        "after training",
     .source = "https://github.com/apuaaChen/DFSS (benchmark.py); BERT-large on SQuAD v1.1 for real data",
     .arrays = {array("/q", "queries"), array("/k", "keys"), array("/v", "values")},
     .extents = [](const Parameters& p) { return extents_of(p, kAxes); },
     .generate = generate,
     .import = import,
-    .import_help = "dumps of one layer's q, k and v, each [batch, heads, tokens, dim] (BERT-large on SQuAD: [b, 16, 384, 64]): an "
-                   "HDF5 file with /q, /k, /v, or a folder with q.npy, k.npy, v.npy; float32, queries not yet scaled",
+    .import_help =
+        "dumps of one layer's q, k and v, each [batch, heads, tokens, dim] (BERT-large on SQuAD: [b, 16, "
+        "384, 64]): an "
+        "HDF5 file with /q, /k, /v, or a folder with q.npy, k.npy, v.npy; float32, queries not yet scaled",
     .examples = {attention_inputs(1, 2, 64, 64, "gauss", 1), attention_inputs(1, 2, 128, 64, "gauss", 1),
                  attention_inputs(1, 2, 128, 64, "clustered", 1)},
 };
 
-Parameters attention_inputs(int batch, int heads, int tokens, int dim, const std::string& generator, std::uint64_t seed) {
-  return parameters({{"batch", batch}, {"dim", dim}, {"generator", generator}, {"heads", heads}, {"tokens", tokens}}, seed);
+Parameters attention_inputs(int batch, int heads, int tokens, int dim, const std::string& generator,
+                            std::uint64_t seed) {
+  return parameters(
+      {{"batch", batch}, {"dim", dim}, {"generator", generator}, {"heads", heads}, {"tokens", tokens}}, seed);
 }
 
 AttentionInputs read_attention_inputs(Reader& reader) {

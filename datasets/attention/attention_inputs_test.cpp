@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "datasets/attention/attention_inputs.h"
 
-#include <cmath>
 #include <testing/catch.h>
+#include <cmath>
 
 #include "datasets/test_support.h"
 
@@ -15,7 +15,9 @@ namespace {
 AttentionInputs generated(const std::string& generator, std::uint64_t seed, int heads = 2, int tokens = 256) {
   const TemporaryFolder folder;
   return read_attention_inputs(
-      *Store(folder.path()).open(attention_inputs_definition, attention_inputs(1, heads, tokens, 64, generator, seed)).reader);
+      *Store(folder.path())
+           .open(attention_inputs_definition, attention_inputs(1, heads, tokens, 64, generator, seed))
+           .reader);
 }
 
 double mean_product(const std::vector<float>& a, const std::vector<float>& b) {
@@ -47,7 +49,8 @@ TEST_CASE("gauss inputs are independent and their scores N(0, 1)", "[cpu]") {
   CHECK(in.tokens == 256);
   REQUIRE(in.query.size() == 2 * 256 * 64);
   const double error = 5 * std::sqrt(2.0 / static_cast<double>(in.query.size()));
-  for (const auto* tensor : {&in.query, &in.key, &in.value}) CHECK(std::fabs(mean_product(*tensor, *tensor) - 1) < error);
+  for (const auto* tensor : {&in.query, &in.key, &in.value})
+    CHECK(std::fabs(mean_product(*tensor, *tensor) - 1) < error);
   CHECK(std::fabs(mean_product(in.query, in.key)) < error);
   CHECK(std::fabs(mean_product(in.query, in.value)) < error);
   CHECK(std::fabs(mean_product(in.key, in.value)) < error);
@@ -68,7 +71,8 @@ TEST_CASE("another seed gives other attention inputs, the same seed the same", "
 }
 
 TEST_CASE("an unknown generator of attention inputs is named", "[cpu]") {
-  CHECK_THROWS_WITH(generated("uniform", 1), ContainsSubstring("'uniform'") && ContainsSubstring("'clustered'"));
+  CHECK_THROWS_WITH(generated("uniform", 1),
+                    ContainsSubstring("'uniform'") && ContainsSubstring("'clustered'"));
 }
 
 TEST_CASE("dumps of a real layer are imported, and one of another shape is refused", "[cpu]") {
@@ -95,6 +99,7 @@ TEST_CASE("dumps of a real layer are imported, and one of another shape is refus
   SECTION("wrong") {
     write_npy(folder.path() / "v.npy", {2, 1, 32, 4}, ramp(2));
     CHECK_THROWS_WITH(store.import(attention_inputs_definition, folder.path(), parameters),
-                      ContainsSubstring("v.npy") && ContainsSubstring("[2, 1, 32, 4]") && ContainsSubstring("[1, 2, 32, 4]"));
+                      ContainsSubstring("v.npy") && ContainsSubstring("[2, 1, 32, 4]") &&
+                          ContainsSubstring("[1, 2, 32, 4]"));
   }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Queries, keys and values on a sequence, a picture or a volume, heads last, as neighborhood attention takes them.
+// Queries, keys and values on a sequence, a picture or a volume, heads last, as neighborhood attention takes
+// them.
 #pragma once
 
 #include <array>
@@ -16,8 +17,9 @@ struct FeatureMaps {
   std::vector<float> query, key, value;
 };
 
-/// "feature_maps": parameters batch, x, y, z (1 where there is no such axis), heads, dim. Independent N(0, 1): scores
-/// q.k/sqrt(dim) are N(0, 1), so a softmax over a window of w keys has a largest weight well above 1/w.
+/// "feature_maps": parameters batch, x, y, z (1 where there is no such axis), heads, dim. Independent N(0,
+/// 1): scores q.k/sqrt(dim) are N(0, 1), so a softmax over a window of w keys has a largest weight well above
+/// 1/w.
 extern const Definition feature_maps_definition;
 
 Parameters feature_maps(int batch, const std::array<int, 3>& extents, int heads, int dim, std::uint64_t seed);

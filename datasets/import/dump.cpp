@@ -8,11 +8,11 @@
 
 namespace remeasure::datasets {
 
-std::vector<float> read_dump(const std::filesystem::path& source, const std::string& name, const Shape& expected,
-                             const std::string& axes) {
+std::vector<float> read_dump(const std::filesystem::path& source, const std::string& name,
+                             const Shape& expected, const std::string& axes) {
   const auto refuse = [&](const std::filesystem::path& file, const Shape& found) {
-    throw DatasetError(fmt::format("{}: '{}' is {}; {} of the parameters are {}", file.string(), name, to_string(found), axes,
-                                   to_string(expected)));
+    throw DatasetError(fmt::format("{}: '{}' is {}; {} of the parameters are {}", file.string(), name,
+                                   to_string(found), axes, to_string(expected)));
   };
   if (std::filesystem::is_directory(source)) {
     const NpyArray array = read_npy(source / (name + ".npy"));

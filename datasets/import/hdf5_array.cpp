@@ -49,10 +49,12 @@ Open open_array(hid_t file, const std::string& path, const hdf5::Where& where, b
   if (ragged) {
     const bool sequences = H5Tget_class(open.type) == H5T_VLEN;
     const hdf5::Handle element =
-        sequences ? hdf5::own(H5Tget_super(open.type), H5Tclose, where, "read its element type") : hdf5::Handle();
+        sequences ? hdf5::own(H5Tget_super(open.type), H5Tclose, where, "read its element type")
+                  : hdf5::Handle();
     if (!sequences || !holds_numbers(element) || open.info.shape.size() != 1) {
-      hdf5::fail(where, fmt::format("type {}, shape {}; expected one axis of variable-length sequences of numbers",
-                                    open.info.type_name, to_string(open.info.shape)));
+      hdf5::fail(where,
+                 fmt::format("type {}, shape {}; expected one axis of variable-length sequences of numbers",
+                             open.info.type_name, to_string(open.info.shape)));
     }
   } else if (!holds_numbers(open.type)) {
     hdf5::fail(where, fmt::format("type {}; expected integers or floats", open.info.type_name));
@@ -141,7 +143,7 @@ std::vector<std::vector<double>> ForeignHdf5::ragged_f64(const std::string& path
     }
   }
   const std::string cause = status < 0 ? hdf5::cause() : std::string();
-  H5Dvlen_reclaim(type, space, H5P_DEFAULT, sequences.data());   // also what a failed read left
+  H5Dvlen_reclaim(type, space, H5P_DEFAULT, sequences.data());  // also what a failed read left
   if (status < 0) hdf5::fail(where, "HDF5 can't read it: " + cause);
   return result;
 }

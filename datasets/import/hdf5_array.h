@@ -30,7 +30,8 @@ class ForeignHdf5 {
   std::vector<double> f64(const std::string& path) const;
   /// Throws for floating-point arrays and for values outside int64.
   std::vector<std::int64_t> i64(const std::string& path) const;
-  /// An array of one axis whose elements are sequences of numbers (HDF5's variable length), as SHD's spike times.
+  /// An array of one axis whose elements are sequences of numbers (HDF5's variable length), as SHD's spike
+  /// times.
   std::vector<std::vector<double>> ragged_f64(const std::string& path) const;
   /// Rows [first, first + count) of the first axis, as float: for files larger than memory.
   std::vector<float> rows_f32(const std::string& path, std::uint64_t first, std::uint64_t count) const;

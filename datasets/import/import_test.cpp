@@ -164,7 +164,8 @@ TEST_CASE("arrays of foreign HDF5 files are read as they were published", "[cpu]
   CHECK(foreign.rows_f32("/spikes/times", 1, 2) == std::vector<float>{3, 4, 5, 6.5f});
   CHECK(foreign.i64("/label") == std::vector<std::int64_t>{7});
   CHECK(foreign.ragged_f64("/ragged") == std::vector<std::vector<double>>{{0.5, 1.25}, {}, {9}});
-  CHECK_THROWS_WITH(foreign.ragged_f64("/units"), ContainsSubstring("/units: type uint64, shape [2]; expected one axis of"));
+  CHECK_THROWS_WITH(foreign.ragged_f64("/units"),
+                    ContainsSubstring("/units: type uint64, shape [2]; expected one axis of"));
   CHECK_THROWS_WITH(foreign.f32("/ragged"), ContainsSubstring("expected integers or floats"));
   CHECK_THROWS_WITH(foreign.i64("/units"),
                     ContainsSubstring("/units: value 18446744073709551615 doesn't fit int64"));

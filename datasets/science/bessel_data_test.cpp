@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <testing/catch.h>
 #include <cmath>
 #include <filesystem>
 #include <string>
-#include <testing/catch.h>
 
 #include "datasets/science/bessel_grid.h"
 #include "datasets/science/vmf_features.h"
@@ -21,7 +21,8 @@ TEST_CASE("A Bessel grid lies in its regions, spread as it says", "[cpu]") {
     REQUIRE(points.x.size() == 2000);
     CHECK(points.v != points.x);
     double mean = 0;
-    const double middle = region.logarithmic ? std::log(region.low * region.high) / 2 : (region.low + region.high) / 2;
+    const double middle =
+        region.logarithmic ? std::log(region.low * region.high) / 2 : (region.low + region.high) / 2;
     const double width = region.logarithmic ? std::log(region.high / region.low) : region.high - region.low;
     for (const double v : points.v) {
       REQUIRE(v >= region.low);
@@ -77,7 +78,9 @@ TEST_CASE("Real features are scaled to unit length, and wrong files are refused"
     CHECK(std::isnan(features.kappa_true[0]));
   }
   using Catch::Matchers::ContainsSubstring;
-  REQUIRE_THROWS_WITH(store.import(vmf_features_definition, file, vmf_features(4, 2, 1)), ContainsSubstring("[2, 3]"));
+  REQUIRE_THROWS_WITH(store.import(vmf_features_definition, file, vmf_features(4, 2, 1)),
+                      ContainsSubstring("[2, 3]"));
   write_npy(file, {2, 3}, {3, 0, 4, 0, 0, 0});
-  REQUIRE_THROWS_WITH(store.import(vmf_features_definition, file, vmf_features(3, 2, 1)), ContainsSubstring("row 1"));
+  REQUIRE_THROWS_WITH(store.import(vmf_features_definition, file, vmf_features(3, 2, 1)),
+                      ContainsSubstring("row 1"));
 }

@@ -22,7 +22,8 @@ double portable_exp2(double x) {
 }
 
 /// One coordinate of one region; each of the six has a stream of its own.
-std::vector<double> coordinate(const BesselRegion& region, std::uint64_t seed, std::uint64_t stream, std::size_t points) {
+std::vector<double> coordinate(const BesselRegion& region, std::uint64_t seed, std::uint64_t stream,
+                               std::size_t points) {
   const Philox random(seed, stream);
   std::vector<double> values(points);
   const double bits_low = region.logarithmic ? portable_log(region.low) / std::numbers::ln2 : 0;
@@ -84,11 +85,16 @@ const Definition bessel_grid_definition = {
     .name = "bessel_grid",
     .title = "Orders and arguments of modified Bessel functions",
     .theme = "science",
-    .stands_for = "the test points of the log-Bessel paper: its regions 'small' and 'large', and a log-uniform one over seven "
-                  "decades, in which most libraries overflow or underflow",
+    .stands_for =
+        "the test points of the log-Bessel paper: its regions 'small' and 'large', and a log-uniform one "
+        "over seven "
+        "decades, in which most libraries overflow or underflow",
     .source = "synthetic in the literature (arXiv 2409.08729, evaluation)",
     .arrays = arrays(),
-    .extents = [](const Parameters& p) { return Extents{{"point", p.extent("points")}}; },
+    .extents =
+        [](const Parameters& p) {
+          return Extents{{"point", p.extent("points")}};
+        },
     .generate = generate,
     .examples = {bessel_grid(1024, 1)},
 };

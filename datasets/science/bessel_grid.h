@@ -16,7 +16,8 @@ struct BesselPoints {
 };
 
 /// "bessel_grid": parameter points (per region). Regions:
-///   small  uniform in (0, 150)^2        large  uniform in (150, 1e4)^2        mixed  log-uniform in (1e-2, 1e5)^2
+///   small  uniform in (0, 150)^2        large  uniform in (150, 1e4)^2        mixed  log-uniform in (1e-2,
+///   1e5)^2
 extern const Definition bessel_grid_definition;
 
 /// Bounds of a region, the same for v and x. Throws DatasetError for an unknown one.

@@ -35,7 +35,8 @@ class Draws {
   std::uint64_t next_ = 0;
 };
 
-/// Gamma(shape, 1), shape >= 1/3: Marsaglia and Tsang, "A simple method for generating gamma variables" (TOMS 2000).
+/// Gamma(shape, 1), shape >= 1/3: Marsaglia and Tsang, "A simple method for generating gamma variables" (TOMS
+/// 2000).
 double gamma(Draws& draws, double shape) {
   const double d = shape - 1.0 / 3, c = 1 / std::sqrt(9 * d);
   for (;;) {
@@ -47,7 +48,8 @@ double gamma(Draws& draws, double shape) {
   }
 }
 
-/// Cosine with the mean direction: Wood, "Simulation of the von Mises Fisher distribution" (1994), algorithm VM*.
+/// Cosine with the mean direction: Wood, "Simulation of the von Mises Fisher distribution" (1994), algorithm
+/// VM*.
 class CosineSampler {
  public:
   CosineSampler(double d, double kappa) : kappa_(kappa), m_(d - 1) {
@@ -83,7 +85,8 @@ std::vector<double> direction(Draws& draws, std::size_t d) {
 /// rows vectors w mu + sqrt(1 - w^2) u, u uniform on the unit sphere at right angles to mu.
 std::vector<float> whole_vectors(std::size_t rows, std::size_t d, std::uint64_t seed) {
   Draws draws(seed, 1000);
-  const CosineSampler cosine(static_cast<double>(d), concentration(kResultants[kSampled], static_cast<double>(d)));
+  const CosineSampler cosine(static_cast<double>(d),
+                             concentration(kResultants[kSampled], static_cast<double>(d)));
   const std::vector<double> mean = direction(draws, d);
   std::vector<float> result(rows * d);
   for (std::size_t row = 0; row < rows; ++row) {
@@ -129,10 +132,11 @@ void generate(const Parameters& parameters, Writer& writer) {
 void import_features(const std::filesystem::path& source, const Parameters& parameters, Writer& writer) {
   const std::size_t d = parameters.extent("d"), rows = parameters.extent("rows");
   const NpyArray array = read_npy(source);
-  if (array.type != ElementType::f32 || array.shape.size() != 2 || array.shape[1] != d || array.shape[0] < rows ||
-      array.shape[0] == 0) {
-    throw DatasetError(fmt::format("{}: the array is {} of shape [{}]; expected f32 of [at least {}, {}] (parameters rows, d)",
-                                   source.string(), to_string(array.type), fmt::join(array.shape, ", "), rows, d));
+  if (array.type != ElementType::f32 || array.shape.size() != 2 || array.shape[1] != d ||
+      array.shape[0] < rows || array.shape[0] == 0) {
+    throw DatasetError(fmt::format(
+        "{}: the array is {} of shape [{}]; expected f32 of [at least {}, {}] (parameters rows, d)",
+        source.string(), to_string(array.type), fmt::join(array.shape, ", "), rows, d));
   }
   const auto images = static_cast<std::size_t>(array.shape[0]);
   std::vector<float> features = array.as_f32();
@@ -142,7 +146,8 @@ void import_features(const std::filesystem::path& source, const Parameters& para
     double squares = 0;
     for (const float value : feature) squares += static_cast<double>(value) * static_cast<double>(value);
     if (!(squares > 0) || std::isinf(squares)) {
-      throw DatasetError(fmt::format("{}: row {} has length {}; it has no direction", source.string(), row, std::sqrt(squares)));
+      throw DatasetError(fmt::format("{}: row {} has length {}; it has no direction", source.string(), row,
+                                     std::sqrt(squares)));
     }
     const double scale = 1 / std::sqrt(squares);
     for (std::size_t i = 0; i < d; ++i) {
@@ -151,7 +156,8 @@ void import_features(const std::filesystem::path& source, const Parameters& para
     }
   }
   double squares = 0;
-  for (const double value : mean) squares += value / static_cast<double>(images) * value / static_cast<double>(images);
+  for (const double value : mean)
+    squares += value / static_cast<double>(images) * value / static_cast<double>(images);
   const std::vector<double> mean_resultant = {std::sqrt(squares)};
   const std::vector<double> kappa_true = {std::numeric_limits<double>::quiet_NaN()};
   const std::vector<std::uint64_t> n = {images};
@@ -169,7 +175,13 @@ Extents extents(const Parameters& parameters) {
 
 ArraySchema array(const char* path, ElementType type, std::vector<std::string> axes, const char* description,
                   double minimum, std::optional<double> maximum, bool nan_allowed = false) {
-  return {.path = path, .type = type, .axes = std::move(axes), .description = description, .minimum = minimum, .maximum = maximum, .nan_allowed = nan_allowed};
+  return {.path = path,
+          .type = type,
+          .axes = std::move(axes),
+          .description = description,
+          .minimum = minimum,
+          .maximum = maximum,
+          .nan_allowed = nan_allowed};
 }
 
 }  // namespace
@@ -178,17 +190,24 @@ const Definition vmf_features_definition = {
     .name = "vmf_features",
     .title = "Unit feature vectors of von Mises-Fisher classes",
     .theme = "science",
-    .stands_for = "ResNet50 convolution features of CIFAR10's 50,000 training images, scaled to unit length: 10 classes of "
-                  "5,000 points in 2,048 to 32,768 dimensions, with mean resultant lengths of 0.2, 0.5 and 0.9",
+    .stands_for =
+        "ResNet50 convolution features of CIFAR10's 50,000 training images, scaled to unit length: 10 "
+        "classes of "
+        "5,000 points in 2,048 to 32,768 dimensions, with mean resultant lengths of 0.2, 0.5 and 0.9",
     .source = "CIFAR-10 (https://www.cs.toronto.edu/~kriz/cifar.html) through torchvision's ResNet50",
-    .arrays = {array("/vmf/mean_res", ElementType::f64, {"concentration", "class"}, "mean resultant length", 0, 1),
+    .arrays = {array("/vmf/mean_res", ElementType::f64, {"concentration", "class"}, "mean resultant length",
+                     0, 1),
                array("/vmf/n", ElementType::u64, {"concentration", "class"}, "points of the class", 1, {}),
-               array("/vmf/kappa_true", ElementType::f64, {"concentration"}, "concentration; NaN where unknown", 0, {}, true),
-               array("/vmf/samples", ElementType::f32, {"row", "dimension"}, "unit vectors", -1.000001, 1.000001)},
+               array("/vmf/kappa_true", ElementType::f64, {"concentration"},
+                     "concentration; NaN where unknown", 0, {}, true),
+               array("/vmf/samples", ElementType::f32, {"row", "dimension"}, "unit vectors", -1.000001,
+                     1.000001)},
     .extents = extents,
     .generate = generate,
     .import = import_features,
-    .import_help = "one .npy file, float32, C order, [images, d]: a feature vector per image (ResNet50 on CIFAR10: [50000, d])",
+    .import_help =
+        "one .npy file, float32, C order, [images, d]: a feature vector per image (ResNet50 on CIFAR10: "
+        "[50000, d])",
     .examples = {vmf_features(2048, 64, 1), vmf_features(8192, 64, 1), vmf_features(32768, 64, 1)},
 };
 

@@ -19,8 +19,8 @@ constexpr std::uint64_t kMostValues = std::uint64_t{1} << 28;
 
 enum Stream : std::uint64_t { signal_stream = 1, pregate_stream, postgate_stream, sine_stream };
 
-/// exp from + - * alone, so that every machine gives the same bits: Taylor at x / 1024, squared ten times; error below 1e-12 for
-/// |x| <= 200.
+/// exp from + - * alone, so that every machine gives the same bits: Taylor at x / 1024, squared ten times;
+/// error below 1e-12 for |x| <= 200.
 double portable_exp(double x) {
   const double small = x / 1024;
   double term = 1, sum = 1;
@@ -30,10 +30,12 @@ double portable_exp(double x) {
 }
 
 Shape shape_of(const Parameters& parameters) {
-  const Shape shape = {parameters.extent("batch"), parameters.extent("channels"), parameters.extent("length")};
+  const Shape shape = {parameters.extent("batch"), parameters.extent("channels"),
+                       parameters.extent("length")};
   if (shape[0] > kMostValues / shape[1] || shape[0] * shape[1] > kMostValues / shape[2]) {
-    throw DatasetError(fmt::format("long_convolution: batch {} x channels {} x length {}; at most {} values in all", shape[0], shape[1],
-                                   shape[2], kMostValues));
+    throw DatasetError(
+        fmt::format("long_convolution: batch {} x channels {} x length {}; at most {} values in all",
+                    shape[0], shape[1], shape[2], kMostValues));
   }
   return shape;
 }
@@ -78,11 +80,13 @@ void write(Writer& writer, const Parameters& parameters, const std::vector<float
   std::vector<float> lowpass;
   for (const double fc : kLowpassCutoffs) {
     for (std::size_t h = 0; h < shape[1]; ++h) {
-      const std::vector<float> smooth = gaussian_lowpass(std::span(filters).subspan(h * shape[2], shape[2]), fc);
+      const std::vector<float> smooth =
+          gaussian_lowpass(std::span(filters).subspan(h * shape[2], shape[2]), fc);
       lowpass.insert(lowpass.end(), smooth.begin(), smooth.end());
     }
   }
-  writer.array("/k_lowpass", std::span<const float>(lowpass), {std::size(kLowpassCutoffs), shape[1], shape[2]});
+  writer.array("/k_lowpass", std::span<const float>(lowpass),
+               {std::size(kLowpassCutoffs), shape[1], shape[2]});
   double squares = 0;
   for (const float x : filters) squares += static_cast<double>(x) * static_cast<double>(x);
   writer.attribute("filter_square_sum", squares / static_cast<double>(shape[1]));
@@ -97,7 +101,8 @@ void import_filters(const std::filesystem::path& source, const Parameters& param
   const Shape shape = shape_of(parameters);
   const NpyArray filters = read_npy(source);
   if (filters.shape != Shape{shape[1], shape[2]}) {
-    throw DatasetError(fmt::format("{}: the array is {}; filters are [channels, length] = {}", source.string(), to_string(filters.shape),
+    throw DatasetError(fmt::format("{}: the array is {}; filters are [channels, length] = {}",
+                                   source.string(), to_string(filters.shape),
                                    to_string(Shape{shape[1], shape[2]})));
   }
   write(writer, parameters, filters.as_f32());
@@ -119,7 +124,8 @@ std::vector<float> gaussian_lowpass(std::span<const float> filter, double fc) {
   for (std::size_t t = 0; t < length; ++t) {
     double sum = 0;
     for (std::size_t i = 0; i < response.size(); ++i) {
-      sum += response[i] * static_cast<double>(filter[(t + length * (1 + reach / length) + i - reach) % length]);
+      sum +=
+          response[i] * static_cast<double>(filter[(t + length * (1 + reach / length) + i - reach) % length]);
     }
     result[t] = static_cast<float>(sum);
   }
@@ -132,22 +138,32 @@ const Definition long_convolution_definition = {
     .theme = "sequences",
     .schema_version = 1,
     .generator_version = 1,
-    .stands_for = "activations and implicit filters of Hyena and HyenaDNA: filters decay over 1 to 1/100 of the sequence; trained ones are "
-                  "smooth, for which k_lowpass stands",
+    .stands_for =
+        "activations and implicit filters of Hyena and HyenaDNA: filters decay over 1 to 1/100 of the "
+        "sequence; trained ones are "
+        "smooth, for which k_lowpass stands",
     .source = "https://github.com/HazyResearch/flash-fft-conv",
-    .arrays = {{.path = "/u", .axes = {"batch", "channel", "time"}, .description = "signal, N(0, 1)"},
-               {.path = "/pregate", .axes = {"batch", "channel", "time"}, .description = "multiplies the signal"},
-               {.path = "/postgate", .axes = {"batch", "channel", "time"}, .description = "multiplies the result"},
-               {.path = "/k", .axes = {"channel", "time"}, .description = "filter"},
-               {.path = "/k_lowpass", .axes = {"cutoff", "channel", "time"}, .description = "filter behind a Gaussian low-pass"}},
+    .arrays =
+        {{.path = "/u", .axes = {"batch", "channel", "time"}, .description = "signal, N(0, 1)"},
+         {.path = "/pregate", .axes = {"batch", "channel", "time"}, .description = "multiplies the signal"},
+         {.path = "/postgate", .axes = {"batch", "channel", "time"}, .description = "multiplies the result"},
+         {.path = "/k", .axes = {"channel", "time"}, .description = "filter"},
+         {.path = "/k_lowpass",
+          .axes = {"cutoff", "channel", "time"},
+          .description = "filter behind a Gaussian low-pass"}},
     .extents =
         [](const Parameters& p) {
           const Shape shape = shape_of(p);
-          return Extents{{"batch", shape[0]}, {"channel", shape[1]}, {"time", shape[2]}, {"cutoff", std::size(kLowpassCutoffs)}};
+          return Extents{{"batch", shape[0]},
+                         {"channel", shape[1]},
+                         {"time", shape[2]},
+                         {"cutoff", std::size(kLowpassCutoffs)}};
         },
     .generate = generate,
     .import = import_filters,
-    .import_help = "a .npy of filters [channels, length] in f4 or f8, exported from a checkpoint; signals and gates are generated",
+    .import_help =
+        "a .npy of filters [channels, length] in f4 or f8, exported from a checkpoint; signals and gates are "
+        "generated",
     .examples = {long_convolution(1, 4, 256, 1)},
 };
 
@@ -157,7 +173,14 @@ Parameters long_convolution(std::size_t batch, std::size_t channels, std::size_t
 
 LongConvolution read_long_convolution(Reader& reader) {
   const Shape shape = reader.shape("/u");
-  return {shape[0], shape[1], shape[2], reader.f32("/u"), reader.f32("/pregate"), reader.f32("/postgate"), reader.f32("/k"), reader.f32("/k_lowpass")};
+  return {shape[0],
+          shape[1],
+          shape[2],
+          reader.f32("/u"),
+          reader.f32("/pregate"),
+          reader.f32("/postgate"),
+          reader.f32("/k"),
+          reader.f32("/k_lowpass")};
 }
 
 }  // namespace remeasure::datasets

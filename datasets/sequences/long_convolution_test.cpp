@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "datasets/sequences/long_convolution.h"
 
+#include <testing/catch.h>
 #include <cmath>
 #include <fstream>
 #include <numbers>
-#include <testing/catch.h>
 
 #include "datasets/test_support.h"
 
@@ -24,7 +24,8 @@ double power(std::span<const float> x, std::size_t begin, std::size_t end) {
 double magnitude(std::span<const float> x, std::size_t k) {
   double re = 0, im = 0;
   for (std::size_t t = 0; t < x.size(); ++t) {
-    const double angle = 2 * std::numbers::pi * static_cast<double>(k * t % x.size()) / static_cast<double>(x.size());
+    const double angle =
+        2 * std::numbers::pi * static_cast<double>(k * t % x.size()) / static_cast<double>(x.size());
     re += static_cast<double>(x[t]) * std::cos(angle), im += static_cast<double>(x[t]) * std::sin(angle);
   }
   return std::hypot(re, im);
@@ -32,10 +33,12 @@ double magnitude(std::span<const float> x, std::size_t k) {
 
 }  // namespace
 
-TEST_CASE("filters decay over all of the sequence in the first channel, over a hundredth in the last", "[cpu]") {
+TEST_CASE("filters decay over all of the sequence in the first channel, over a hundredth in the last",
+          "[cpu]") {
   const TemporaryFolder folder;
   Store store(folder.path());
-  const LongConvolution data = read_long_convolution(*store.open(long_convolution_definition, long_convolution(2, 8, 1000, 3)).reader);
+  const LongConvolution data =
+      read_long_convolution(*store.open(long_convolution_definition, long_convolution(2, 8, 1000, 3)).reader);
   REQUIRE(data.filter.size() == 8 * 1000);
   const std::span<const float> filter(data.filter);
   // exp(-a t): the second half has e^-a of the energy, a = 1 and 100.
@@ -54,7 +57,7 @@ TEST_CASE("the low-pass has the response of a Gaussian", "[cpu]") {
   for (const double fc : kLowpassCutoffs) {
     const std::vector<float> smooth = gaussian_lowpass(impulse, fc);
     for (const std::size_t k : {0, 5, 20, 40, 100}) {
-      const double f = static_cast<double>(k) / 256;   // of the Nyquist frequency
+      const double f = static_cast<double>(k) / 256;  // of the Nyquist frequency
       CHECK(std::abs(magnitude(smooth, k) - std::exp(-0.5 * f * f / (fc * fc))) < 1e-5);
     }
   }
@@ -79,6 +82,8 @@ TEST_CASE("filters are imported from a .npy, and their shape is checked", "[cpu]
   CHECK_FALSE(opened.provenance.synthetic);
   const LongConvolution data = read_long_convolution(*opened.reader);
   CHECK(data.filter[17] == 17.0f / 32);
-  CHECK_THROWS_WITH(store.import(long_convolution_definition, file, long_convolution(1, 4, 16, 1)), ContainsSubstring("the array is [2, 16]; filters are"));
-  CHECK_THROWS_WITH(store.open(long_convolution_definition, long_convolution(1 << 10, 1 << 10, 1 << 10, 1)), ContainsSubstring("values in all"));
+  CHECK_THROWS_WITH(store.import(long_convolution_definition, file, long_convolution(1, 4, 16, 1)),
+                    ContainsSubstring("the array is [2, 16]; filters are"));
+  CHECK_THROWS_WITH(store.open(long_convolution_definition, long_convolution(1 << 10, 1 << 10, 1 << 10, 1)),
+                    ContainsSubstring("values in all"));
 }

@@ -3,9 +3,9 @@
 
 #include <hdf5.h>
 
+#include <testing/catch.h>
 #include <array>
 #include <set>
-#include <testing/catch.h>
 
 #include "datasets/hdf5_handle.h"
 #include "datasets/test_support.h"
@@ -16,8 +16,10 @@ using Catch::Matchers::ContainsSubstring;
 
 namespace {
 
-SpikeTrains open(Store& store, std::size_t train, std::size_t test, std::size_t units, std::size_t steps, std::uint64_t seed = 1) {
-  return read_spike_tracks(*store.open(spike_tracks_definition, spike_tracks(train, test, units, steps, seed)).reader);
+SpikeTrains open(Store& store, std::size_t train, std::size_t test, std::size_t units, std::size_t steps,
+                 std::uint64_t seed = 1) {
+  return read_spike_tracks(
+      *store.open(spike_tracks_definition, spike_tracks(train, test, units, steps, seed)).reader);
 }
 
 /// Events of a sample per unit, and the mean step of those of each unit.
@@ -29,14 +31,16 @@ Profile profile(const SpikeTrains& trains, std::size_t of_class) {
   Profile result{std::vector<double>(trains.units, 0.0), std::vector<double>(trains.units, 0.0)};
   for (std::size_t sample = 0; sample < trains.samples(); ++sample) {
     if (trains.label[sample] != of_class) continue;
-    const auto begin = static_cast<std::size_t>(trains.offset[sample]), end = static_cast<std::size_t>(trains.offset[sample + 1]);
+    const auto begin = static_cast<std::size_t>(trains.offset[sample]),
+               end = static_cast<std::size_t>(trains.offset[sample + 1]);
     const double last = trains.time[end - 1];
     for (std::size_t i = begin; i < end; ++i) {
       result.count[trains.unit[i]] += 1;
       result.mean_step[trains.unit[i]] += trains.time[i] / last;
     }
   }
-  for (std::size_t unit = 0; unit < trains.units; ++unit) result.mean_step[unit] /= std::max(1.0, result.count[unit]);
+  for (std::size_t unit = 0; unit < trains.units; ++unit)
+    result.mean_step[unit] /= std::max(1.0, result.count[unit]);
   return result;
 }
 
@@ -64,13 +68,14 @@ void write_shd(const std::filesystem::path& path, std::array<double, 2> first_ti
   const hsize_t two = 2;
   const hdf5::Handle space = hdf5::own(H5Screate_simple(1, &two, nullptr), H5Sclose, here, "space");
   const auto put = [&](const char* name, hid_t type, const void* data) {
-    const hdf5::Handle set =
-        hdf5::own(H5Dcreate2(file, name, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), H5Dclose, here, "create");
+    const hdf5::Handle set = hdf5::own(
+        H5Dcreate2(file, name, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), H5Dclose, here, "create");
     hdf5::check(H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data), here, "write");
   };
   double last_times[1] = {0.0004};
   std::uint16_t first_units[2] = {699, 3}, last_units[1] = {0};
-  const hvl_t times[2] = {{2, first_times.data()}, {1, last_times}}, units[2] = {{2, first_units}, {1, last_units}};
+  const hvl_t times[2] = {{2, first_times.data()}, {1, last_times}},
+              units[2] = {{2, first_units}, {1, last_units}};
   const std::int32_t labels[2] = {label, 3};
   put("/spikes/times", H5Tvlen_create(H5T_NATIVE_DOUBLE), times);
   put("/spikes/units", H5Tvlen_create(H5T_NATIVE_UINT16), units);
@@ -85,14 +90,15 @@ TEST_CASE("spike tracks have two events per track and step, in order, one per un
   for (const auto& [units, steps] : {std::pair<std::size_t, std::size_t>{70, 100}, {700, 1000}}) {
     const SpikeTrains trains = open(store, 20, 0, units, steps);
     REQUIRE(trains.samples() == 20);
-    const double active = 0.6 * static_cast<double>(20 * steps);   // the mean duration is 0.6 of the steps
+    const double active = 0.6 * static_cast<double>(20 * steps);  // the mean duration is 0.6 of the steps
     const double events = static_cast<double>(trains.time.size()) / active;
-    CHECK(events > 6);                                               // 8 + 1, less what is cut at the borders or coincides
+    CHECK(events > 6);  // 8 + 1, less what is cut at the borders or coincides
     CHECK(events < 9.5);
     for (std::size_t sample = 0; sample < trains.samples(); ++sample) {
       CHECK(trains.label[sample] == sample % 20);
       std::set<std::pair<int, int>> seen;
-      const auto begin = static_cast<std::size_t>(trains.offset[sample]), end = static_cast<std::size_t>(trains.offset[sample + 1]);
+      const auto begin = static_cast<std::size_t>(trains.offset[sample]),
+                 end = static_cast<std::size_t>(trains.offset[sample + 1]);
       for (std::size_t i = begin; i < end; ++i) {
         if (i > begin) CHECK(trains.time[i] >= trains.time[i - 1]);
         seen.emplace(trains.time[i], trains.unit[i]);
@@ -136,7 +142,7 @@ TEST_CASE("SHD's published files are imported: seconds to steps, sorted, both se
   const SpikeTrains trains = read_spike_tracks(*opened.reader);
   CHECK(trains.offset == std::vector<std::int64_t>{0, 2, 3, 4});
   CHECK(trains.time == std::vector<std::uint16_t>{2, 10, 0, 1});
-  CHECK(trains.unit == std::vector<std::uint16_t>{3, 699, 0, 3});     // 0.5 s lies beyond 100 steps
+  CHECK(trains.unit == std::vector<std::uint16_t>{3, 699, 0, 3});  // 0.5 s lies beyond 100 steps
   CHECK(trains.label == std::vector<std::uint8_t>{19, 3, 4});
   CHECK_THROWS_WITH(store.import(spike_tracks_definition, folder.path(), spike_tracks(3, 1, 700, 100, 1)),
                     ContainsSubstring("expected equal numbers, at least 3"));

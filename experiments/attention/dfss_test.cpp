@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What must hold of dfss without a GPU: the experiment is run through the real frame, and its controls are seen to fail.
+// What must hold of dfss without a GPU: the experiment is run through the real frame, and its controls are
+// seen to fail.
+#include <testing/catch.h>
 #include <algorithm>
 #include <memory>
 #include <set>
-#include <testing/catch.h>
 
 #include "bench/run_case.h"
 #include "datasets/attention/attention_inputs.h"
@@ -29,7 +30,8 @@ const std::vector<CaseResult>& smoke_results() {
 }
 
 double metric(const CaseResult& result, const std::string& name) {
-  const auto found = std::find_if(result.metrics.begin(), result.metrics.end(), [&](const auto& m) { return m.name == name; });
+  const auto found = std::find_if(result.metrics.begin(), result.metrics.end(),
+                                  [&](const auto& m) { return m.name == name; });
   if (found == result.metrics.end()) throw std::invalid_argument("no metric " + name + " in " + result.name);
   return found->value;
 }
@@ -38,17 +40,25 @@ double metric(const CaseResult& result, const std::string& name) {
 struct Generated {
   datasets::AttentionInputs in;
   kernels::AttentionProblem problem(double scale = 0.125) const {
-    return {.shape = {1, in.heads, in.tokens, in.dim}, .scale = scale, .query = in.query, .key = in.key, .value = in.value};
+    return {.shape = {1, in.heads, in.tokens, in.dim},
+            .scale = scale,
+            .query = in.query,
+            .key = in.key,
+            .value = in.value};
   }
 };
 Generated generated(const std::string& generator, int tokens) {
   const bench::testing::TemporaryFolder folder;
   datasets::Store store(folder.path());
-  return {datasets::read_attention_inputs(
-      *store.open(datasets::attention_inputs_definition, datasets::attention_inputs(1, 2, tokens, 64, generator, 3)).reader)};
+  return {
+      datasets::read_attention_inputs(*store
+                                           .open(datasets::attention_inputs_definition,
+                                                 datasets::attention_inputs(1, 2, tokens, 64, generator, 3))
+                                           .reader)};
 }
 
-TEST_CASE("dfss: at smoke size all that needs no GPU passes, the kernels on Simt and their masks among it", "[simt][slow]") {
+TEST_CASE("dfss: at smoke size all that needs no GPU passes, the kernels on Simt and their masks among it",
+          "[simt][slow]") {
   CHECK(testing::check_all_passed(smoke_results())["kernel"] == 4);
 }
 
@@ -99,8 +109,8 @@ TEST_CASE("dfss: what is kept of gauss inputs is what the card says, at every n 
     const Generated gauss = generated("gauss", tokens);
     const auto of4 = approximation_quality(gauss.problem(), kernels::NmPattern::two_of_four);
     const auto of2 = approximation_quality(gauss.problem(), kernels::NmPattern::one_of_two);
-    INFO("n " << tokens << ": 2:4 m " << of4.retained_mass << " e " << of4.output_error << ", 1:2 m " << of2.retained_mass
-              << " e " << of2.output_error);
+    INFO("n " << tokens << ": 2:4 m " << of4.retained_mass << " e " << of4.output_error << ", 1:2 m "
+              << of2.retained_mass << " e " << of2.output_error);
     CHECK((of4.retained_mass > 0.77 && of4.retained_mass < 0.83));
     CHECK((of2.retained_mass > 0.73 && of2.retained_mass < 0.79));
     CHECK(of4.retained_mass > of2.retained_mass);
@@ -139,7 +149,8 @@ TEST_CASE("dfss: cases have names of their own, and the paper's sizes are all th
     for (const bench::CaseDefinition& definition : cases) names.insert(bench::to_string(definition.name));
     CHECK(names.size() == cases.size());
     if (size == Size::smoke) continue;
-    for (const char* name : {"n=256 pattern=2:4 heads=192", "n=2048 pattern=1:2 heads=192", "n=4096 pattern=2:4 heads=96"}) {
+    for (const char* name :
+         {"n=256 pattern=2:4 heads=192", "n=2048 pattern=1:2 heads=192", "n=4096 pattern=2:4 heads=96"}) {
       CHECK(names.count(name) == 1);
     }
   }

@@ -17,7 +17,7 @@ TEST_CASE("small problems are compared whole, large ones at borders and between"
   CHECK(rows.size() > 100);
   CHECK(std::adjacent_find(rows.begin(), rows.end(), std::greater_equal<>()) == rows.end());
   CHECK(rows.back() < large.rows());
-  CHECK(rows.front() / 3 == 0);                        // token 0, the corner
+  CHECK(rows.front() / 3 == 0);  // token 0, the corner
 }
 
 TEST_CASE("heads first is a permutation, and the oracle's places follow the values", "[cpu]") {

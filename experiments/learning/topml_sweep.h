@@ -168,7 +168,8 @@ inline void run_sweep(const SweepCase& c, Trial& t) {
              auto out = b.template output<float>("risk", count);
              return [=, &b] { kernels::minnorm_sweep_naive(b.stream(), shape, sizes, data, out); };
            });
-  const auto library = [&](const char* name, const char* what, const Accept& accept, baselines::LibrarySolver solver) {
+  const auto library = [&](const char* name, const char* what, const Accept& accept,
+                           baselines::LibrarySolver solver) {
     t.vendor({.name = name,
               .what = what,
               .dtype = "f32",
@@ -184,8 +185,8 @@ inline void run_sweep(const SweepCase& c, Trial& t) {
                return [=, &sweep] { sweep.run(data, out); };
              });
   };
-  library("vendor", "cuBLAS's fastest batched products, cusolverDnSpotrfBatched, potrsBatched for each p", beyond_band,
-          baselines::LibrarySolver::cholesky);
+  library("vendor", "cuBLAS's fastest batched products, cusolverDnSpotrfBatched, potrsBatched for each p",
+          beyond_band, baselines::LibrarySolver::cholesky);
   library("vendor/gels", "cublasSgelsBatched (QR) for each p <= n; beyond as vendor", beyond_band,
           baselines::LibrarySolver::qr);
   const auto host = [&](VariantInfo info, auto solve) {

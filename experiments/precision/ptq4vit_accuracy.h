@@ -201,8 +201,8 @@ inline void measure_model(Trial& t, const ModelChoice& choice) {
       if (ablation.hessian && ablation.softmax && !ablation.gelu) softmax = top1;
       if (i + 1 == ablations().size()) all = top1, all_divergence = away;
     }
-    // At 8 bit nothing is lost, at 4 it depends on the images; see the notes. At 6 it is 0.33 of the base's for the
-    // model of dim 32 and 0.76 for the one of dim 96, where this fails.
+    // At 8 bit nothing is lost, at 4 it depends on the images; see the notes. At 6 it is 0.33 of the base's
+    // for the model of dim 32 and 0.76 for the one of dim 96, where this fails.
     if (bits == 6) {
       t.check("all of it brings the model nearer to the exact one than the base, 6 bit",
               all_divergence < 0.7 * base_divergence,

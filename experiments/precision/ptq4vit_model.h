@@ -157,7 +157,8 @@ Scales search_all(const Layers& layers, SettingsOf settings) {
 /// run(i) for i below `tasks`, on all cores.
 template <class Run>
 void on_all_cores(std::size_t tasks, Run run) {
-  kernels::for_each_row_block(static_cast<int>(tasks), 1, 0, [&](int i, int, int) { run(static_cast<std::size_t>(i)); });
+  kernels::for_each_row_block(static_cast<int>(tasks), 1, 0,
+                              [&](int i, int, int) { run(static_cast<std::size_t>(i)); });
 }
 
 struct Quality {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What must hold without a GPU, with controls that must fail.
+#include <testing/catch.h>
 #include <cmath>
 #include <numbers>
-#include <testing/catch.h>
 
 #include "datasets/random.h"
 #include "experiments/science/log_bessel_points.h"
@@ -56,7 +56,9 @@ double jump(Function function, double v1, double x1, double v2, double x2) {
   const auto value = [&](double v, double x) {
     return function == Function::i ? log_iv_reference(v, x) : log_kv_reference(v, x);
   };
-  const auto exact = [&](double v, double x) { return function == Function::i ? log_iv_oracle(v, x) : log_kv_oracle(v, x); };
+  const auto exact = [&](double v, double x) {
+    return function == Function::i ? log_iv_oracle(v, x) : log_kv_oracle(v, x);
+  };
   const double step = (value(v2, x2) - value(v1, x1)) - (exact(v2, x2) - exact(v1, x1));
   return std::abs(step) / std::max(1.0, std::abs(exact(v1, x1)));
 }
@@ -74,10 +76,11 @@ TEST_CASE("Errors over the small and the large region are near machine precision
       // v eta, of size hypot(v, x), is rounded a few times; where ln I crosses 0 this is all there is.
       for (std::size_t i = 0; i < kPoints; ++i) {
         const double v = points.v[i], x = points.x[i];
-        const bool fallback =
-            kernels::bessel_branch(BranchTable::full, MuGuard::paper, v, x) == kernels::BesselBranch::fallback;
+        const bool fallback = kernels::bessel_branch(BranchTable::full, MuGuard::paper, v, x) ==
+                              kernels::BesselBranch::fallback;
         const bool expanded_far = x > 59 && v * v > 2 * x;  // may be a large-argument branch at a large order
-        const double limit = (function == Function::k && fallback ? 1e-9 : 1.2e-13) + (expanded_far ? 1e-12 : 0) +
+        const double limit = (function == Function::k && fallback ? 1e-9 : 1.2e-13) +
+                             (expanded_far ? 1e-12 : 0) +
                              1e-15 * std::hypot(v, x) / std::max(1.0, std::abs(reference.values[i]));
         INFO("v = " << v << ", x = " << x);
         CHECK(errors.at("all")[i] <= limit);
@@ -88,13 +91,15 @@ TEST_CASE("Errors over the small and the large region are near machine precision
 
 TEST_CASE("Half-integer orders agree with their closed forms", "[cpu]") {
   for (const double x : {0.01, 0.3, 1.0, 5.0, 19.0, 29.0, 31.0, 100.0, 1e3, 1e5}) {
-    const double log_i = 0.5 * std::log(2 / (std::numbers::pi * x)) + x + std::log1p(-std::exp(-2 * x)) - std::numbers::ln2;
+    const double log_i =
+        0.5 * std::log(2 / (std::numbers::pi * x)) + x + std::log1p(-std::exp(-2 * x)) - std::numbers::ln2;
     const double log_k = 0.5 * std::log(std::numbers::pi / (2 * x)) - x;
     INFO("x = " << x);
     CHECK(scaled_error(log_iv_reference(0.5, x), log_i) <= 1e-14);
     const bool fallback =
         kernels::bessel_branch(BranchTable::full, MuGuard::paper, 0.5, x) == kernels::BesselBranch::fallback;
-    CHECK(scaled_error(log_kv_reference(0.5, x), log_k) <= (fallback ? 1e-10 : 1e-14));  // Simpson's error in the fallback
+    CHECK(scaled_error(log_kv_reference(0.5, x), log_k) <=
+          (fallback ? 1e-10 : 1e-14));  // Simpson's error in the fallback
   }
 }
 
@@ -117,7 +122,8 @@ TEST_CASE("The Wronskian is -ln x in every branch", "[cpu]") {
   }
 }
 
-TEST_CASE("All outputs are finite on the mixed region, where std::cyl_bessel fails on 30 % and more", "[cpu]") {
+TEST_CASE("All outputs are finite on the mixed region, where std::cyl_bessel fails on 30 % and more",
+          "[cpu]") {
   const BesselPoints points = points_in("mixed");
   for (const Function function : {Function::i, Function::k}) {
     const std::vector<double> out = values_of(function, points);
@@ -132,10 +138,12 @@ TEST_CASE("All outputs are finite on the mixed region, where std::cyl_bessel fai
 
 TEST_CASE("No threshold makes a visible jump", "[cpu]") {
   constexpr double kStep = 1e-9;
-  const std::pair<double, double> kAtOrder[] = {{163.6993, 100}, {56.9971, 40}, {20.1534, 14}, {12.6964, 9}, {12.6964, 0.5},
-                                                {15.3919, 31},   {15.3919, 55}, {3.05, 1500},  {3.05, 5e4}};
-  const std::pair<double, double> kAtArgument[] = {{5, 19.6931}, {0.8, 35.9074}, {16, 35.9074},  {16, 30},      {5, 30},
-                                                   {0, 30},      {0.4, 30},      {40, 84.4153}, {100, 274.2377}, {2, 1400}};
+  const std::pair<double, double> kAtOrder[] = {{163.6993, 100}, {56.9971, 40},  {20.1534, 14},
+                                                {12.6964, 9},    {12.6964, 0.5}, {15.3919, 31},
+                                                {15.3919, 55},   {3.05, 1500},   {3.05, 5e4}};
+  const std::pair<double, double> kAtArgument[] = {
+      {5, 19.6931}, {0.8, 35.9074}, {16, 35.9074}, {16, 30},        {5, 30},
+      {0, 30},      {0.4, 30},      {40, 84.4153}, {100, 274.2377}, {2, 1400}};
   for (const Function function : {Function::i, Function::k}) {
     const auto limit = [&](double v, double x) {
       const bool integral = function == Function::k && v < 12.7 && x <= 30.1;
@@ -173,10 +181,12 @@ TEST_CASE("The reduced table agrees with the full one", "[cpu]") {
   for (const char* region : {"small", "large", "mixed"}) {
     const BesselPoints points = points_in(region);
     for (const Function function : {Function::i, Function::k}) {
-      const auto full = values_of(function, points), reduced = values_of(function, points, {BranchTable::reduced, MuGuard::paper});
+      const auto full = values_of(function, points),
+                 reduced = values_of(function, points, {BranchTable::reduced, MuGuard::paper});
       for (std::size_t i = 0; i < kPoints; ++i) {
         const double v = points.v[i], x = points.x[i];
-        const bool mu3 = kernels::bessel_branch(BranchTable::full, MuGuard::paper, v, x) == kernels::BesselBranch::mu3;
+        const bool mu3 =
+            kernels::bessel_branch(BranchTable::full, MuGuard::paper, v, x) == kernels::BesselBranch::mu3;
         INFO(region << " v = " << v << ", x = " << x);
         CHECK(scaled_error(reduced[i], full[i]) <= (mu3 ? 1e-8 : 1e-12));
       }
@@ -192,8 +202,13 @@ TEST_CASE("A library that fails or lies is seen", "[cpu]") {
     out[1] = std::numeric_limits<double>::infinity();
     out[2] += 1e-3;
   };
-  const baselines::BesselLibrary library{.name = "liar", .what = "", .log_iv = liar, .log_kv = nullptr, .missing = "",
-                                         .can_hold_i = nullptr, .can_hold_k = nullptr};
+  const baselines::BesselLibrary library{.name = "liar",
+                                         .what = "",
+                                         .log_iv = liar,
+                                         .log_kv = nullptr,
+                                         .missing = "",
+                                         .can_hold_i = nullptr,
+                                         .can_hold_k = nullptr};
   const Answers answers = answers_of(library, Function::i, points, expected);
   CHECK(answers.failing == 0.25);
   CHECK(answers.wrong == 0.25);

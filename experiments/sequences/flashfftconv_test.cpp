@@ -12,8 +12,8 @@ TEST_CASE("the authors' chain holds 5 to 8 times the kernel's memory", "[cpu]") 
   const double ratio = memory_peaks(64, 1024, 1024, 768).ratio();
   CHECK(ratio > 5);
   CHECK(ratio < 8);
-  // By hand, bytes per sample of a sequence: three inputs of 2, the widened gates, signal and two products, three complex arrays, the
-  // result; the filter's spectrum over the batch.
+  // By hand, bytes per sample of a sequence: three inputs of 2, the widened gates, signal and two products,
+  // three complex arrays, the result; the filter's spectrum over the batch.
   const double chain = 3 * 2 + 5 * 4 + 3 * 8 + 2 + 8.0 / 64, kernel = 4 * 2 + 4.0 / 64;
   CHECK(std::abs(ratio / (chain / kernel) - 1) < 1e-3);
   // Padding makes the chain's part larger, and more channels the tables' smaller.
@@ -21,7 +21,10 @@ TEST_CASE("the authors' chain holds 5 to 8 times the kernel's memory", "[cpu]") 
   CHECK(memory_peaks(64, 1024, 1024, 1).ratio() < ratio);
 }
 
-TEST_CASE("dropping the top of a spectrum changes a smooth filter's result little, a white one's by what is dropped", "[cpu]") {
+TEST_CASE(
+    "dropping the top of a spectrum changes a smooth filter's result little, a white one's by what is "
+    "dropped",
+    "[cpu]") {
   const std::size_t length = 1024;
   const std::vector<float> u = white(length, 5), noise = white(8 * length, 6);
   CHECK(std::abs(sparse_change(u, noise, length, 0.75) - std::sqrt(0.75)) < 0.05);
@@ -29,7 +32,8 @@ TEST_CASE("dropping the top of a spectrum changes a smooth filter's result littl
   for (const double fc : {0.05, 0.1}) {
     std::vector<float> smooth;
     for (std::size_t h = 0; h < 8; ++h) {
-      const std::vector<float> each = datasets::gaussian_lowpass(std::span(noise).subspan(h * length, length), fc);
+      const std::vector<float> each =
+          datasets::gaussian_lowpass(std::span(noise).subspan(h * length, length), fc);
       smooth.insert(smooth.end(), each.begin(), each.end());
     }
     CHECK(sparse_change(u, smooth, length, 0.75) <= 3e-2);

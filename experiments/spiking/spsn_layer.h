@@ -33,7 +33,7 @@ using kernels::SpikingShape;
 
 using Run = std::function<void()>;
 
-inline const Decay kDecay{std::exp(-1.0 / 20), std::exp(-1.0 / 20)};   // 1 ms steps, 20 ms for both
+inline const Decay kDecay{std::exp(-1.0 / 20), std::exp(-1.0 / 20)};  // 1 ms steps, 20 ms for both
 inline constexpr float kThreshold = 1;
 inline constexpr std::uint64_t kNoiseSeed = 17;
 /// Of the N(0, 1) weights: membranes then have a deviation near the threshold, and LIF neurons fire.
@@ -44,9 +44,9 @@ inline kernels::SpikeEvents events_of(const datasets::SpikeTrains& trains) {
 }
 
 struct LayerInputs {
-  std::vector<float> current;            ///< [batch, steps, neurons]: events times weights
-  std::vector<float> spike_gradient;     ///< N(0, 1), same shape
-  std::vector<float> membrane, lif;      ///< what the forward passes keep for the backward ones
+  std::vector<float> current;         ///< [batch, steps, neurons]: events times weights
+  std::vector<float> spike_gradient;  ///< N(0, 1), same shape
+  std::vector<float> membrane, lif;   ///< what the forward passes keep for the backward ones
 };
 
 inline LayerInputs load(Trial& t, const SpikingShape& shape, std::size_t units, std::uint64_t seed) {
@@ -57,7 +57,8 @@ inline LayerInputs load(Trial& t, const SpikingShape& shape, std::size_t units, 
   const datasets::SpikeTrains trains = read_spike_tracks(*opened.reader);
   const datasets::Philox weight_noise(seed, 1), gradient_noise(seed, 2);
   std::vector<float> weights(units * neurons);
-  for (std::size_t i = 0; i < weights.size(); ++i) weights[i] = kWeightScale * static_cast<float>(weight_noise.normal(i));
+  for (std::size_t i = 0; i < weights.size(); ++i)
+    weights[i] = kWeightScale * static_cast<float>(weight_noise.normal(i));
   LayerInputs in{std::vector<float>(shape.values(), 0.0f), std::vector<float>(shape.values()),
                  std::vector<float>(shape.values()), std::vector<float>(shape.values())};
   for (std::size_t sample = 0; sample < batch; ++sample) {
@@ -72,8 +73,8 @@ inline LayerInputs load(Trial& t, const SpikingShape& shape, std::size_t units, 
   return in;
 }
 
-/// The neurons whose whole history is compared with the oracle: all of them, or 64 with the first and last of the first and
-/// last batch entry among them.
+/// The neurons whose whole history is compared with the oracle: all of them, or 64 with the first and last of
+/// the first and last batch entry among them.
 class Columns {
  public:
   explicit Columns(const SpikingShape& shape) : shape_(shape) {
@@ -85,11 +86,16 @@ class Columns {
   /// As a layer of its own: [1, steps, columns].
   SpikingShape shape() const { return {1, shape_.steps, static_cast<int>(columns_.size())}; }
   std::size_t size() const { return columns_.size(); }
-  std::size_t entry(std::size_t column) const { return columns_[column] / static_cast<std::size_t>(shape_.neurons); }
-  int neuron(std::size_t column) const { return static_cast<int>(columns_[column] % static_cast<std::size_t>(shape_.neurons)); }
+  std::size_t entry(std::size_t column) const {
+    return columns_[column] / static_cast<std::size_t>(shape_.neurons);
+  }
+  int neuron(std::size_t column) const {
+    return static_cast<int>(columns_[column] % static_cast<std::size_t>(shape_.neurons));
+  }
   /// Place of a column's step in the whole layer.
   std::size_t place(std::size_t column, int t) const {
-    const std::size_t row = entry(column) * static_cast<std::size_t>(shape_.steps) + static_cast<std::size_t>(t);
+    const std::size_t row =
+        entry(column) * static_cast<std::size_t>(shape_.steps) + static_cast<std::size_t>(t);
     return row * static_cast<std::size_t>(shape_.neurons) + static_cast<std::size_t>(neuron(column));
   }
   std::vector<float> gather(std::span<const float> layer) const {
@@ -113,27 +119,32 @@ class Columns {
   std::vector<std::size_t> columns_;
 };
 
-/// Steps of integrate-and-fire neurons that rounding doesn't decide: up to the first at which the membrane in double comes
-/// within 1e-4 of the threshold. After it a spike in f32 may come a step apart, and everything that follows differs.
+/// Steps of integrate-and-fire neurons that rounding doesn't decide: up to the first at which the membrane in
+/// double comes within 1e-4 of the threshold. After it a spike in f32 may come a step apart, and everything
+/// that follows differs.
 struct FirmSteps {
-  std::vector<int> until;    ///< [batch * neurons]; all steps for neurons that aren't compared
+  std::vector<int> until;  ///< [batch * neurons]; all steps for neurons that aren't compared
   SpikingShape shape;
-  double compared = 1;       ///< share of the compared columns' steps
+  double compared = 1;  ///< share of the compared columns' steps
 
   bool operator()(std::size_t place) const {
-    const std::size_t neurons = static_cast<std::size_t>(shape.neurons), steps = static_cast<std::size_t>(shape.steps);
+    const std::size_t neurons = static_cast<std::size_t>(shape.neurons),
+                      steps = static_cast<std::size_t>(shape.steps);
     const std::size_t row = place / neurons, entry = row / steps;
     return static_cast<int>(row % steps) < until[entry * neurons + place % neurons];
   }
 };
 
-inline FirmSteps firm_steps(const SpikingShape& shape, const Columns& columns, const std::vector<double>& membrane) {
+inline FirmSteps firm_steps(const SpikingShape& shape, const Columns& columns,
+                            const std::vector<double>& membrane) {
   const std::size_t neurons = static_cast<std::size_t>(shape.neurons);
   FirmSteps firm{std::vector<int>(static_cast<std::size_t>(shape.batch) * neurons, shape.steps), shape};
   std::size_t sum = 0;
   for (std::size_t column = 0; column < columns.size(); ++column) {
     int t = 0;
-    while (t < shape.steps && std::abs(membrane[static_cast<std::size_t>(t) * columns.size() + column] - kThreshold) > 1e-4) ++t;
+    while (t < shape.steps &&
+           std::abs(membrane[static_cast<std::size_t>(t) * columns.size() + column] - kThreshold) > 1e-4)
+      ++t;
     firm.until[columns.entry(column) * neurons + static_cast<std::size_t>(columns.neuron(column))] = t;
     sum += static_cast<std::size_t>(t);
   }
@@ -149,8 +160,8 @@ struct LayerOracles {
 inline LayerOracles oracles(const Columns& columns, const LayerInputs& in) {
   const SpikingShape one = columns.shape();
   const std::vector<float> current = columns.gather(in.current), dz = columns.gather(in.spike_gradient);
-  LayerOracles result{std::vector<double>(one.values()), std::vector<double>(one.values()), std::vector<double>(one.values()),
-                      std::vector<double>(one.values())};
+  LayerOracles result{std::vector<double>(one.values()), std::vector<double>(one.values()),
+                      std::vector<double>(one.values()), std::vector<double>(one.values())};
   kernels::spsn_membrane_reference<double>(one, kDecay, current, result.membrane);
   kernels::lif_reference<double>(one, kDecay, static_cast<double>(kThreshold), current, result.lif);
   // The way back begins at the f32 membranes that its input holds.
@@ -161,30 +172,38 @@ inline LayerOracles oracles(const Columns& columns, const LayerInputs& in) {
   const std::vector<double> dm =
       kernels::spike_gradient_reference(one, Spiking::sigmoid_bernoulli, {}, kept(in.membrane), dz);
   kernels::spsn_membrane_adjoint<double>(one, kDecay, dm, result.gradient);
-  kernels::lif_gradient_reference<double>(one, kDecay, static_cast<double>(kThreshold), kept(in.lif), dz, result.lif_gradient);
+  kernels::lif_gradient_reference<double>(one, kDecay, static_cast<double>(kThreshold), kept(in.lif), dz,
+                                          result.lif_gradient);
   return result;
 }
 
-/// Words of packed spikes against the draws from the oracle's membranes. `undecided` are those within 1e-4 of the draw.
+/// Words of packed spikes against the draws from the oracle's membranes. `undecided` are those within 1e-4 of
+/// the draw.
 struct SpikeAgreement {
   std::size_t compared = 0, wrong = 0, undecided = 0;
 };
 
-inline SpikeAgreement compare_spikes(const SpikingShape& shape, const Columns& columns, const std::vector<double>& membrane,
-                                     const std::vector<double>& words) {
+inline SpikeAgreement compare_spikes(const SpikingShape& shape, const Columns& columns,
+                                     const std::vector<double>& membrane, const std::vector<double>& words) {
   SpikeAgreement result;
   for (int t = 0; t < shape.steps; ++t) {
     for (std::size_t column = 0; column < columns.size(); ++column) {
       const int neuron = columns.neuron(column);
-      const auto random = kernels::spike_random<Spiking::sigmoid_bernoulli>(kNoiseSeed, columns.entry(column), t, neuron);
+      const auto random =
+          kernels::spike_random<Spiking::sigmoid_bernoulli>(kNoiseSeed, columns.entry(column), t, neuron);
       const double m = membrane[static_cast<std::size_t>(t) * columns.size() + column];
-      const double distance = kernels::spike_probability(Spiking::sigmoid_bernoulli, m) - static_cast<double>(uniform_float(random.word[t % 4]));
-      const std::size_t row = columns.entry(column) * static_cast<std::size_t>(shape.steps) + static_cast<std::size_t>(t);
-      const auto word = static_cast<std::uint32_t>(words[row * shape.words_per_step() + static_cast<std::size_t>(neuron) / 32]);
+      const double distance = kernels::spike_probability(Spiking::sigmoid_bernoulli, m) -
+                              static_cast<double>(uniform_float(random.word[t % 4]));
+      const std::size_t row =
+          columns.entry(column) * static_cast<std::size_t>(shape.steps) + static_cast<std::size_t>(t);
+      const auto word = static_cast<std::uint32_t>(
+          words[row * shape.words_per_step() + static_cast<std::size_t>(neuron) / 32]);
       const bool spike = (word >> (neuron % 32) & 1) != 0;
       ++result.compared;
-      if (std::abs(distance) < 1e-4) ++result.undecided;
-      else if (spike != (distance > 0)) ++result.wrong;
+      if (std::abs(distance) < 1e-4)
+        ++result.undecided;
+      else if (spike != (distance > 0))
+        ++result.wrong;
     }
   }
   return result;

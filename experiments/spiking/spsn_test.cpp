@@ -40,7 +40,7 @@ TEST_CASE("a neuron is compared until its membrane comes near the threshold, oth
   CHECK(firm.until == std::vector<int>{1, 4});
   CHECK(firm.compared == 5.0 / 8);
   CHECK(firm(0));
-  CHECK_FALSE(firm(2));   // step 1 of neuron 0
+  CHECK_FALSE(firm(2));  // step 1 of neuron 0
   CHECK_FALSE(firm(6));
   CHECK(firm(7));
 }
@@ -53,11 +53,13 @@ TEST_CASE("a spike that isn't its membrane's draw is found", "[cpu]") {
   std::vector<double> words(kShape.spike_words(), 0.0);
   for (int t = 0; t < kShape.steps; ++t) {
     for (std::size_t column = 0; column < columns.size(); ++column) {
-      const auto random = kernels::spike_random<Spiking::sigmoid_bernoulli>(kNoiseSeed, columns.entry(column), t, columns.neuron(column));
+      const auto random = kernels::spike_random<Spiking::sigmoid_bernoulli>(kNoiseSeed, columns.entry(column),
+                                                                            t, columns.neuron(column));
       const double m = membrane[static_cast<std::size_t>(t) * columns.size() + column];
       if (!kernels::draw_spike<Spiking::sigmoid_bernoulli>(static_cast<float>(m), random, t % 4)) continue;
       const std::size_t row = columns.entry(column) * 50 + static_cast<std::size_t>(t);
-      words[row * 2 + static_cast<std::size_t>(columns.neuron(column)) / 32] += std::ldexp(1.0, columns.neuron(column) % 32);
+      words[row * 2 + static_cast<std::size_t>(columns.neuron(column)) / 32] +=
+          std::ldexp(1.0, columns.neuron(column) % 32);
     }
   }
   const SpikeAgreement right = compare_spikes(kShape, columns, membrane, words);
@@ -67,6 +69,6 @@ TEST_CASE("a spike that isn't its membrane's draw is found", "[cpu]") {
   const std::vector<double> silent(words.size(), 0.0);
   CHECK(compare_spikes(kShape, columns, membrane, silent).wrong > 1000);
   const auto word = static_cast<std::uint32_t>(words[0]);
-  words[0] = static_cast<double>(word ^ 1u);   // neuron 0 at step 0
+  words[0] = static_cast<double>(word ^ 1u);  // neuron 0 at step 0
   CHECK(compare_spikes(kShape, columns, membrane, words).wrong == 1);
 }

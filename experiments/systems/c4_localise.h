@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// C4D's rules on logs with planted faults: every variant's means and verdicts, and how often a verdict is right.
+// C4D's rules on logs with planted faults: every variant's means and verdicts, and how often a verdict is
+// right.
 #pragma once
 
 #include <array>
@@ -15,7 +16,8 @@ using datasets::CollectiveDelays;
 using kernels::DelayShape;
 
 inline constexpr int kFaults = 7;
-inline constexpr std::array<const char*, kFaults> kFaultNames = {"none", "sender slow", "receiver slow", "link slow", "straggler", "hang", "communication hang"};
+inline constexpr std::array<const char*, kFaults> kFaultNames = {
+    "none", "sender slow", "receiver slow", "link slow", "straggler", "hang", "communication hang"};
 
 struct DelayCase {
   int ranks = 16, windows = 70;
@@ -23,8 +25,8 @@ struct DelayCase {
   int seeds = 2;
 };
 
-/// z above which a delay is hot: the paper's card, and one that also holds for thousands of cells and for a spread that is estimated
-/// from a few.
+/// z above which a delay is hot: the paper's card, and one that also holds for thousands of cells and for a
+/// spread that is estimated from a few.
 inline constexpr float kCardHot = 6, kSafeHot = 10;
 
 inline DelayShape shape_of(const CollectiveDelays& d, float hot = kCardHot) {
@@ -33,7 +35,9 @@ inline DelayShape shape_of(const CollectiveDelays& d, float hot = kCardHot) {
 
 inline CollectiveDelays load_delays(Trial& t, const DelayCase& c, double factor, std::uint64_t seed) {
   return datasets::read_collective_delays(
-      *t.open(datasets::collective_delays_definition, datasets::collective_delays(c.ranks, c.windows, 16, factor, c.pattern, seed)).reader);
+      *t.open(datasets::collective_delays_definition,
+              datasets::collective_delays(c.ranks, c.windows, 16, factor, c.pattern, seed))
+           .reader);
 }
 
 template <class Scalar>
@@ -45,14 +49,15 @@ struct Localised {
 template <class Scalar>
 Localised<Scalar> localise(const CollectiveDelays& d, float hot = kCardHot) {
   const DelayShape s = shape_of(d, hot);
-  Localised<Scalar> out{std::vector<Scalar>(at(s.windows) * at(s.cells())), std::vector<std::int32_t>(at(s.windows) * kernels::kDelayVerdict)};
+  Localised<Scalar> out{std::vector<Scalar>(at(s.windows) * at(s.cells())),
+                        std::vector<std::int32_t>(at(s.windows) * kernels::kDelayVerdict)};
   kernels::delay_localise_reference<Scalar>(s, d.delay, d.wait, d.entered, d.finished, out.mean, out.verdict);
   return out;
 }
 
 /// How verdicts meet the truth. Right: fault and place.
 struct Score {
-  std::array<std::array<int, kFaults>, kFaults> confusion = {};   ///< [truth][verdict]
+  std::array<std::array<int, kFaults>, kFaults> confusion = {};  ///< [truth][verdict]
   std::array<int, kFaults> right = {};
 
   void add(const CollectiveDelays& d, std::span<const std::int32_t> verdict) {
@@ -72,8 +77,12 @@ struct Score {
     for (const auto& row : confusion) sum += row[fault];
     return sum;
   }
-  double recall(std::size_t fault) const { return windows(fault) == 0 ? 1 : static_cast<double>(right[fault]) / windows(fault); }
-  double precision(std::size_t fault) const { return said(fault) == 0 ? 1 : static_cast<double>(right[fault]) / said(fault); }
+  double recall(std::size_t fault) const {
+    return windows(fault) == 0 ? 1 : static_cast<double>(right[fault]) / windows(fault);
+  }
+  double precision(std::size_t fault) const {
+    return said(fault) == 0 ? 1 : static_cast<double>(right[fault]) / said(fault);
+  }
   double alarms() const { return 1 - recall(0); }
 };
 
@@ -86,16 +95,22 @@ inline Score score_of(Trial& t, const DelayCase& c, double factor, float hot) {
   return score;
 }
 
-/// With the card's threshold rates are reported; they must hold where they do, with few cells of a well-known spread.
+/// With the card's threshold rates are reported; they must hold where they do, with few cells of a well-known
+/// spread.
 inline void report_scores(Trial& t, const DelayCase& c, float hot) {
   const std::string at_z = fmt::format(", z > {:g}", hot);
   const bool holds = hot == kSafeHot || (c.ranks == 16 && c.pattern == "all");
-  reports::Plot plot{.name = fmt::format("recall-z{:g}", hot), .title = "Right verdicts against the size of the fault" + at_z, .x_label = "least factor of a planted delay", .y_label = "recall",
+  reports::Plot plot{.name = fmt::format("recall-z{:g}", hot),
+                     .title = "Right verdicts against the size of the fault" + at_z,
+                     .x_label = "least factor of a planted delay",
+                     .y_label = "recall",
                      .curves = {{.label = "mean over the faults"}}};
   for (const double factor : {1.0, 1.1, 1.5, 3.0}) {
     const Score score = score_of(t, c, factor, hot);
     if (factor == 1) {
-      if (holds) t.check("no fault, alarms in 1 % of the windows at most" + at_z, score.alarms() <= 0.01, fmt::format("{:.2f} %", 100 * score.alarms()));
+      if (holds)
+        t.check("no fault, alarms in 1 % of the windows at most" + at_z, score.alarms() <= 0.01,
+                fmt::format("{:.2f} %", 100 * score.alarms()));
       t.metric(metric("alarms without a fault" + at_z, 100 * score.alarms(), "%"));
       continue;
     }
@@ -107,7 +122,10 @@ inline void report_scores(Trial& t, const DelayCase& c, float hot) {
     plot.curves[0].x.push_back(factor);
     plot.curves[0].y.push_back(recall / present);
     if (factor != 3) continue;
-    reports::Table table{.name = fmt::format("confusion-z{:g}", hot), .title = "Verdicts (columns) on planted faults of factor 3 to 10 (rows)" + at_z, .columns = {"planted"}, .rows = {}};
+    reports::Table table{.name = fmt::format("confusion-z{:g}", hot),
+                         .title = "Verdicts (columns) on planted faults of factor 3 to 10 (rows)" + at_z,
+                         .columns = {"planted"},
+                         .rows = {}};
     for (const char* name : kFaultNames) table.columns.push_back(name);
     table.columns.insert(table.columns.end(), {"recall with place", "precision"});
     double least_recall = 1, least_precision = 1;
@@ -115,12 +133,19 @@ inline void report_scores(Trial& t, const DelayCase& c, float hot) {
       if (score.windows(f) == 0) continue;
       auto& row = table.rows.emplace_back(std::vector<std::string>{kFaultNames[f]});
       for (const int n : score.confusion[f]) row.push_back(std::to_string(n));
-      row.insert(row.end(), {fmt::format("{:.3f}", score.recall(f)), fmt::format("{:.3f}", score.precision(f))});
-      if (f > 0) least_recall = std::min(least_recall, score.recall(f)), least_precision = std::min(least_precision, score.precision(f));
+      row.insert(row.end(),
+                 {fmt::format("{:.3f}", score.recall(f)), fmt::format("{:.3f}", score.precision(f))});
+      if (f > 0)
+        least_recall = std::min(least_recall, score.recall(f)),
+        least_precision = std::min(least_precision, score.precision(f));
     }
     t.table(std::move(table));
-    if (holds) t.check("recall of every fault is 0.99 or more" + at_z, least_recall >= 0.99, fmt::format("{:.3f}", least_recall));
-    if (holds) t.check("precision of every fault is 0.95 or more" + at_z, least_precision >= 0.95, fmt::format("{:.3f}", least_precision));
+    if (holds)
+      t.check("recall of every fault is 0.99 or more" + at_z, least_recall >= 0.99,
+              fmt::format("{:.3f}", least_recall));
+    if (holds)
+      t.check("precision of every fault is 0.95 or more" + at_z, least_precision >= 0.95,
+              fmt::format("{:.3f}", least_precision));
     t.metric(metric("least recall" + at_z, least_recall, ""));
     t.metric(metric("least precision" + at_z, least_precision, ""));
   }
@@ -131,54 +156,92 @@ inline void declare_delay_variants(Trial& t, const bench::InputSets<CollectiveDe
   const CollectiveDelays& first = in[0];
   const DelayShape s = shape_of(first);
   const double windows = s.windows, numbers = windows * s.collectives * s.ranks;
-  const Accept mean{.output = "mean", .metric = ErrorMetric::max_scaled, .limit = 1e-6, .at_least = 1e-9, .reason = "f32: a sum of 16 terms of one sign, 16 roundings of 6e-8"};
-  const Accept exact{.output = "verdict", .metric = ErrorMetric::mismatches, .limit = 0, .reason = "a verdict is right or wrong"};
+  const Accept mean{.output = "mean",
+                    .metric = ErrorMetric::max_scaled,
+                    .limit = 1e-6,
+                    .at_least = 1e-9,
+                    .reason = "f32: a sum of 16 terms of one sign, 16 roundings of 6e-8"};
+  const Accept exact{.output = "verdict",
+                     .metric = ErrorMetric::mismatches,
+                     .limit = 0,
+                     .reason = "a verdict is right or wrong"};
   const auto sums = [&](const char* name) {
-    return Accept{.output = name, .metric = ErrorMetric::max_scaled, .limit = 2e-6, .at_least = 1e-9, .reason = "f32: a mean of means, longer sums"};
+    return Accept{.output = name,
+                  .metric = ErrorMetric::max_scaled,
+                  .limit = 2e-6,
+                  .at_least = 1e-9,
+                  .reason = "f32: a mean of means, longer sums"};
   };
-  const bench::Work work{.flops = windows * kernels::delay_localise_flops(s),
-                         .bytes = 4 * numbers * s.ranks + 12 * numbers + 4 * windows * (s.cells() + kernels::kDelayVerdict)};
-  const bench::Work means{.flops = windows * (s.cells() * (s.collectives + 3.0)), .bytes = 4 * numbers * s.ranks + 4 * windows * (s.cells() + 2.0 * s.ranks)};
+  const bench::Work work{
+      .flops = windows * kernels::delay_localise_flops(s),
+      .bytes = 4 * numbers * s.ranks + 12 * numbers + 4 * windows * (s.cells() + kernels::kDelayVerdict)};
+  const bench::Work means{.flops = windows * (s.cells() * (s.collectives + 3.0)),
+                          .bytes = 4 * numbers * s.ranks + 4 * windows * (s.cells() + 2.0 * s.ranks)};
 
-  VariantInfo kernel{.name = "kernel", .what = "a block a window; medians by four passes of a histogram", .dtype = "f32", .accept = {mean, exact}, .work = work};
-  kernel.work.bytes -= 12 * numbers;   // of the numbers what the rules look at: all waits, the last snapshots
+  VariantInfo kernel{.name = "kernel",
+                     .what = "a block a window; medians by four passes of a histogram",
+                     .dtype = "f32",
+                     .accept = {mean, exact},
+                     .work = work};
+  kernel.work.bytes -= 12 * numbers;  // of the numbers what the rules look at: all waits, the last snapshots
   kernel.work.bytes += 4 * numbers + 8 * windows * s.ranks * (s.timeout + 1.0);
-  kernel.formula_bytes = 4 * numbers * s.ranks + 12 * numbers + 4 * windows * (s.cells() + kernels::kDelayVerdict);
+  kernel.formula_bytes =
+      4 * numbers * s.ranks + 12 * numbers + 4 * windows * (s.cells() + kernels::kDelayVerdict);
   t.kernel(std::move(kernel), [&in]<class Target>(DeviceBench<Target>& bench) -> Run {
     const CollectiveDelays& d = in[bench.set()];
     const DelayShape shape = shape_of(d);
-    const kernels::DelayLog<Target> log{bench.input(d.delay), bench.input(d.wait), bench.input(d.entered), bench.input(d.finished)};
+    const kernels::DelayLog<Target> log{bench.input(d.delay), bench.input(d.wait), bench.input(d.entered),
+                                        bench.input(d.finished)};
     const auto means_out = bench.template output<float>("mean", at(shape.windows) * at(shape.cells()));
-    const auto verdict = bench.template output<std::int32_t>("verdict", at(shape.windows) * kernels::kDelayVerdict);
+    const auto verdict =
+        bench.template output<std::int32_t>("verdict", at(shape.windows) * kernels::kDelayVerdict);
     auto& stream = bench.stream();
     return [=, &stream] { kernels::delay_localise<Target>(stream, shape, log, means_out, verdict); };
   });
-  t.host({.name = "method", .what = "C4D's rules in plain loops, windows dealt out to the cores", .dtype = "f32", .accept = {mean, exact}, .work = work},
+  t.host({.name = "method",
+          .what = "C4D's rules in plain loops, windows dealt out to the cores",
+          .dtype = "f32",
+          .accept = {mean, exact},
+          .work = work},
          [&in](HostBench& bench) -> Run {
            const CollectiveDelays& d = in[bench.set()];
            const DelayShape shape = shape_of(d);
            bench.input(d.delay);
            const auto out = bench.output<float>("mean", at(shape.windows) * at(shape.cells()));
-           const auto verdict = bench.output<std::int32_t>("verdict", at(shape.windows) * kernels::kDelayVerdict);
-           return [=, &d] { kernels::delay_localise_reference<float>(shape, d.delay, d.wait, d.entered, d.finished, out, verdict); };
+           const auto verdict =
+               bench.output<std::int32_t>("verdict", at(shape.windows) * kernels::kDelayVerdict);
+           return [=, &d] {
+             kernels::delay_localise_reference<float>(shape, d.delay, d.wait, d.entered, d.finished, out,
+                                                      verdict);
+           };
          });
   const std::vector<Accept> three = {mean, sums("row"), sums("column")};
-  t.host({.name = "eigen", .what = "colwise().mean() of each window, then means of rows and columns; no verdict", .dtype = "f32", .accept = three, .work = means},
+  t.host({.name = "eigen",
+          .what = "colwise().mean() of each window, then means of rows and columns; no verdict",
+          .dtype = "f32",
+          .accept = three,
+          .work = means},
          [&in](HostBench& bench) -> Run {
            const CollectiveDelays& d = in[bench.set()];
            const DelayShape shape = shape_of(d);
            bench.input(d.delay);
            const std::size_t n = at(shape.windows) * at(shape.ranks);
-           const auto out = bench.output<float>("mean", n * at(shape.ranks)), row = bench.output<float>("row", n), column = bench.output<float>("column", n);
+           const auto out = bench.output<float>("mean", n * at(shape.ranks)),
+                      row = bench.output<float>("row", n), column = bench.output<float>("column", n);
            return [=, &d] { baselines::eigen_delay_means(shape, d.delay, out, row, column); };
          });
-  t.vendor({.name = "vendor", .what = "three cublasSgemvStridedBatched: means of windows, rows and columns; no verdict", .dtype = "f32", .accept = three, .work = means},
+  t.vendor({.name = "vendor",
+            .what = "three cublasSgemvStridedBatched: means of windows, rows and columns; no verdict",
+            .dtype = "f32",
+            .accept = three,
+            .work = means},
            [&in]<class Target>(DeviceBench<Target>& bench) -> Run {
              const CollectiveDelays& d = in[bench.set()];
              const DelayShape shape = shape_of(d);
              const auto delay = bench.input(d.delay);
              const std::size_t n = at(shape.windows) * at(shape.ranks);
-             const auto out = bench.template output<float>("mean", n * at(shape.ranks)), row = bench.template output<float>("row", n),
+             const auto out = bench.template output<float>("mean", n * at(shape.ranks)),
+                        row = bench.template output<float>("row", n),
                         column = bench.template output<float>("column", n);
              auto& library = bench.template own<baselines::CublasDelayMeans>(bench.stream(), shape);
              return [=, &library] { library(delay, out, row, column); };

@@ -40,7 +40,8 @@ struct ClusterChoice {
 
 /// What the cluster carries with q queue pairs a pair of nodes; dead cables are already taken away.
 inline Traffic traffic_of(const datasets::ClosCluster& c, int qps) {
-  Traffic traffic = kernels::ring_traffic(c.nodes, c.rails, c.uplinks, qps, c.port_gbps, c.nvlink_gbps, c.group, c.jobs);
+  Traffic traffic =
+      kernels::ring_traffic(c.nodes, c.rails, c.uplinks, qps, c.port_gbps, c.nvlink_gbps, c.group, c.jobs);
   std::vector<kernels::DeadCable> dead;
   for (const datasets::FailedLink& f : c.failures) dead.push_back({f.group, f.rail, f.port, f.spine});
   kernels::fail(traffic, dead);
@@ -49,11 +50,16 @@ inline Traffic traffic_of(const datasets::ClosCluster& c, int qps) {
 
 inline Traffic load(Trial& t, const ClusterChoice& c, int qps, std::uint64_t seed) {
   const auto parameters = datasets::clos_cluster(c.nodes, c.groups, c.uplinks, c.jobs, c.failures, seed);
-  return traffic_of(datasets::read_clos_cluster(*t.open(datasets::clos_cluster_definition, parameters).reader), qps);
+  return traffic_of(
+      datasets::read_clos_cluster(*t.open(datasets::clos_cluster_definition, parameters).reader), qps);
 }
 
-inline std::size_t at(int i) { return static_cast<std::size_t>(i); }
-inline double gbps(double units) { return units / kernels::kRateUnits; }
+inline std::size_t at(int i) {
+  return static_cast<std::size_t>(i);
+}
+inline double gbps(double units) {
+  return units / kernels::kRateUnits;
+}
 
 /// Mean with its standard error and the 5 % quantile.
 struct Statistics {
@@ -75,7 +81,9 @@ inline Statistics statistics_of(std::vector<double> samples) {
   return s;
 }
 
-inline Measured modelled(const reports::Estimate& value) { return {value, kModel, {}}; }
+inline Measured modelled(const reports::Estimate& value) {
+  return {value, kModel, {}};
+}
 
 /// Gain in percent of `better` over `base`, with the base's interval.
 inline reports::Estimate gain_of(double better, const Statistics& base) {
@@ -83,8 +91,14 @@ inline reports::Estimate gain_of(double better, const Statistics& base) {
   return {gain(base.mean), gain(base.mean + 1.96 * base.error), gain(base.mean - 1.96 * base.error)};
 }
 
-inline reports::Metric metric(std::string name, double value, std::string unit, std::optional<Interval> reported = {}, std::optional<double> error = {}) {
-  return {.name = std::move(name), .value = value, .unit = std::move(unit), .reported = reported, .error = error, .tolerance = 1e-6};
+inline reports::Metric metric(std::string name, double value, std::string unit,
+                              std::optional<Interval> reported = {}, std::optional<double> error = {}) {
+  return {.name = std::move(name),
+          .value = value,
+          .unit = std::move(unit),
+          .reported = reported,
+          .error = error,
+          .tolerance = 1e-6};
 }
 
 }  // namespace remeasure::experiments::c4_problem

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What must hold of c4 without a GPU, with controls that fail.
-#include <map>
 #include <testing/catch.h>
+#include <map>
 
 #include "experiments/systems/c4_filling.h"
 #include "experiments/systems/c4_localise.h"
@@ -24,7 +24,9 @@ using reports::Where;
 Traffic traffic(const ClusterChoice& c, int qps, std::uint64_t seed = 1) {
   const bench::testing::TemporaryFolder folder;
   datasets::Store store(folder.path());
-  const auto opened = store.open(datasets::clos_cluster_definition, datasets::clos_cluster(c.nodes, c.groups, c.uplinks, c.jobs, c.failures, seed));
+  const auto opened =
+      store.open(datasets::clos_cluster_definition,
+                 datasets::clos_cluster(c.nodes, c.groups, c.uplinks, c.jobs, c.failures, seed));
   return traffic_of(datasets::read_clos_cluster(*opened.reader), qps);
 }
 
@@ -47,8 +49,10 @@ TEST_CASE("c4: no claim is reproduced by a model, at either size", "[simt]") {
     REQUIRE(claims.size() == 8);
     for (const auto& claim : claims) {
       INFO(claim.id);
-      const bool production = claim.id == "error-overhead" || claim.id == "runtime-gain" || claim.id == "system-efficiency";
-      CHECK(claim.verdict == (production ? reports::Verdict::not_measured : reports::Verdict::not_comparable));
+      const bool production =
+          claim.id == "error-overhead" || claim.id == "runtime-gain" || claim.id == "system-efficiency";
+      CHECK(claim.verdict ==
+            (production ? reports::Verdict::not_measured : reports::Verdict::not_comparable));
       CHECK(claim.modelled == !production);
       if (!production) CHECK(claim.measured.has_value());
     }
@@ -56,8 +60,10 @@ TEST_CASE("c4: no claim is reproduced by a model, at either size", "[simt]") {
 }
 
 TEST_CASE("c4: a plan reaches the cap exactly, and loads the uplinks of a leaf evenly", "[cpu]") {
-  for (const ClusterChoice& c : {ClusterChoice{.nodes = 4, .uplinks = 2}, ClusterChoice{}, ClusterChoice{.jobs = "ring"},
-                                 ClusterChoice{.nodes = 64, .groups = 8, .jobs = "ring"}, ClusterChoice{.nodes = 256, .groups = 32, .jobs = "ring"}}) {
+  for (const ClusterChoice& c :
+       {ClusterChoice{.nodes = 4, .uplinks = 2}, ClusterChoice{}, ClusterChoice{.jobs = "ring"},
+        ClusterChoice{.nodes = 64, .groups = 8, .jobs = "ring"},
+        ClusterChoice{.nodes = 256, .groups = 32, .jobs = "ring"}}) {
     for (const int q : {2, 4, 8}) {
       INFO(c.nodes << " nodes, " << c.jobs << ", q = " << q);
       Traffic t = traffic(c, q);
@@ -65,7 +71,7 @@ TEST_CASE("c4: a plan reaches the cap exactly, and loads the uplinks of a leaf e
       CHECK(kernels::uplink_imbalance(t, plan) == 0);
       CHECK(planned(t, plan).slowest_even.mean == 362);
       t.shape.nvlink = 500 * kernels::kRateUnits;
-      CHECK(planned(t, plan).slowest_even.mean == 400);   // min(cap, both ports)
+      CHECK(planned(t, plan).slowest_even.mean == 400);  // min(cap, both ports)
     }
   }
 }
@@ -80,13 +86,16 @@ TEST_CASE("c4: scattered jobs break the bound of two flows, but not by much", "[
   CHECK(worst <= 5);
 }
 
-TEST_CASE("c4: ECMP is where the card's sketch has it, without the cap and by the sum of the rates", "[cpu]") {
-  const std::map<int, std::pair<double, double>> sketch = {{2, {93, 119}}, {4, {157, 179}}, {8, {200, 226}}, {16, {260, 281}}};
+TEST_CASE("c4: ECMP is where the card's sketch has it, without the cap and by the sum of the rates",
+          "[cpu]") {
+  const std::map<int, std::pair<double, double>> sketch = {
+      {2, {93, 119}}, {4, {157, 179}}, {8, {200, 226}}, {16, {260, 281}}};
   for (const auto& [q, expected] : sketch) {
     for (const bool ring : {true, false}) {
       Traffic t = traffic({.jobs = ring ? "ring" : "pairs"}, q);
       t.shape.nvlink = 1000 * kernels::kRateUnits;
-      const double mean = drawn(t, Routing::hashed, {}, 1, 150).weighted.mean, from = ring ? expected.first : expected.second;
+      const double mean = drawn(t, Routing::hashed, {}, 1, 150).weighted.mean,
+                   from = ring ? expected.first : expected.second;
       INFO("q = " << q << (ring ? ", ring: " : ", pairs: ") << mean);
       CHECK(std::abs(mean / from - 1) < 0.1);
     }
@@ -94,7 +103,9 @@ TEST_CASE("c4: ECMP is where the card's sketch has it, without the cap and by th
 }
 
 TEST_CASE("c4: the gain over ECMP at q = 4 to 8 brackets the reported 70.3 %", "[cpu]") {
-  const auto gain = [](int q) { return gain_of(362, drawn(traffic({}, q), Routing::hashed, {}, 1, 300).weighted).median; };
+  const auto gain = [](int q) {
+    return gain_of(362, drawn(traffic({}, q), Routing::hashed, {}, 1, 300).weighted).median;
+  };
   CHECK(gain(8) > 50);
   CHECK(gain(8) < 70.3);
   CHECK(gain(4) > 70.3);
@@ -105,7 +116,7 @@ TEST_CASE("c4: collisions at the ports alone leave the worst pair half its bandw
   Traffic t = traffic({.groups = 1, .uplinks = 1, .jobs = "ring"}, 2);
   t.shape.nvlink = 1000 * kernels::kRateUnits;
   const Policy ecmp = drawn(t, Routing::hashed, {}, 1, 50);
-  CHECK(ecmp.weighted.mean == 200);   // in every draw one of 128 pairs has both on one port
+  CHECK(ecmp.weighted.mean == 200);  // in every draw one of 128 pairs has both on one port
   CHECK(ecmp.even.least == 200);
   CHECK(drawn(t, Routing::ports, {}, 1, 1).even.mean == 400);
 }
@@ -113,12 +124,15 @@ TEST_CASE("c4: collisions at the ports alone leave the worst pair half its bandw
 TEST_CASE("c4: the gain vanishes when the plan is shuffled", "[cpu]") {
   const Traffic t = traffic({}, 8);
   const auto plan = kernels::plan_paths(t);
-  const double ecmp = drawn(t, Routing::hashed, {}, 1, 100).weighted.mean, control = shuffled(t, plan, 1, 50).weighted.mean;
+  const double ecmp = drawn(t, Routing::hashed, {}, 1, 100).weighted.mean,
+               control = shuffled(t, plan, 1, 50).weighted.mean;
   CHECK(std::abs(control / ecmp - 1) < 0.15);
-  CHECK(planned(t, plan).weighted.mean > 1.35 * control);   // same ports at both ends outlive the shuffle: a little better than ECMP
+  CHECK(planned(t, plan).weighted.mean >
+        1.35 * control);  // same ports at both ends outlive the shuffle: a little better than ECMP
 }
 
-TEST_CASE("c4: after a failure a dynamic plan nearly keeps the cap, a static one loses a fifth or more", "[cpu]") {
+TEST_CASE("c4: after a failure a dynamic plan nearly keeps the cap, a static one loses a fifth or more",
+          "[cpu]") {
   for (const int q : {2, 4, 8}) {
     const Traffic whole = traffic({}, q), failed = traffic({.failures = 1}, q);
     const auto plan = kernels::plan_paths(whole);
@@ -141,7 +155,8 @@ TEST_CASE("c4: the slowest pair is what counts: a mean over pairs would hide the
   CHECK(gbps(kernels::busbw<double>(t, rates).weighted[0]) < 0.7 * mean_pair);
 }
 
-TEST_CASE("c4: downtime grows with the rate of errors, and the simulation agrees with the expectation", "[cpu]") {
+TEST_CASE("c4: downtime grows with the rate of errors, and the simulation agrees with the expectation",
+          "[cpu]") {
   for (const double rate : {0.5, 2.0}) {
     for (const Operations& o : {kBefore, kAfter}) {
       const Statistics s = downtime_statistics(o, rate, 365, 3, 100);
@@ -154,12 +169,16 @@ TEST_CASE("c4: downtime grows with the rate of errors, and the simulation agrees
   CHECK(step_time(0.5, 181, 362) == Approx(1.5));
 }
 
-TEST_CASE("c4: with 64 ranks the card's threshold raises alarms without a fault, the safe one doesn't", "[cpu]") {
+TEST_CASE("c4: with 64 ranks the card's threshold raises alarms without a fault, the safe one doesn't",
+          "[cpu]") {
   const bench::testing::TemporaryFolder folder;
   datasets::Store store(folder.path());
   const auto load_factor = [&](double factor) {
     return datasets::read_collective_delays(
-        *store.open(datasets::collective_delays_definition, datasets::collective_delays(64, 70, 16, factor, "all", 101)).reader);
+        *store
+             .open(datasets::collective_delays_definition,
+                   datasets::collective_delays(64, 70, 16, factor, "all", 101))
+             .reader);
   };
   const CollectiveDelays quiet = load_factor(1), faults = load_factor(3);
   Score card, safe, found;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// For an experiment's tests: its smoke cases, run through the real frame, and what must hold of every one of them.
+// For an experiment's tests: its smoke cases, run through the real frame, and what must hold of every one of
+// them.
 #pragma once
 
 #include <testing/catch.h>
@@ -14,7 +15,8 @@
 namespace remeasure::experiments::testing {
 
 /// All smoke cases, with times as short as they can be. Run once by whoever keeps them in a static.
-inline std::vector<reports::CaseResult> run_smoke_cases(const bench::Experiment& experiment, const std::string& theme) {
+inline std::vector<reports::CaseResult> run_smoke_cases(const bench::Experiment& experiment,
+                                                        const std::string& theme) {
   const bench::testing::TemporaryFolder folder;
   bench::RunOptions options;
   options.data_root = folder.path();
@@ -26,7 +28,8 @@ inline std::vector<reports::CaseResult> run_smoke_cases(const bench::Experiment&
   return all;
 }
 
-/// No error, every check passed, and every variant that runs without a GPU passed. How many cases each variant passed in.
+/// No error, every check passed, and every variant that runs without a GPU passed. How many cases each
+/// variant passed in.
 inline std::map<std::string, int> check_all_passed(const std::vector<reports::CaseResult>& results) {
   std::map<std::string, int> passed;
   for (const reports::CaseResult& result : results) {
@@ -38,10 +41,12 @@ inline std::map<std::string, int> check_all_passed(const std::vector<reports::Ca
     }
     for (const reports::VariantResult& variant : result.variants) {
       INFO(variant.name << ": " << variant.reason);
-      const bool as_expected = variant.status == reports::Status::passed || variant.status == reports::Status::not_run ||
-                               (variant.where == reports::Where::gpu && variant.status == reports::Status::not_supported);
+      const bool as_expected =
+          variant.status == reports::Status::passed || variant.status == reports::Status::not_run ||
+          (variant.where == reports::Where::gpu && variant.status == reports::Status::not_supported);
       CHECK(as_expected);
-      if (variant.where != reports::Where::gpu) passed[variant.name] += variant.status == reports::Status::passed ? 1 : 0;
+      if (variant.where != reports::Where::gpu)
+        passed[variant.name] += variant.status == reports::Status::passed ? 1 : 0;
     }
   }
   return passed;

@@ -13,7 +13,9 @@ struct AttentionShape {
   int dim = 0;
 
   constexpr int matrices() const { return batch * heads; }
-  constexpr std::size_t rows() const { return static_cast<std::size_t>(matrices()) * static_cast<std::size_t>(tokens); }
+  constexpr std::size_t rows() const {
+    return static_cast<std::size_t>(matrices()) * static_cast<std::size_t>(tokens);
+  }
   /// Elements of the queries (and of the keys, values, outputs).
   constexpr std::size_t elements() const { return rows() * static_cast<std::size_t>(dim); }
   /// Elements of all score matrices.

@@ -1,33 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Unfused neighborhood attention as batched products of tiles (Hassani, Hwu, Shi, "Faster Neighborhood Attention", NeurIPS 2024,
-// arXiv 2403.04690, section 3): two kernels around a softmax, with the weights of all windows in memory between them.
+// Unfused neighborhood attention as batched products of tiles (Hassani, Hwu, Shi, "Faster Neighborhood
+// Attention", NeurIPS 2024, arXiv 2403.04690, section 3): two kernels around a softmax, with the weights of
+// all windows in memory between them.
 //
-//   scores:  for (query i) for (key j in its window) weights[i, place(i, j)] = scale * dot(query[i, :], key[j, :]);
-//   output:  for (query i) output[i, :] = sum_j weights[i, place(i, j)] * value[j, :];
+//   scores:  for (query i) for (key j in its window) weights[i, place(i, j)] = scale * dot(query[i, :],
+//   key[j, :]); output:  for (query i) output[i, :] = sum_j weights[i, place(i, j)] * value[j, :];
 //
-// Optimisation: as the fused kernel's tiles, with tensor cores; but what a tile computes lies on a diagonal band of the weights, so
-// scores are scattered and weights gathered element by element (the paper's point: that is what the fused form saves). fp32
-// is three products of TF32, so that "full precision" keeps its accuracy.
-// Launch: (query tiles x dilation groups, batch x heads) blocks of 128 threads, a warp per 16 queries.
-// Per launch: 2 executed_pairs dim flops (three times that in fp32); bytes: two arrays of elements, and the weights once.
-// Limits: dim 16, 32, 64; half and float; batch x heads <= 65535.
+// Optimisation: as the fused kernel's tiles, with tensor cores; but what a tile computes lies on a diagonal
+// band of the weights, so scores are scattered and weights gathered element by element (the paper's point:
+// that is what the fused form saves). fp32 is three products of TF32, so that "full precision" keeps its
+// accuracy. Launch: (query tiles x dilation groups, batch x heads) blocks of 128 threads, a warp per 16
+// queries. Per launch: 2 executed_pairs dim flops (three times that in fp32); bytes: two arrays of elements,
+// and the weights once. Limits: dim 16, 32, 64; half and float; batch x heads <= 65535.
 #include "kernels/attention/neighborhood_tile.h"
 
 namespace remeasure::kernels {
 namespace {
 
 /// First weight of the query of row `row` of the tile.
-RM_DEVICE long long weight_row(const NeighborhoodShape& shape, const NeighborhoodTiling& tiling, const NeighborhoodBlock& block, int row) {
+RM_DEVICE long long weight_row(const NeighborhoodShape& shape, const NeighborhoodTiling& tiling,
+                               const NeighborhoodBlock& block, int row) {
   const Position at = position_of(tiling, block.first, row);
   const long long matrix = blockIdx.y;
-  return (matrix * static_cast<long long>(shape.tokens()) + token_of(shape, block, at)) * static_cast<long long>(shape.window());
+  return (matrix * static_cast<long long>(shape.tokens()) + token_of(shape, block, at)) *
+         static_cast<long long>(shape.window());
 }
 
 template <class Element, int kDim>
 __global__ void __launch_bounds__(kNeighborhoodThreads, neighborhood_blocks(kDim))
-    scores_kernel(NeighborhoodShape shape, NeighborhoodTiling tiling, float scale, const Element* __restrict__ query,
-                  const Element* __restrict__ key, Element* __restrict__ weights) {
+    scores_kernel(NeighborhoodShape shape, NeighborhoodTiling tiling, float scale,
+                  const Element* __restrict__ query, const Element* __restrict__ key,
+                  Element* __restrict__ weights) {
   using Tile = NeighborhoodTile<Element, kDim>;
   RM_DYNAMIC_SHARED(unsigned char, shared);
   unsigned char* queries = shared;
@@ -38,12 +42,13 @@ __global__ void __launch_bounds__(kNeighborhoodThreads, neighborhood_blocks(kDim
   load_tile<Element, kDim>(queries, query, shape, tiling, block, block.first, end);
   Window windows[2];
 #pragma unroll
-  for (int row = 0; row < 2; ++row) windows[row] = window_of(shape, block, position_of(tiling, block.first, query_row(2 * row)));
+  for (int row = 0; row < 2; ++row)
+    windows[row] = window_of(shape, block, position_of(tiling, block.first, query_row(2 * row)));
 
   for (KeyTiles tiles(block, tiling); tiles.more(); tiles.next()) {
     load_tile<Element, kDim>(keys, key, shape, tiling, block, tiles.first, block.key_end);
-    copy_async_wait_all();   // for queries and keys
-    __syncthreads();         // they have landed for all
+    copy_async_wait_all();  // for queries and keys
+    __syncthreads();        // they have landed for all
     TileScores scores;
     multiply_tiles<Element, kDim>(scores, queries, keys);
 #pragma unroll
@@ -61,7 +66,7 @@ __global__ void __launch_bounds__(kNeighborhoodThreads, neighborhood_blocks(kDim
         }
       }
     }
-    __syncthreads();   // all are done with these keys
+    __syncthreads();  // all are done with these keys
   }
 }
 
@@ -71,7 +76,8 @@ struct ValueProduct {
   using Tile = NeighborhoodTile<Element, kDim>;
   static constexpr bool kSingle = sizeof(Element) == 4;
   static constexpr int kKeys = kSingle ? 8 : 16;
-  /// Key and row of element e (of 2 per register in 16 bits) of register r of A: PTX ISA, fragments of m16n8k16 and m16n8k8.
+  /// Key and row of element e (of 2 per register in 16 bits) of register r of A: PTX ISA, fragments of
+  /// m16n8k16 and m16n8k8.
   RM_DEVICE static int key_of(int r, int e) {
     const int lane = lane_id();
     return kSingle ? lane % 4 + 4 * (r / 2) : 2 * (lane % 4) + e + 8 * (r / 2);
@@ -83,7 +89,8 @@ struct ValueProduct {
 #pragma unroll
       for (int i = 0; i < 2; ++i) {
         const int column = 8 * tile + lane / 4;
-        const float* row = reinterpret_cast<const float*>(values + Tile::Layout::offset(first + lane % 4 + 4 * i, column / 4));
+        const float* row = reinterpret_cast<const float*>(
+            values + Tile::Layout::offset(first + lane % 4 + 4 * i, column / 4));
         b[i] = __float_as_uint(row[column % 4]);
       }
     } else {
@@ -115,8 +122,8 @@ __global__ void __launch_bounds__(kNeighborhoodThreads, neighborhood_blocks(kDim
   float sums[kDim / 8][4] = {};
   for (KeyTiles tiles(block, tiling); tiles.more(); tiles.next()) {
     load_tile<Element, kDim>(values, value, shape, tiling, block, tiles.first, block.key_end);
-    copy_async_wait_all();   // for the values
-    __syncthreads();         // they have landed for all
+    copy_async_wait_all();  // for the values
+    __syncthreads();        // they have landed for all
 #pragma unroll 1
     for (int first = 0; first < kNeighborhoodTile; first += Product::kKeys) {
       std::uint32_t a[4];
@@ -126,7 +133,8 @@ __global__ void __launch_bounds__(kNeighborhoodThreads, neighborhood_blocks(kDim
         if constexpr (Product::kSingle) {
           a[r] = __float_as_uint(low);
         } else {
-          const Element high = weight_at(r % 2, position_of(tiling, tiles.first, first + Product::key_of(r, 1)));
+          const Element high =
+              weight_at(r % 2, position_of(tiling, tiles.first, first + Product::key_of(r, 1)));
           a[r] = pack2(low, high);
         }
       }
@@ -137,7 +145,7 @@ __global__ void __launch_bounds__(kNeighborhoodThreads, neighborhood_blocks(kDim
         TileProduct<Element>::multiply(sums[tile], a, b);
       }
     }
-    __syncthreads();   // all are done with these values
+    __syncthreads();  // all are done with these values
   }
 #pragma unroll
   for (int row = 0; row < 2; ++row) {
@@ -155,24 +163,30 @@ __global__ void __launch_bounds__(kNeighborhoodThreads, neighborhood_blocks(kDim
 }
 
 template <class Target, class Element, class... Parameters, class... Arguments>
-void launch_tiles(const char* name, Stream<Target>& stream, const NeighborhoodShape& shape, std::size_t shared,
-                  void (*kernel)(NeighborhoodShape, NeighborhoodTiling, Parameters...), Arguments... arguments) {
+void launch_tiles(const char* name, Stream<Target>& stream, const NeighborhoodShape& shape,
+                  std::size_t shared, void (*kernel)(NeighborhoodShape, NeighborhoodTiling, Parameters...),
+                  Arguments... arguments) {
   const NeighborhoodTiling tiling = neighborhood_tiling(shape);
-  launch({.name = name,
-          .grid = dim3(static_cast<unsigned>(tiling.blocks()), static_cast<unsigned>(shape.batch * shape.heads)),
-          .block = kNeighborhoodThreads,
-          .shared_bytes = shared},
-         stream, kernel, shape, tiling, arguments...);
+  launch(
+      {.name = name,
+       .grid = dim3(static_cast<unsigned>(tiling.blocks()), static_cast<unsigned>(shape.batch * shape.heads)),
+       .block = kNeighborhoodThreads,
+       .shared_bytes = shared},
+      stream, kernel, shape, tiling, arguments...);
 }
 
 /// run.operator()<dim>() for the dims that there are.
 template <class Run>
 void for_dim(const char* what, int dim, const Run& run) {
   switch (dim) {
-    case 16: return run.template operator()<16>();
-    case 32: return run.template operator()<32>();
-    case 64: return run.template operator()<64>();
-    default: refuse_dim(what, dim, "16, 32 or 64");
+    case 16:
+      return run.template operator()<16>();
+    case 32:
+      return run.template operator()<32>();
+    case 64:
+      return run.template operator()<64>();
+    default:
+      refuse_dim(what, dim, "16, 32 or 64");
   }
 }
 
@@ -183,34 +197,39 @@ void neighborhood_scores(Stream<Target>& stream, const NeighborhoodShape& shape,
                          DeviceSpan<Target, const Element> query, DeviceSpan<Target, const Element> key,
                          DeviceSpan<Target, Element> weights) {
   check_neighborhood("neighborhood_scores", shape);
-  check_neighborhood_sizes("neighborhood_scores", shape, {query.size(), key.size()}, weights.size(), shape.weights());
+  check_neighborhood_sizes("neighborhood_scores", shape, {query.size(), key.size()}, weights.size(),
+                           shape.weights());
   bool cut = false;
   for (const NeighborhoodAxis& axis : shape.axes) cut = cut || (axis.causal && axis.window > 1);
-  if (cut) stream.fill_bytes(weights, 0);   // places that no key has
+  if (cut) stream.fill_bytes(weights, 0);  // places that no key has
   for_dim("neighborhood_scores", shape.dim, [&]<int kDim>() {
-    launch_tiles<Target, Element>("neighborhood_scores", stream, shape, 2 * NeighborhoodTile<Element, kDim>::kBytes,
-                                  scores_kernel<Element, kDim>, scale, query.data(), key.data(), weights.data());
+    launch_tiles<Target, Element>("neighborhood_scores", stream, shape,
+                                  2 * NeighborhoodTile<Element, kDim>::kBytes, scores_kernel<Element, kDim>,
+                                  scale, query.data(), key.data(), weights.data());
   });
 }
 
 template <class Target, class Element>
-void neighborhood_output(Stream<Target>& stream, const NeighborhoodShape& shape, DeviceSpan<Target, const Element> weights,
-                         DeviceSpan<Target, const Element> value, DeviceSpan<Target, Element> output) {
+void neighborhood_output(Stream<Target>& stream, const NeighborhoodShape& shape,
+                         DeviceSpan<Target, const Element> weights, DeviceSpan<Target, const Element> value,
+                         DeviceSpan<Target, Element> output) {
   check_neighborhood("neighborhood_output", shape);
-  check_neighborhood_sizes("neighborhood_output", shape, {value.size(), output.size()}, weights.size(), shape.weights());
+  check_neighborhood_sizes("neighborhood_output", shape, {value.size(), output.size()}, weights.size(),
+                           shape.weights());
   for_dim("neighborhood_output", shape.dim, [&]<int kDim>() {
-    launch_tiles<Target, Element>("neighborhood_output", stream, shape, NeighborhoodTile<Element, kDim>::kBytes,
-                                  output_kernel<Element, kDim>, weights.data(), value.data(), output.data());
+    launch_tiles<Target, Element>("neighborhood_output", stream, shape,
+                                  NeighborhoodTile<Element, kDim>::kBytes, output_kernel<Element, kDim>,
+                                  weights.data(), value.data(), output.data());
   });
 }
 
-#define RM_INSTANTIATE(Element)                                                                                          \
-  template void neighborhood_scores(Stream<CompiledTarget>&, const NeighborhoodShape&, float,                            \
-                                    DeviceSpan<CompiledTarget, const Element>, DeviceSpan<CompiledTarget, const Element>, \
-                                    DeviceSpan<CompiledTarget, Element>);                                                \
-  template void neighborhood_output(Stream<CompiledTarget>&, const NeighborhoodShape&,                                   \
-                                    DeviceSpan<CompiledTarget, const Element>, DeviceSpan<CompiledTarget, const Element>, \
-                                    DeviceSpan<CompiledTarget, Element>)
+#define RM_INSTANTIATE(Element)                                                                            \
+  template void neighborhood_scores(                                                                       \
+      Stream<CompiledTarget>&, const NeighborhoodShape&, float, DeviceSpan<CompiledTarget, const Element>, \
+      DeviceSpan<CompiledTarget, const Element>, DeviceSpan<CompiledTarget, Element>);                     \
+  template void neighborhood_output(                                                                       \
+      Stream<CompiledTarget>&, const NeighborhoodShape&, DeviceSpan<CompiledTarget, const Element>,        \
+      DeviceSpan<CompiledTarget, const Element>, DeviceSpan<CompiledTarget, Element>)
 RM_INSTANTIATE(half);
 RM_INSTANTIATE(float);
 #undef RM_INSTANTIATE

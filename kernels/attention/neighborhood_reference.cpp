@@ -45,15 +45,15 @@ std::vector<std::int64_t> window_tokens(const NeighborhoodShape& shape, std::int
 }
 
 /// Element 0 of (batch entry, token, head).
-std::size_t row_offset(const NeighborhoodShape& shape, std::size_t entry, std::int64_t token, std::size_t head) {
+std::size_t row_offset(const NeighborhoodShape& shape, std::size_t entry, std::int64_t token,
+                       std::size_t head) {
   const std::size_t row = entry * shape.tokens() + static_cast<std::size_t>(token);
   return (row * static_cast<std::size_t>(shape.heads) + head) * static_cast<std::size_t>(shape.dim);
 }
 
-
 struct Box {
   std::array<int, 3> begin, end;
-  template <class Use>   // use(number in the box, position)
+  template <class Use>  // use(number in the box, position)
   void for_each(Use use) const {
     int number = 0;
     for (int i = begin[0]; i < end[0]; ++i) {
@@ -68,7 +68,8 @@ struct Box {
 /// One tile of queries of one dilation group with the box of their keys.
 class TiledBlock {
  public:
-  TiledBlock(const NeighborhoodShape& shape, const std::array<int, 3>& group, const Box& queries) : shape_(shape), group_(group), queries_(queries) {
+  TiledBlock(const NeighborhoodShape& shape, const std::array<int, 3>& group, const Box& queries)
+      : shape_(shape), group_(group), queries_(queries) {
     for (std::size_t i = 0; i < 3; ++i) {
       length_[i] = shape.axes[i].group_length(group[i]);
       keys_.begin[i] = shape.axes[i].first_key(queries.begin[i], length_[i]);
@@ -76,8 +77,10 @@ class TiledBlock {
     }
   }
 
-  void run(float scale, std::size_t entry, std::size_t head, const float* query, const float* key, const float* value, float* output) const {
-    const Matrix q = gather(queries_, entry, head, query), k = gather(keys_, entry, head, key), v = gather(keys_, entry, head, value);
+  void run(float scale, std::size_t entry, std::size_t head, const float* query, const float* key,
+           const float* value, float* output) const {
+    const Matrix q = gather(queries_, entry, head, query), k = gather(keys_, entry, head, key),
+                 v = gather(keys_, entry, head, value);
     Matrix weights = scale * (q * k.transpose());
     queries_.for_each([&](int row, const std::array<int, 3>& at) {
       auto scores = weights.row(row);
@@ -91,7 +94,8 @@ class TiledBlock {
     });
     const Matrix out = weights * v;
     queries_.for_each([&](int row, const std::array<int, 3>& at) {
-      Eigen::Map<Eigen::RowVectorXf>(output + row_offset(shape_, entry, token(at), head), shape_.dim) = out.row(row);
+      Eigen::Map<Eigen::RowVectorXf>(output + row_offset(shape_, entry, token(at), head), shape_.dim) =
+          out.row(row);
     });
   }
 
@@ -99,20 +103,24 @@ class TiledBlock {
   std::int64_t token(const std::array<int, 3>& at) const {
     std::int64_t result = 0;
     for (std::size_t i = 0; i < 3; ++i) {
-      result = result * shape_.axes[i].length + static_cast<std::int64_t>(at[i]) * shape_.axes[i].dilation + group_[i];
+      result = result * shape_.axes[i].length + static_cast<std::int64_t>(at[i]) * shape_.axes[i].dilation +
+               group_[i];
     }
     return result;
   }
   bool sees(const std::array<int, 3>& at, const std::array<int, 3>& other) const {
     for (std::size_t i = 0; i < 3; ++i) {
-      if (other[i] < shape_.axes[i].first_key(at[i], length_[i]) || other[i] >= shape_.axes[i].last_key(at[i], length_[i])) return false;
+      if (other[i] < shape_.axes[i].first_key(at[i], length_[i]) ||
+          other[i] >= shape_.axes[i].last_key(at[i], length_[i]))
+        return false;
     }
     return true;
   }
   Matrix gather(const Box& box, std::size_t entry, std::size_t head, const float* from) const {
     Matrix rows(box.size(), shape_.dim);
     box.for_each([&](int row, const std::array<int, 3>& at) {
-      rows.row(row) = Eigen::Map<const Eigen::RowVectorXf>(from + row_offset(shape_, entry, token(at), head), shape_.dim);
+      rows.row(row) =
+          Eigen::Map<const Eigen::RowVectorXf>(from + row_offset(shape_, entry, token(at), head), shape_.dim);
     });
     return rows;
   }
@@ -143,15 +151,17 @@ std::vector<TiledBlock> tiled_blocks(const NeighborhoodShape& shape) {
 
 }  // namespace
 
-std::vector<std::int64_t> neighbours(const NeighborhoodShape& shape, std::int64_t token) { return window_tokens(shape, token, false); }
+std::vector<std::int64_t> neighbours(const NeighborhoodShape& shape, std::int64_t token) {
+  return window_tokens(shape, token, false);
+}
 
 std::vector<std::int64_t> clipped_neighbours(const NeighborhoodShape& shape, std::int64_t token) {
   return window_tokens(shape, token, true);
 }
 
 NeighborhoodRows neighborhood_rows(const NeighborhoodShape& shape, double scale, std::span<const float> query,
-                                   std::span<const float> key, std::span<const float> value, std::span<const std::size_t> rows,
-                                   bool clipped) {
+                                   std::span<const float> key, std::span<const float> value,
+                                   std::span<const std::size_t> rows, bool clipped) {
   check_neighborhood("neighborhood_rows", shape);
   check_neighborhood_sizes("neighborhood_rows", shape, {query.size(), key.size(), value.size()}, 0, 0);
   const auto dim = static_cast<std::size_t>(shape.dim), heads = static_cast<std::size_t>(shape.heads);
@@ -165,7 +175,8 @@ NeighborhoodRows neighborhood_rows(const NeighborhoodShape& shape, double scale,
     for (const std::int64_t other : keys) {
       double sum = 0;
       for (std::size_t c = 0; c < dim; ++c) {
-        sum += static_cast<double>(query[rows[i] * dim + c]) * static_cast<double>(key[row_offset(shape, entry, other, head) + c]);
+        sum += static_cast<double>(query[rows[i] * dim + c]) *
+               static_cast<double>(key[row_offset(shape, entry, other, head) + c]);
       }
       scores.push_back(scale * sum);
     }
@@ -174,7 +185,8 @@ NeighborhoodRows neighborhood_rows(const NeighborhoodShape& shape, double scale,
     for (double& score : scores) total += score = std::exp(score - largest);
     for (std::size_t j = 0; j < keys.size(); ++j) {
       for (std::size_t c = 0; c < dim; ++c) {
-        result.output[i * dim + c] += scores[j] / total * static_cast<double>(value[row_offset(shape, entry, keys[j], head) + c]);
+        result.output[i * dim + c] +=
+            scores[j] / total * static_cast<double>(value[row_offset(shape, entry, keys[j], head) + c]);
       }
     }
     result.log_sum_exp[i] = largest + std::log(total);
@@ -183,17 +195,21 @@ NeighborhoodRows neighborhood_rows(const NeighborhoodShape& shape, double scale,
 }
 
 void neighborhood_attention_tiled(const NeighborhoodShape& shape, float scale, std::span<const float> query,
-                                  std::span<const float> key, std::span<const float> value, std::span<float> output, int threads) {
+                                  std::span<const float> key, std::span<const float> value,
+                                  std::span<float> output, int threads) {
   check_neighborhood("neighborhood_attention_tiled", shape);
-  check_neighborhood_sizes("neighborhood_attention_tiled", shape, {query.size(), key.size(), value.size(), output.size()}, 0, 0);
+  check_neighborhood_sizes("neighborhood_attention_tiled", shape,
+                           {query.size(), key.size(), value.size(), output.size()}, 0, 0);
   const std::vector<TiledBlock> blocks = tiled_blocks(shape);
   const int matrices = shape.batch * shape.heads;
-  for_each_row_block(matrices, static_cast<int>(blocks.size()), threads, [&](int matrix, int first, int count) {
-    for (int i = first; i < first + count; ++i) {
-      blocks[static_cast<std::size_t>(i)].run(scale, static_cast<std::size_t>(matrix / shape.heads), static_cast<std::size_t>(matrix % shape.heads),
-                                              query.data(), key.data(), value.data(), output.data());
-    }
-  });
+  for_each_row_block(
+      matrices, static_cast<int>(blocks.size()), threads, [&](int matrix, int first, int count) {
+        for (int i = first; i < first + count; ++i) {
+          blocks[static_cast<std::size_t>(i)].run(scale, static_cast<std::size_t>(matrix / shape.heads),
+                                                  static_cast<std::size_t>(matrix % shape.heads),
+                                                  query.data(), key.data(), value.data(), output.data());
+        }
+      });
 }
 
 }  // namespace remeasure::kernels

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// N:M patterns and how they are written down. A group is four 16-bit values; two of them are kept, and their positions make
-// a nibble: first | second << 2, first < second. Sixteen-bit words hold four nibbles, group 0 in the lowest bits.
+// N:M patterns and how they are written down. A group is four 16-bit values; two of them are kept, and their
+// positions make a nibble: first | second << 2, first < second. Sixteen-bit words hold four nibbles, group 0
+// in the lowest bits.
 //   2:4 in bf16   the two largest of four keys:             nibbles 4 8 12 9 13 14;    16 keys per word
 //   1:2 in bf16   the larger of each of two pairs of keys:  nibbles 8 9 12 13;         16 keys per word
 //   1:2 in TF32   a key is two 16-bit values, which stay together:  nibbles 4 14;       8 keys per word
-// Source: the paper's implementation (github.com/apuaaChen/DFSS, src/cuda/epilogue/sddmm_epilogue.h) and the PTX ISA,
-// "Matrix multiply-accumulate operation using mma.sp instruction".
+// Source: the paper's implementation (github.com/apuaaChen/DFSS, src/cuda/epilogue/sddmm_epilogue.h) and the
+// PTX ISA, "Matrix multiply-accumulate operation using mma.sp instruction".
 #pragma once
 
 #include <array>
@@ -19,7 +20,9 @@ namespace remeasure::kernels {
 
 enum class NmPattern { one_of_two, two_of_four };
 
-constexpr const char* to_string(NmPattern pattern) { return pattern == NmPattern::one_of_two ? "1:2" : "2:4"; }
+constexpr const char* to_string(NmPattern pattern) {
+  return pattern == NmPattern::one_of_two ? "1:2" : "2:4";
+}
 
 /// Keys that one 16-bit word of metadata describes.
 template <class Element>
@@ -37,7 +40,9 @@ struct KeptPair {
 constexpr KeptPair kept_by(unsigned nibble) {
   return {static_cast<int>(nibble & 3u), static_cast<int>(nibble >> 2 & 3u)};
 }
-constexpr std::uint8_t nibble_of(KeptPair pair) { return static_cast<std::uint8_t>(pair.first | pair.second << 2); }
+constexpr std::uint8_t nibble_of(KeptPair pair) {
+  return static_cast<std::uint8_t>(pair.first | pair.second << 2);
+}
 
 /// In the order in which the paper's implementation tries the pairs: (0,1) (0,2) (0,3) (1,2) (1,3) (2,3).
 inline constexpr std::array<std::uint8_t, 6> kNibbles = {4, 8, 12, 9, 13, 14};
@@ -51,11 +56,14 @@ constexpr bool is_nibble(unsigned value) {
 constexpr std::uint16_t pack_word(std::array<std::uint8_t, 4> nibbles) {
   return static_cast<std::uint16_t>(nibbles[0] | nibbles[1] << 4 | nibbles[2] << 8 | nibbles[3] << 12);
 }
-constexpr unsigned nibble_at(std::uint16_t word, int group) { return static_cast<unsigned>(word) >> 4 * group & 15u; }
+constexpr unsigned nibble_at(std::uint16_t word, int group) {
+  return static_cast<unsigned>(word) >> 4 * group & 15u;
+}
 
-/// Where word `word` of row `row` lies in the order in which mma.sp reads metadata, for a matrix of `rows` rows (a
-/// multiple of 32). Rows 8 apart become neighbours, so that the 32 rows x 2 words which a warp needs for two m16 tiles are
-/// 128 consecutive bytes, one 32-bit register per lane: lane 4g + 2t + w holds word w of rows 16t+g (low) and 16t+g+8 (high).
+/// Where word `word` of row `row` lies in the order in which mma.sp reads metadata, for a matrix of `rows`
+/// rows (a multiple of 32). Rows 8 apart become neighbours, so that the 32 rows x 2 words which a warp needs
+/// for two m16 tiles are 128 consecutive bytes, one 32-bit register per lane: lane 4g + 2t + w holds word w
+/// of rows 16t+g (low) and 16t+g+8 (high).
 constexpr std::size_t hardware_index(std::size_t row, std::size_t word, std::size_t rows) {
   std::size_t to_row = row / 32 * 32 + row % 8 * 4 + row % 32 / 8;
   std::size_t to_word = word;
@@ -93,7 +101,8 @@ inline std::vector<std::uint16_t> hardware_metadata(std::span<const std::uint16_
   return hardware;
 }
 
-/// Key positions of the nonzeros of one row, ascending, from its plain metadata. `keys_per_word` is 16, or 8 for TF32.
+/// Key positions of the nonzeros of one row, ascending, from its plain metadata. `keys_per_word` is 16, or 8
+/// for TF32.
 inline std::vector<int> kept_keys(std::span<const std::uint16_t> words, int keys_per_word) {
   std::vector<int> keys;
   keys.reserve(words.size() * static_cast<std::size_t>(keys_per_word) / 2);
@@ -115,8 +124,8 @@ inline std::vector<int> kept_keys(std::span<const std::uint16_t> words, int keys
 
 /// Compressed rows [rows, columns / 2] back to dense [rows, columns], with zeros where nothing was kept.
 template <class Value>
-std::vector<Value> expand(std::span<const Value> nonzeros, std::span<const std::uint16_t> plain, std::size_t rows,
-                          int keys_per_word) {
+std::vector<Value> expand(std::span<const Value> nonzeros, std::span<const std::uint16_t> plain,
+                          std::size_t rows, int keys_per_word) {
   const std::size_t half = nonzeros.size() / rows;
   const std::size_t words = plain.size() / rows;
   std::vector<Value> dense(nonzeros.size() * 2, Value{});

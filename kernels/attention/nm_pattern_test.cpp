@@ -41,7 +41,8 @@ TEST_CASE("kept keys of a word, in 16-bit elements and in TF32", "[cpu]") {
 TEST_CASE("expanding puts each nonzero where its nibble says", "[cpu]") {
   const std::vector<float> nonzeros = {1, 2, 3, 4, 5, 6, 7, 8};
   const std::vector<std::uint16_t> words = {pack_word({12, 9, 4, 14})};
-  const std::vector<float> dense = expand(std::span<const float>(nonzeros), std::span<const std::uint16_t>(words), 1, 16);
+  const std::vector<float> dense =
+      expand(std::span<const float>(nonzeros), std::span<const std::uint16_t>(words), 1, 16);
   CHECK(dense == std::vector<float>{1, 0, 0, 2, 0, 3, 4, 0, 5, 6, 0, 0, 0, 0, 7, 8});
 }
 
@@ -51,7 +52,8 @@ TEST_CASE("the hardware order is the one of the instruction, word for word", "[c
     for (std::size_t word = 0; word < words; ++word) {
       // Two words make the K of one mma.sp; selector is the m16 tile in the block of 32 rows.
       const auto tile = static_cast<int>(row % 32 / 16), in_tile = static_cast<int>(row % 16);
-      const auto lane = static_cast<std::size_t>(MmaMetadata::lane(in_tile, static_cast<int>(word % 2), tile));
+      const auto lane =
+          static_cast<std::size_t>(MmaMetadata::lane(in_tile, static_cast<int>(word % 2), tile));
       const auto upper = static_cast<std::size_t>(MmaMetadata::shift(in_tile, 0) / 16);
       REQUIRE(hardware_index(row, word, rows) == (word / 2 * rows + row / 32 * 32 + lane) * 2 + upper);
     }

@@ -19,21 +19,25 @@ using Matrix = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowM
 template <class Scalar>
 using Row = Eigen::Array<Scalar, 1, Eigen::Dynamic>;
 
-Eigen::Map<const Matrix<float>> head_of(std::span<const float> tensor, const AttentionShape& shape, int matrix) {
+Eigen::Map<const Matrix<float>> head_of(std::span<const float> tensor, const AttentionShape& shape,
+                                        int matrix) {
   const auto size = static_cast<std::size_t>(shape.tokens) * static_cast<std::size_t>(shape.dim);
   return {tensor.data() + static_cast<std::size_t>(matrix) * size, shape.tokens, shape.dim};
 }
 
 /// Scores of rows [first, first + count) of one head.
 template <class Scalar>
-Matrix<Scalar> scores_of(const AttentionProblem& problem, int matrix, Eigen::Index first, Eigen::Index count) {
+Matrix<Scalar> scores_of(const AttentionProblem& problem, int matrix, Eigen::Index first,
+                         Eigen::Index count) {
   const AttentionShape& shape = problem.shape;
-  const Matrix<Scalar> query = head_of(problem.query, shape, matrix).middleRows(first, count).template cast<Scalar>();
+  const Matrix<Scalar> query =
+      head_of(problem.query, shape, matrix).middleRows(first, count).template cast<Scalar>();
   const Matrix<Scalar> key = head_of(problem.key, shape, matrix).template cast<Scalar>();
   Matrix<Scalar> scores = static_cast<Scalar>(problem.scale) * query * key.transpose();
   if (!problem.key_bias.empty()) {
     const Eigen::Map<const Eigen::RowVectorXf> bias(
-        problem.key_bias.data() + static_cast<std::size_t>(matrix / shape.heads) * static_cast<std::size_t>(shape.tokens),
+        problem.key_bias.data() +
+            static_cast<std::size_t>(matrix / shape.heads) * static_cast<std::size_t>(shape.tokens),
         shape.tokens);
     scores.rowwise() += bias.template cast<Scalar>();
   }
@@ -81,9 +85,12 @@ struct SparseRow {
     Eigen::Map<Eigen::Array<Scalar, 1, kDim>>(out, 1, dim) = sum;
   }
   void multiply(const Scalar* value, Eigen::Index dim, Scalar* out) const {
-    if (dim == 64) multiply<64>(value, dim, out);
-    else if (dim == 32) multiply<32>(value, dim, out);
-    else multiply<Eigen::Dynamic>(value, dim, out);
+    if (dim == 64)
+      multiply<64>(value, dim, out);
+    else if (dim == 32)
+      multiply<32>(value, dim, out);
+    else
+      multiply<Eigen::Dynamic>(value, dim, out);
   }
 };
 
@@ -108,14 +115,15 @@ void run_method(const AttentionProblem& problem, std::span<Scalar> out, int thre
   });
 }
 
-/// Which two of four beat the others, from the six comparisons "the later key is larger", bit 0 for (0,1), then (0,2), (0,3),
-/// (1,2), (1,3), (2,3). A key's rank is the number of keys that beat it; an earlier key beats a later one in a tie.
+/// Which two of four beat the others, from the six comparisons "the later key is larger", bit 0 for (0,1),
+/// then (0,2), (0,3), (1,2), (1,3), (2,3). A key's rank is the number of keys that beat it; an earlier key
+/// beats a later one in a tie.
 constexpr std::array<std::uint8_t, 64> kTopTwo = [] {
   std::array<std::uint8_t, 64> table{};
   for (unsigned code = 0; code < table.size(); ++code) {
     const auto bit = [&](unsigned i) { return static_cast<int>(code >> i & 1u); };
-    const std::array<int, 4> rank = {bit(0) + bit(1) + bit(2), 1 - bit(0) + bit(3) + bit(4), 2 - bit(1) - bit(3) + bit(5),
-                                     3 - bit(2) - bit(4) - bit(5)};
+    const std::array<int, 4> rank = {bit(0) + bit(1) + bit(2), 1 - bit(0) + bit(3) + bit(4),
+                                     2 - bit(1) - bit(3) + bit(5), 3 - bit(2) - bit(4) - bit(5)};
     const int first = rank[0] < 2 ? 0 : rank[1] < 2 ? 1 : 2;
     const int second = rank[3] < 2 ? 3 : rank[2] < 2 ? 2 : 1;
     table[code] = nibble_of({first, second});  // codes that no order of four numbers has are never looked up
@@ -133,8 +141,8 @@ std::uint8_t top_two(const std::array<Value, 4>& v) {
 }  // namespace
 
 template <class Scalar>
-void choose_kept(std::span<const Scalar> scores, NmPattern pattern, std::span<std::uint8_t> nibbles, Keep keep,
-                 std::uint64_t row) {
+void choose_kept(std::span<const Scalar> scores, NmPattern pattern, std::span<std::uint8_t> nibbles,
+                 Keep keep, std::uint64_t row) {
   for (std::size_t g = 0; g < nibbles.size(); ++g) {
     std::array<Scalar, 4> v = {scores[4 * g], scores[4 * g + 1], scores[4 * g + 2], scores[4 * g + 3]};
     const std::uint64_t random = keep == Keep::random ? mixed(row * nibbles.size() + g) : 0;
@@ -177,7 +185,8 @@ std::vector<Scalar> attention_scores(const AttentionProblem& problem, int matrix
 }
 
 template <class Scalar>
-void nm_sparse_reference(const AttentionProblem& problem, NmPattern pattern, std::span<Scalar> out, int threads) {
+void nm_sparse_reference(const AttentionProblem& problem, NmPattern pattern, std::span<Scalar> out,
+                         int threads) {
   run_method<Scalar>(problem, out, threads,
                      [&](std::span<const Scalar> scores, std::size_t row, std::span<std::uint8_t> nibbles) {
                        choose_kept<Scalar>(scores, pattern, nibbles, Keep::largest, row);
@@ -189,8 +198,8 @@ void nm_sparse_reference_given(const AttentionProblem& problem, std::span<const 
                                std::span<Scalar> out, int threads) {
   run_method<Scalar>(problem, out, threads,
                      [&](std::span<const Scalar>, std::size_t row, std::span<std::uint8_t> chosen) {
-                       std::copy_n(nibbles.begin() + static_cast<std::ptrdiff_t>(row * chosen.size()), chosen.size(),
-                                   chosen.begin());
+                       std::copy_n(nibbles.begin() + static_cast<std::ptrdiff_t>(row * chosen.size()),
+                                   chosen.size(), chosen.begin());
                      });
 }
 
@@ -208,7 +217,8 @@ SampledAttention sampled_attention(const AttentionProblem& problem, const NmPatt
     for (int i = begin; i < begin + count; ++i) {
       const std::size_t number = rows[static_cast<std::size_t>(i)];
       const int matrix = static_cast<int>(number / tokens);
-      const Matrix<double> scores = scores_of<double>(problem, matrix, static_cast<Eigen::Index>(number % tokens), 1);
+      const Matrix<double> scores =
+          scores_of<double>(problem, matrix, static_cast<Eigen::Index>(number % tokens), 1);
       if (pattern != nullptr) {
         choose_kept<double>({scores.data(), tokens}, *pattern, nibbles);
         row.gather(scores.data(), nibbles);
@@ -230,7 +240,8 @@ SampledAttention sampled_attention(const AttentionProblem& problem, const NmPatt
   return result;
 }
 
-ApproximationQuality approximation_quality(const AttentionProblem& problem, NmPattern pattern, Keep keep, int threads) {
+ApproximationQuality approximation_quality(const AttentionProblem& problem, NmPattern pattern, Keep keep,
+                                           int threads) {
   const AttentionShape& shape = problem.shape;
   const auto tokens = static_cast<std::size_t>(shape.tokens);
   struct Sums {
@@ -293,7 +304,9 @@ template std::vector<float> attention_scores(const AttentionProblem&, int);
 template std::vector<double> attention_scores(const AttentionProblem&, int);
 template void nm_sparse_reference(const AttentionProblem&, NmPattern, std::span<float>, int);
 template void nm_sparse_reference(const AttentionProblem&, NmPattern, std::span<double>, int);
-template void nm_sparse_reference_given(const AttentionProblem&, std::span<const std::uint8_t>, std::span<float>, int);
-template void nm_sparse_reference_given(const AttentionProblem&, std::span<const std::uint8_t>, std::span<double>, int);
+template void nm_sparse_reference_given(const AttentionProblem&, std::span<const std::uint8_t>,
+                                        std::span<float>, int);
+template void nm_sparse_reference_given(const AttentionProblem&, std::span<const std::uint8_t>,
+                                        std::span<double>, int);
 
 }  // namespace remeasure::kernels

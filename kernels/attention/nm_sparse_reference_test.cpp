@@ -30,7 +30,8 @@ std::vector<double> masked_attention(const NmProblem& p, Keeps keeps) {
       if (!keeps(row, j)) continue;
       double score = 0;
       for (std::size_t c = 0; c < dim; ++c) {
-        score += static_cast<double>(p.query[row * dim + c]) * static_cast<double>(p.key[(matrix * tokens + j) * dim + c]);
+        score += static_cast<double>(p.query[row * dim + c]) *
+                 static_cast<double>(p.key[(matrix * tokens + j) * dim + c]);
       }
       score = score * static_cast<double>(p.scale) +
               (p.bias.empty() ? 0.0 : static_cast<double>(p.bias[matrix / heads * tokens + j]));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Kernel 1 of DFSS (Chen et al., "Dynamic N:M Fine-Grained Structured Sparse Attention Mechanism", PPoPP 2023, section 4):
-// the product query * key^T whose result is pruned before it is written.
+// Kernel 1 of DFSS (Chen et al., "Dynamic N:M Fine-Grained Structured Sparse Attention Mechanism", PPoPP
+// 2023, section 4): the product query * key^T whose result is pruned before it is written.
 //
 //   for (i = 0; i < tokens; ++i)
 //     for (g = 0; g < tokens; g += 4) {
@@ -10,14 +10,15 @@
 //       nonzeros[i, g / 2 ..] = what is kept;  metadata[i, g / 4] = where it was;
 //     }
 //
-// Optimisation: (a) a thread of an m16n8 accumulator owns columns 2j and 2j+1. Keys are laid down in shared memory in the
-// order 0 1 4 5 8 9 12 13 | 2 3 6 7 10 11 14 15, so that two neighbouring n8 tiles give the thread keys 4j .. 4j+3, a whole
-// group, which is pruned in registers by four comparisons. (b) Nonzeros are exchanged within four lanes and leave as
-// 16-byte stores, the metadata as one 4-byte word per thread and 32 x 32 scores, in the order in which mma.sp reads it; the
-// paper passes both through shared memory (and needs barriers there). (c) The query tile stays in shared memory while the block
-// walks over key tiles, whose slabs of 128 bytes are double-buffered by cp.async in a swizzle without bank conflicts.
-// Launch: 256 threads per 128 queries x (128 keys x tiles per block); warps 4 x 2, each 32 queries x 64 keys.
-// Per launch (T tokens, M matrices, e = sizeof(Element)): 2 M T^2 dim flops; bytes M T^2 (e/2 + e/16) written, of which the
+// Optimisation: (a) a thread of an m16n8 accumulator owns columns 2j and 2j+1. Keys are laid down in shared
+// memory in the order 0 1 4 5 8 9 12 13 | 2 3 6 7 10 11 14 15, so that two neighbouring n8 tiles give the
+// thread keys 4j .. 4j+3, a whole group, which is pruned in registers by four comparisons. (b) Nonzeros are
+// exchanged within four lanes and leave as 16-byte stores, the metadata as one 4-byte word per thread and 32
+// x 32 scores, in the order in which mma.sp reads it; the paper passes both through shared memory (and needs
+// barriers there). (c) The query tile stays in shared memory while the block walks over key tiles, whose
+// slabs of 128 bytes are double-buffered by cp.async in a swizzle without bank conflicts. Launch: 256 threads
+// per 128 queries x (128 keys x tiles per block); warps 4 x 2, each 32 queries x 64 keys. Per launch (T
+// tokens, M matrices, e = sizeof(Element)): 2 M T^2 dim flops; bytes M T^2 (e/2 + e/16) written, of which the
 // dense product would write e; plus queries once and keys once per 128 queries, mostly from L2.
 // Limits: tokens a multiple of 32; dim 32, 64 or 128; float only as 1:2 (TF32).
 #include <stdexcept>
@@ -46,7 +47,8 @@ struct SddmmTile {
   using Slab = SwizzledTile<kSlabChunks>;
   static constexpr int kQuerySlabBytes = kRows * Slab::kRowBytes;
   static constexpr int kStageBytes = kKeys * Slab::kRowBytes;
-  static constexpr std::size_t kSharedBytes = static_cast<std::size_t>(kSlabs * kQuerySlabBytes + 2 * kStageBytes);
+  static constexpr std::size_t kSharedBytes =
+      static_cast<std::size_t>(kSlabs * kQuerySlabBytes + 2 * kStageBytes);
 };
 
 /// The key of a block of 16 that lies in row `row` of shared memory.
@@ -60,8 +62,8 @@ struct Kept {
   std::uint32_t nibble;
 };
 
-/// Two of four, or one of each pair. Comparisons rather than the pair sums of the paper's code: a rounded sum can tie where
-/// the scores don't, and then a smaller score would stay.
+/// Two of four, or one of each pair. Comparisons rather than the pair sums of the paper's code: a rounded sum
+/// can tie where the scores don't, and then a smaller score would stay.
 RM_DEVICE Kept keep_two(const float (&s)[4], bool one_of_each_pair) {
   const bool odd_low = s[1] > s[0];
   const bool odd_high = s[3] > s[2];
@@ -70,19 +72,29 @@ RM_DEVICE Kept keep_two(const float (&s)[4], bool one_of_each_pair) {
   const bool both_low = !one_of_each_pair && (odd_low ? s[0] : s[1]) >= larger_high;
   const bool both_high = !one_of_each_pair && (odd_high ? s[2] : s[3]) > larger_low;
   const std::uint32_t mixed = 8u + (odd_low ? 1u : 0u) + (odd_high ? 4u : 0u);
-  return {both_low ? s[0] : both_high ? s[2] : larger_low, both_low ? s[1] : both_high ? s[3] : larger_high,
-          both_low ? 4u : both_high ? 14u : mixed};
+  return {both_low    ? s[0]
+          : both_high ? s[2]
+                      : larger_low,
+          both_low    ? s[1]
+          : both_high ? s[3]
+                      : larger_high,
+          both_low    ? 4u
+          : both_high ? 14u
+                      : mixed};
 }
 
-/// A tile of rows [first, first + rows) of `from`, one slab of each; rows beyond the end repeat the last, and aren't used.
+/// A tile of rows [first, first + rows) of `from`, one slab of each; rows beyond the end repeat the last, and
+/// aren't used.
 template <class Tile, bool kInterleaved>
-RM_DEVICE void load_slab(unsigned char* to, const unsigned char* from, int first, int rows, int tokens, int slab) {
+RM_DEVICE void load_slab(unsigned char* to, const unsigned char* from, int first, int rows, int tokens,
+                         int slab) {
   for (int i = static_cast<int>(threadIdx.x); i < rows * Tile::kSlabChunks; i += Tile::kThreads) {
     const int row = i / Tile::kSlabChunks;
     const int chunk = i % Tile::kSlabChunks;
     const int token = min(first + (kInterleaved ? interleaved_key(row) : row), tokens - 1);
     copy_async<16>(to + Tile::Slab::offset(row, chunk),
-                   from + (static_cast<long long>(token) * Tile::kChunks + slab * Tile::kSlabChunks + chunk) * kChunkBytes);
+                   from + (static_cast<long long>(token) * Tile::kChunks + slab * Tile::kSlabChunks + chunk) *
+                              kChunkBytes);
   }
 }
 
@@ -94,7 +106,8 @@ RM_DEVICE void multiply_slab(Accumulators& sums, const unsigned char* queries, c
   using Element = typename Tile::Element;
   using Mma = typename NmInstructions<Element>::Dense;
   const int lane = lane_id();
-#pragma unroll 2  // not fully: hoisted addresses would cost registers beyond the 128 of two blocks per multiprocessor
+#pragma unroll 2  // not fully: hoisted addresses would cost registers beyond the 128 of two blocks per
+                  // multiprocessor
   for (int chunk = 0; chunk < Tile::kSlabChunks; chunk += 2) {
     std::uint32_t a[2][4];
 #pragma unroll
@@ -206,20 +219,22 @@ RM_DEVICE void prune_and_store(const WarpOutput<float>& out, const Accumulators&
         places[2 * m + 0] |= in_four / 2 == 0 ? nibbles << (8 * (in_four % 2) + 16 * half) : 0u;
         places[2 * m + 1] |= in_four / 2 == 1 ? nibbles << (8 * (in_four % 2) + 16 * half) : 0u;
         const long long row = out.row + 16 * m + 8 * half + group_row;
-        *reinterpret_cast<float2*>(out.nonzeros + (row * out.tokens + out.key + 16 * block + 4 * in_four) / 2) =
+        *reinterpret_cast<float2*>(out.nonzeros +
+                                   (row * out.tokens + out.key + 16 * block + 4 * in_four) / 2) =
             make_float2(odd_low ? s[1] : s[0], odd_high ? s[3] : s[2]);
       }
     }
-    out.metadata[static_cast<long long>(out.key / 16 + block) * out.tokens + out.row + lane_id()] = combine_in_four(places);
+    out.metadata[static_cast<long long>(out.key / 16 + block) * out.tokens + out.row + lane_id()] =
+        combine_in_four(places);
   }
 }
 
 template <class Tile>
 __global__ void __launch_bounds__(Tile::kThreads, Tile::kMinBlocks)
-    sddmm_nm_kernel(int tokens, int heads, int key_tiles, int tiles_per_block, float scale, bool one_of_each_pair,
-                    const typename Tile::Element* __restrict__ query, const typename Tile::Element* __restrict__ key,
-                    const float* __restrict__ key_bias, typename Tile::Element* __restrict__ nonzeros,
-                    std::uint32_t* __restrict__ metadata) {
+    sddmm_nm_kernel(int tokens, int heads, int key_tiles, int tiles_per_block, float scale,
+                    bool one_of_each_pair, const typename Tile::Element* __restrict__ query,
+                    const typename Tile::Element* __restrict__ key, const float* __restrict__ key_bias,
+                    typename Tile::Element* __restrict__ nonzeros, std::uint32_t* __restrict__ metadata) {
   using Element = typename Tile::Element;
   RM_DYNAMIC_SHARED(unsigned char, shared);
   unsigned char* const queries = shared;
@@ -239,12 +254,17 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kMinBlocks)
   const int warp_row = warp_id() / Tile::kWarpColumns * kWarpRows;
   const int warp_key = warp_id() % Tile::kWarpColumns * kWarpKeys;
   const long long scores = static_cast<long long>(tokens) * tokens;
-  WarpOutput<Element> out{nonzeros + matrix * scores / 2, metadata + matrix * scores / (2 * kKeysPerWord<Element>),
-                          key_bias == nullptr ? nullptr : key_bias + static_cast<long long>(matrix / heads) * tokens,
-                          tokens, first_row + warp_row, 0};
+  WarpOutput<Element> out{
+      nonzeros + matrix * scores / 2,
+      metadata + matrix * scores / (2 * kKeysPerWord<Element>),
+      key_bias == nullptr ? nullptr : key_bias + static_cast<long long>(matrix / heads) * tokens,
+      tokens,
+      first_row + warp_row,
+      0};
 
   for (int slab = 0; slab < Tile::kSlabs; ++slab) {
-    load_slab<Tile, false>(queries + slab * Tile::kQuerySlabBytes, matrix_query, first_row, Tile::kRows, tokens, slab);
+    load_slab<Tile, false>(queries + slab * Tile::kQuerySlabBytes, matrix_query, first_row, Tile::kRows,
+                           tokens, slab);
   }
   load_slab<Tile, true>(stages, matrix_key, first_tile * Tile::kKeys, Tile::kKeys, tokens, 0);
   copy_async_commit();
@@ -259,8 +279,8 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kMinBlocks)
       const bool last_slab = slab + 1 == Tile::kSlabs;
       const int next_tile = tile + (last_slab ? 1 : 0);
       if (next_tile < end_tile) {
-        load_slab<Tile, true>(stages + (stage ^ 1) * Tile::kStageBytes, matrix_key, next_tile * Tile::kKeys, Tile::kKeys,
-                              tokens, last_slab ? 0 : slab + 1);
+        load_slab<Tile, true>(stages + (stage ^ 1) * Tile::kStageBytes, matrix_key, next_tile * Tile::kKeys,
+                              Tile::kKeys, tokens, last_slab ? 0 : slab + 1);
       }
       copy_async_commit();
       multiply_slab<Tile>(sums, queries + slab * Tile::kQuerySlabBytes + warp_row * Tile::Slab::kRowBytes,
@@ -296,15 +316,19 @@ struct SddmmCall {
       tiles_per_block = static_cast<int>(clamp<long long>(tiles / blocks_wanted, 1, key_tiles));
     }
     const auto splits = blocks_for(key_tiles, tiles_per_block);
-    launch({.name = "sddmm_nm", .grid = static_cast<unsigned>(shape.matrices() * row_tiles) * splits,
-            .block = Tile::kThreads, .shared_bytes = Tile::kSharedBytes},
+    launch({.name = "sddmm_nm",
+            .grid = static_cast<unsigned>(shape.matrices() * row_tiles) * splits,
+            .block = Tile::kThreads,
+            .shared_bytes = Tile::kSharedBytes},
            stream, sddmm_nm_kernel<Tile>, shape.tokens, shape.heads, key_tiles, tiles_per_block, scale,
            pattern == NmPattern::one_of_two, query, key, key_bias, nonzeros, metadata);
   }
   template <int kDim>
   void with_dim() const {
-    if (large) with_tile<kDim, 4, 2>();
-    else with_tile<kDim, 1, 1>();
+    if (large)
+      with_tile<kDim, 4, 2>();
+    else
+      with_tile<kDim, 1, 1>();
   }
 };
 
@@ -316,22 +340,26 @@ void sddmm_nm(Stream<Target>& stream, const AttentionShape& shape, NmPattern pat
               DeviceSpan<Target, const float> key_bias, DeviceSpan<Target, Element> nonzeros,
               DeviceSpan<Target, std::uint32_t> metadata, NmTile tile) {
   if (sizeof(Element) == 4 && pattern != NmPattern::one_of_two) {
-    throw std::invalid_argument("sddmm_nm: float keeps 1:2 only (TF32 tensor cores have no 2:4); use bfloat16 for 2:4");
+    throw std::invalid_argument(
+        "sddmm_nm: float keeps 1:2 only (TF32 tensor cores have no 2:4); use bfloat16 for 2:4");
   }
   check_shape("sddmm_nm", shape);
   check_size("sddmm_nm", "query", query.size(), shape.elements());
   check_size("sddmm_nm", "key", key.size(), shape.elements());
-  check_size("sddmm_nm", "key_bias", key_bias.size(),
-             key_bias.empty() ? 0 : static_cast<std::size_t>(shape.batch) * static_cast<std::size_t>(shape.tokens));
+  check_size(
+      "sddmm_nm", "key_bias", key_bias.size(),
+      key_bias.empty() ? 0 : static_cast<std::size_t>(shape.batch) * static_cast<std::size_t>(shape.tokens));
   check_size("sddmm_nm", "nonzeros", nonzeros.size(), nonzeros_size(shape));
   check_size("sddmm_nm", "metadata", metadata.size(), metadata_size<Element>(shape));
-  const SddmmCall<Target, Element> call{stream,          shape,           pattern,
-                                        scale,           query.data(),    key.data(),
-                                        key_bias.data(), nonzeros.data(), metadata.data(),
-                                        use_large_tile<Target>(tile)};
-  if (shape.dim == 32) call.template with_dim<32>();
-  else if (shape.dim == 64) call.template with_dim<64>();
-  else call.template with_dim<128>();
+  const SddmmCall<Target, Element> call{
+      stream,     shape,           pattern,         scale,           query.data(),
+      key.data(), key_bias.data(), nonzeros.data(), metadata.data(), use_large_tile<Target>(tile)};
+  if (shape.dim == 32)
+    call.template with_dim<32>();
+  else if (shape.dim == 64)
+    call.template with_dim<64>();
+  else
+    call.template with_dim<128>();
 }
 
 template void sddmm_nm(Stream<CompiledTarget>&, const AttentionShape&, NmPattern, float,

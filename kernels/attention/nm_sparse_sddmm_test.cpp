@@ -32,13 +32,15 @@ TEST_CASE("sddmm_nm keeps bit for bit what the reference keeps of the same fp32 
   check_exactly<float>(bench, p, NmPattern::one_of_two, NmTile::small);
 }
 
-TEST_CASE("expanding what sddmm_nm wrote gives the scores with exactly the two largest of each four", "[simt]") {
+TEST_CASE("expanding what sddmm_nm wrote gives the scores with exactly the two largest of each four",
+          "[simt]") {
   TestBench<Simt> bench;
   const NmProblem p = gauss_problem({1, 2, 96, 64});
   const NmCompressed got = run_sddmm<bfloat16>(bench, p, NmPattern::two_of_four);
   for (const std::uint8_t nibble : got.nibbles()) REQUIRE(is_nibble(nibble));
-  const std::vector<float> dense = expand(std::span<const float>(got.nonzeros), std::span<const std::uint16_t>(got.plain),
-                                          p.shape.rows(), kKeysPerWord<bfloat16>);
+  const std::vector<float> dense =
+      expand(std::span<const float>(got.nonzeros), std::span<const std::uint16_t>(got.plain), p.shape.rows(),
+             kKeysPerWord<bfloat16>);
   const std::vector<float> scores = fp32_scores(p);
   REQUIRE(dense.size() == scores.size());
   for (std::size_t group = 0; group < scores.size(); group += 4) {
@@ -58,7 +60,8 @@ TEST_CASE("expanding what sddmm_nm wrote gives the scores with exactly the two l
   }
 }
 
-TEST_CASE("sddmm_nm in its GPU tile keeps the same, also where tokens isn't a multiple of the tile", "[simt]") {
+TEST_CASE("sddmm_nm in its GPU tile keeps the same, also where tokens isn't a multiple of the tile",
+          "[simt]") {
   TestBench<Simt> bench;
   const NmProblem p = gauss_problem({1, 1, 160, 64});
   check_exactly<bfloat16>(bench, p, NmPattern::two_of_four, NmTile::large);
@@ -76,9 +79,12 @@ TEST_CASE("of tied scores sddmm_nm keeps the earlier keys", "[simt]") {
   SECTION("nothing but ties") {
     NmProblem p = gauss_problem({1, 1, 64, 32});
     std::fill(p.query.begin(), p.query.end(), 0.0F);
-    for (const std::uint8_t nibble : run_sddmm<bfloat16>(bench, p, NmPattern::two_of_four).nibbles()) REQUIRE(nibble == 4);
-    for (const std::uint8_t nibble : run_sddmm<bfloat16>(bench, p, NmPattern::one_of_two).nibbles()) REQUIRE(nibble == 8);
-    for (const std::uint8_t nibble : run_sddmm<float>(bench, p, NmPattern::one_of_two).nibbles()) REQUIRE(nibble == 4);
+    for (const std::uint8_t nibble : run_sddmm<bfloat16>(bench, p, NmPattern::two_of_four).nibbles())
+      REQUIRE(nibble == 4);
+    for (const std::uint8_t nibble : run_sddmm<bfloat16>(bench, p, NmPattern::one_of_two).nibbles())
+      REQUIRE(nibble == 8);
+    for (const std::uint8_t nibble : run_sddmm<float>(bench, p, NmPattern::one_of_two).nibbles())
+      REQUIRE(nibble == 4);
   }
 }
 
@@ -135,15 +141,18 @@ TEST_CASE("a score that a pair sum would lose in rounding is kept", "[simt]") {
   std::vector<std::uint8_t> by_sum(1);
   choose_by_pair_sum<float>(group, by_sum);
   CHECK(by_sum[0] == 4);  // keys 0 and 1: what the paper's implementation would keep
-  for (const std::uint8_t nibble : run_sddmm<bfloat16>(bench, p, NmPattern::two_of_four).nibbles()) REQUIRE(nibble == 8);
+  for (const std::uint8_t nibble : run_sddmm<bfloat16>(bench, p, NmPattern::two_of_four).nibbles())
+    REQUIRE(nibble == 8);
 }
 
 TEST_CASE("sddmm_nm writes its metadata in the order of mma.sp", "[simt]") {
   TestBench<Simt> bench;
   const NmProblem p = gauss_problem({1, 2, 96, 32});
   const NmCompressed got = run_sddmm<bfloat16>(bench, p, NmPattern::two_of_four);
-  // Word by word from the layout of the instruction: lane 4g + 2t + w holds word w of rows 16t + g and 16t + g + 8.
-  const std::vector<std::uint8_t> nibbles = reference_nibbles<bfloat16>(fp32_scores(p), NmPattern::two_of_four);
+  // Word by word from the layout of the instruction: lane 4g + 2t + w holds word w of rows 16t + g and 16t +
+  // g + 8.
+  const std::vector<std::uint8_t> nibbles =
+      reference_nibbles<bfloat16>(fp32_scores(p), NmPattern::two_of_four);
   const auto nibble = [&](std::size_t matrix, std::size_t row, std::size_t group) {
     return std::uint32_t{nibbles[(matrix * 96 + row) * 24 + group]};
   };
@@ -218,7 +227,8 @@ TEST_CASE("sddmm_nm refuses what it can't do and says why", "[simt]") {
                     ContainsSubstring("1:2 only"));
   NmProblem short_bias = gauss_problem({2, 1, 32, 32});
   short_bias.bias.assign(32, 0.0F);
-  CHECK_THROWS_WITH(run_sddmm<bfloat16>(bench, short_bias, NmPattern::two_of_four), ContainsSubstring("key_bias has 32"));
+  CHECK_THROWS_WITH(run_sddmm<bfloat16>(bench, short_bias, NmPattern::two_of_four),
+                    ContainsSubstring("key_bias has 32"));
 }
 
 TEST_CASE("on a GPU sddmm_nm keeps what the reference keeps, but for rounding ties", "[gpu]") {
@@ -229,12 +239,15 @@ TEST_CASE("on a GPU sddmm_nm keeps what the reference keeps, but for rounding ti
       for (const int dim : {32, 64, 128}) {
         const NmProblem p = gauss_problem({2, 3, tokens, dim});
         const std::vector<std::uint8_t> got = run_sddmm<bfloat16>(bench, p, NmPattern::two_of_four).nibbles();
-        const std::vector<std::uint8_t> expected = reference_nibbles<bfloat16>(fp32_scores(p), NmPattern::two_of_four);
+        const std::vector<std::uint8_t> expected =
+            reference_nibbles<bfloat16>(fp32_scores(p), NmPattern::two_of_four);
         std::size_t differing = 0;
         for (std::size_t i = 0; i < got.size(); ++i) differing += got[i] != expected[i];
         CHECK(static_cast<double>(differing) < 0.005 * static_cast<double>(got.size()));
-        check_exactly<bfloat16>(bench, integer_problem({2, 3, tokens, dim}), NmPattern::two_of_four, NmTile::large);
-        check_exactly<float>(bench, integer_problem({2, 3, tokens, dim}), NmPattern::one_of_two, NmTile::large);
+        check_exactly<bfloat16>(bench, integer_problem({2, 3, tokens, dim}), NmPattern::two_of_four,
+                                NmTile::large);
+        check_exactly<float>(bench, integer_problem({2, 3, tokens, dim}), NmPattern::one_of_two,
+                             NmTile::large);
       }
     }
   } else {

@@ -25,7 +25,8 @@ SparseProblem random_sparse(const AttentionShape& shape, unsigned seed = 3) {
   for (float& w : p.weights) w = static_cast<float>(digit(random)) / 64;
   for (std::uint16_t& word : p.plain) {
     const auto nibble = [&]() -> std::uint8_t {
-      return sizeof(Element) == 2 ? kNibbles[random() % kNibbles.size()] : std::uint8_t(random() % 2 == 0 ? 4 : 14);
+      return sizeof(Element) == 2 ? kNibbles[random() % kNibbles.size()]
+                                  : std::uint8_t(random() % 2 == 0 ? 4 : 14);
     };
     word = pack_word({nibble(), nibble(), nibble(), nibble()});
   }
@@ -35,14 +36,16 @@ SparseProblem random_sparse(const AttentionShape& shape, unsigned seed = 3) {
 /// The product of the expanded weights, in double.
 std::vector<double> expanded_product(const SparseProblem& p, int keys_per_word) {
   const std::vector<float> dense =
-      expand(std::span<const float>(p.weights), std::span<const std::uint16_t>(p.plain), p.shape.rows(), keys_per_word);
+      expand(std::span<const float>(p.weights), std::span<const std::uint16_t>(p.plain), p.shape.rows(),
+             keys_per_word);
   const auto tokens = static_cast<std::size_t>(p.shape.tokens), dim = static_cast<std::size_t>(p.shape.dim);
   std::vector<double> out(p.shape.elements(), 0.0);
   for (std::size_t row = 0; row < p.shape.rows(); ++row) {
     for (std::size_t j = 0; j < tokens; ++j) {
       const double weight = static_cast<double>(dense[row * tokens + j]);
       const std::size_t key = row / tokens * tokens + j;
-      for (std::size_t c = 0; c < dim; ++c) out[row * dim + c] += weight * static_cast<double>(p.value[key * dim + c]);
+      for (std::size_t c = 0; c < dim; ++c)
+        out[row * dim + c] += weight * static_cast<double>(p.value[key * dim + c]);
     }
   }
   return out;
@@ -67,7 +70,8 @@ TEST_CASE("spmm_nm is the product of the expanded weights", "[simt]") {
   check<float>(bench, {1, 2, tokens, dim}, NmTile::small);
 }
 
-TEST_CASE("spmm_nm in its GPU tile is the same product, also where tokens isn't a multiple of the tile", "[simt]") {
+TEST_CASE("spmm_nm in its GPU tile is the same product, also where tokens isn't a multiple of the tile",
+          "[simt]") {
   TestBench<Simt> bench;
   for (const int dim : {32, 64, 128}) {
     check<bfloat16>(bench, {1, 1, 160, dim}, NmTile::large);

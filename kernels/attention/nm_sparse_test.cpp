@@ -40,7 +40,8 @@ void check(TestBench<Target>& bench, const NmProblem& p, NmPattern pattern, NmTi
   nm_sparse_reference_given<double>(p.view(), nibbles_of_four<Element>(got.plain), same_mask);
   const double error = worst(got.out, same_mask);
   CHECK(error < kLimit<Element>);
-  CHECK(error > kLimit<Element> * 1e-3);  // better than the element type can be: then something else was compared
+  CHECK(error >
+        kLimit<Element> * 1e-3);  // better than the element type can be: then something else was compared
 }
 
 TEST_CASE("nm_sparse_attention equals the oracle with the same mask", "[simt]") {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Softmax of every row. In DFSS (Chen et al., PPoPP 2023, section 3) it runs over the n/2 kept scores of each row, so the same
-// kernel is the method's second stage and, on full rows, the softmax of the unfused baseline.
+// Softmax of every row. In DFSS (Chen et al., PPoPP 2023, section 3) it runs over the n/2 kept scores of each
+// row, so the same kernel is the method's second stage and, on full rows, the softmax of the unfused
+// baseline.
 //
 //   for (row = 0; row < rows; ++row) {
 //     m = max(x[row, :]);
@@ -10,11 +11,11 @@
 //     for (i = 0; i < columns; ++i) y[row, i] /= s;
 //   }
 //
-// Optimisation: the row is read once, 16 bytes per thread and load, and stays in registers in fp32; a warp (32 threads, rows
-// up to 2048 bf16) needs no shared memory, a block of 256 (up to 16384 bf16) one exchange each for maximum and sum.
-// Launch: one warp per row, 8 rows per block; or one block of 256 per row.
-// Per launch: 2 * sizeof(Element) bytes and about 5 operations per element, so bound by memory.
-// Limits: columns a multiple of 16 bytes and at most 32 KiB (16384 bf16, 8192 float).
+// Optimisation: the row is read once, 16 bytes per thread and load, and stays in registers in fp32; a warp
+// (32 threads, rows up to 2048 bf16) needs no shared memory, a block of 256 (up to 16384 bf16) one exchange
+// each for maximum and sum. Launch: one warp per row, 8 rows per block; or one block of 256 per row. Per
+// launch: 2 * sizeof(Element) bytes and about 5 operations per element, so bound by memory. Limits: columns a
+// multiple of 16 bytes and at most 32 KiB (16384 bf16, 8192 float).
 #include "kernels/attention/row_softmax.h"
 
 #include <stdexcept>
@@ -47,16 +48,18 @@ RM_DEVICE uint4 pack(const float (&v)[8]) {
                     pack2_bfloat16(v[6], v[7]));
 }
 RM_DEVICE uint4 pack(const float (&v)[4]) {
-  return make_uint4(__float_as_uint(v[0]), __float_as_uint(v[1]), __float_as_uint(v[2]), __float_as_uint(v[3]));
+  return make_uint4(__float_as_uint(v[0]), __float_as_uint(v[1]), __float_as_uint(v[2]),
+                    __float_as_uint(v[3]));
 }
 
 /// Threads [0, kThreads) hold the row, thread t the 16-byte vectors t, t + kThreads, ...
 template <class Element, int kThreads, int kVectors>
-__global__ void __launch_bounds__(256) row_softmax_kernel(long long rows, int vectors, const Element* input,
-                                                          Element* output) {
+__global__ void __launch_bounds__(256)
+    row_softmax_kernel(long long rows, int vectors, const Element* input, Element* output) {
   constexpr int kPerVector = 16 / static_cast<int>(sizeof(Element));
   const int thread = static_cast<int>(threadIdx.x) % kThreads;
-  const long long row = static_cast<long long>(blockIdx.x) * (256 / kThreads) + static_cast<int>(threadIdx.x) / kThreads;
+  const long long row =
+      static_cast<long long>(blockIdx.x) * (256 / kThreads) + static_cast<int>(threadIdx.x) / kThreads;
   if (row >= rows) return;  // a whole warp, and never in a block that shares a row
   const uint4* from = reinterpret_cast<const uint4*>(input) + row * vectors;
   uint4* to = reinterpret_cast<uint4*>(output) + row * vectors;
@@ -67,14 +70,17 @@ __global__ void __launch_bounds__(256) row_softmax_kernel(long long rows, int ve
   for (int v = 0; v < kVectors; ++v) {
     const int at = thread + v * kThreads;
     if (at < vectors) {
-      const uint4 packed = from[at];  // named, as g++ doesn't report an access inside a call's arguments to the checker
+      const uint4 packed =
+          from[at];  // named, as g++ doesn't report an access inside a call's arguments to the checker
       unpack(packed, values[v]);
 #pragma unroll
       for (int i = 0; i < kPerVector; ++i) largest = max(largest, values[v][i]);
     }
   }
-  if constexpr (kThreads == 32) largest = warp_max(largest);
-  else largest = block_max(largest);
+  if constexpr (kThreads == 32)
+    largest = warp_max(largest);
+  else
+    largest = block_max(largest);
 
   float sum = 0;
 #pragma unroll
@@ -87,8 +93,10 @@ __global__ void __launch_bounds__(256) row_softmax_kernel(long long rows, int ve
       }
     }
   }
-  if constexpr (kThreads == 32) sum = warp_sum(sum);
-  else sum = block_sum(sum);
+  if constexpr (kThreads == 32)
+    sum = warp_sum(sum);
+  else
+    sum = block_sum(sum);
 
   const float inverse = 1.0f / sum;
 #pragma unroll
@@ -104,41 +112,52 @@ __global__ void __launch_bounds__(256) row_softmax_kernel(long long rows, int ve
 }
 
 template <class Target, class Element, int kThreads, int kVectors>
-void launch_rows(Stream<Target>& stream, std::size_t rows, int vectors, const Element* input, Element* output) {
+void launch_rows(Stream<Target>& stream, std::size_t rows, int vectors, const Element* input,
+                 Element* output) {
   launch({.name = "row_softmax", .grid = blocks_for(rows, 256 / kThreads), .block = 256}, stream,
-         row_softmax_kernel<Element, kThreads, kVectors>, static_cast<long long>(rows), vectors, input, output);
+         row_softmax_kernel<Element, kThreads, kVectors>, static_cast<long long>(rows), vectors, input,
+         output);
 }
 
 }  // namespace
 
 template <class Target, class Element>
-void row_softmax(Stream<Target>& stream, std::size_t rows, int columns, DeviceSpan<Target, const Element> input,
-                 DeviceSpan<Target, Element> output) {
+void row_softmax(Stream<Target>& stream, std::size_t rows, int columns,
+                 DeviceSpan<Target, const Element> input, DeviceSpan<Target, Element> output) {
   constexpr int kPerVector = 16 / static_cast<int>(sizeof(Element));
   constexpr int kMostColumns = 256 * 8 * kPerVector;
   if (columns <= 0 || columns % kPerVector != 0 || columns > kMostColumns) {
-    throw std::invalid_argument("row_softmax: rows of " + std::to_string(columns) + " elements; it takes multiples of " +
-                                std::to_string(kPerVector) + " up to " + std::to_string(kMostColumns) + " (pad the rows)");
+    throw std::invalid_argument("row_softmax: rows of " + std::to_string(columns) +
+                                " elements; it takes multiples of " + std::to_string(kPerVector) + " up to " +
+                                std::to_string(kMostColumns) + " (pad the rows)");
   }
   const std::size_t size = rows * static_cast<std::size_t>(columns);
   if (input.size() != size || output.size() != size) {
     throw std::invalid_argument("row_softmax: input has " + std::to_string(input.size()) + " and output " +
-                                std::to_string(output.size()) + " elements; rows * columns is " + std::to_string(size));
+                                std::to_string(output.size()) + " elements; rows * columns is " +
+                                std::to_string(size));
   }
   if (rows == 0) return;
   const int vectors = columns / kPerVector;
   const auto run = [&](auto launcher) { launcher(stream, rows, vectors, input.data(), output.data()); };
-  if (vectors <= 32) run(launch_rows<Target, Element, 32, 1>);
-  else if (vectors <= 64) run(launch_rows<Target, Element, 32, 2>);
-  else if (vectors <= 128) run(launch_rows<Target, Element, 32, 4>);
-  else if (vectors <= 256) run(launch_rows<Target, Element, 32, 8>);
-  else if (vectors <= 512) run(launch_rows<Target, Element, 256, 2>);
-  else if (vectors <= 1024) run(launch_rows<Target, Element, 256, 4>);
-  else run(launch_rows<Target, Element, 256, 8>);
+  if (vectors <= 32)
+    run(launch_rows<Target, Element, 32, 1>);
+  else if (vectors <= 64)
+    run(launch_rows<Target, Element, 32, 2>);
+  else if (vectors <= 128)
+    run(launch_rows<Target, Element, 32, 4>);
+  else if (vectors <= 256)
+    run(launch_rows<Target, Element, 32, 8>);
+  else if (vectors <= 512)
+    run(launch_rows<Target, Element, 256, 2>);
+  else if (vectors <= 1024)
+    run(launch_rows<Target, Element, 256, 4>);
+  else
+    run(launch_rows<Target, Element, 256, 8>);
 }
 
-template void row_softmax(Stream<CompiledTarget>&, std::size_t, int, DeviceSpan<CompiledTarget, const bfloat16>,
-                          DeviceSpan<CompiledTarget, bfloat16>);
+template void row_softmax(Stream<CompiledTarget>&, std::size_t, int,
+                          DeviceSpan<CompiledTarget, const bfloat16>, DeviceSpan<CompiledTarget, bfloat16>);
 template void row_softmax(Stream<CompiledTarget>&, std::size_t, int, DeviceSpan<CompiledTarget, const float>,
                           DeviceSpan<CompiledTarget, float>);
 

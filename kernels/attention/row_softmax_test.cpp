@@ -19,7 +19,7 @@ std::vector<double> softmax(const std::vector<float>& input, std::size_t columns
     const auto end = row + static_cast<std::ptrdiff_t>(columns);
     const double largest = *std::max_element(row, end);
     double sum = 0;
-    for (auto x = row; x != end; ++x) sum += *x = std::exp(*x - largest);
+    for (auto x = row; x != end; ++x) sum += * x = std::exp(*x - largest);
     for (auto x = row; x != end; ++x) *x /= sum;
   }
   return result;
@@ -34,7 +34,8 @@ std::vector<float> random_rows(std::size_t size, float spread) {
 }
 
 template <class Element, class Target>
-std::vector<float> run(TestBench<Target>& bench, std::size_t rows, int columns, const std::vector<float>& input) {
+std::vector<float> run(TestBench<Target>& bench, std::size_t rows, int columns,
+                       const std::vector<float>& input) {
   const auto from = bench.upload(cast<Element>(input));
   auto to = bench.template output<Element>(input.size());
   row_softmax<Target, Element>(bench.stream(), rows, columns, from, to);
@@ -53,7 +54,8 @@ void check(TestBench<Simt>& bench, std::size_t rows, int columns) {
   const std::vector<float> got = run<Element>(bench, rows, columns, input);
   double worst_relative = 0;
   for (std::size_t i = 0; i < got.size(); ++i) {
-    worst_relative = std::max(worst_relative, std::abs(static_cast<double>(got[i]) - expected[i]) / expected[i]);
+    worst_relative =
+        std::max(worst_relative, std::abs(static_cast<double>(got[i]) - expected[i]) / expected[i]);
   }
   CHECK(worst_relative < kRounding<Element>);
 }
@@ -124,8 +126,10 @@ TEST_CASE("row_softmax refuses rows that it can't hold", "[simt]") {
   TestBench<Simt> bench;
   using Catch::Matchers::ContainsSubstring;
   CHECK_THROWS_WITH(run<bfloat16>(bench, 1, 12, std::vector<float>(12)), ContainsSubstring("multiples of 8"));
-  CHECK_THROWS_WITH(run<bfloat16>(bench, 1, 16392, std::vector<float>(16392)), ContainsSubstring("up to 16384"));
-  CHECK_THROWS_WITH(run<bfloat16>(bench, 2, 16, std::vector<float>(16)), ContainsSubstring("rows * columns is 32"));
+  CHECK_THROWS_WITH(run<bfloat16>(bench, 1, 16392, std::vector<float>(16392)),
+                    ContainsSubstring("up to 16384"));
+  CHECK_THROWS_WITH(run<bfloat16>(bench, 2, 16, std::vector<float>(16)),
+                    ContainsSubstring("rows * columns is 32"));
 }
 
 TEST_CASE("on a GPU row_softmax is the softmax", "[gpu]") {
@@ -134,7 +138,8 @@ TEST_CASE("on a GPU row_softmax is the softmax", "[gpu]") {
     TestBench<Cuda> bench;
     for (const int columns : {16, 264, 2048, 4096, 16384}) {
       const std::vector<float> input = random_rows(40 * static_cast<std::size_t>(columns), 3);
-      CHECK(worst(run<bfloat16>(bench, 40, columns, input), softmax(input, static_cast<std::size_t>(columns))) < 0x1.01p-8);
+      CHECK(worst(run<bfloat16>(bench, 40, columns, input),
+                  softmax(input, static_cast<std::size_t>(columns))) < 0x1.01p-8);
     }
   } else {
     SKIP_TEST("built without the CUDA toolkit");

@@ -78,9 +78,11 @@ TEST_CASE("traffic kernels refuse what they can't cover", "[simt]") {
   CHECK_THROWS_AS(write_words<Simt>(bench.stream(), 0, 1, words.span()), std::invalid_argument);
   CHECK_THROWS_AS(write_words<Simt>(bench.stream(), 0, 0, four.span()), std::invalid_argument);
   CHECK_THROWS_AS(write_words<Simt>(bench.stream(), 0, 1, {}), std::invalid_argument);
-  CHECK_THROWS_AS(read_words<Simt>(bench.stream(), std::as_const(four).span(), 1, words.span()), std::invalid_argument);
+  CHECK_THROWS_AS(read_words<Simt>(bench.stream(), std::as_const(four).span(), 1, words.span()),
+                  std::invalid_argument);
   auto eight = bench.output<std::uint32_t>(8);
-  CHECK_THROWS_AS(copy_words<Simt>(bench.stream(), std::as_const(four).span(), 1, eight.span()), std::invalid_argument);
+  CHECK_THROWS_AS(copy_words<Simt>(bench.stream(), std::as_const(four).span(), 1, eight.span()),
+                  std::invalid_argument);
   CHECK_NOTHROW(no_work(bench.stream()));
 }
 

@@ -4,7 +4,8 @@
 //
 //   for (step) for (c < 8) x[c] = fma(x[c], factor, addend);
 //
-// Registers only; one store per thread at the end keeps the work from being removed. 2 * 8 FLOP per thread and step.
+// Registers only; one store per thread at the end keeps the work from being removed. 2 * 8 FLOP per thread
+// and step.
 #include "kernels/ceilings/fma_chains.h"
 
 #include "kernels/device/kernel.h"
@@ -12,11 +13,16 @@
 namespace remeasure::kernels {
 namespace {
 
-__device__ inline float multiply_add(float x, float factor, float addend) { return fmaf(x, factor, addend); }
-__device__ inline double multiply_add(double x, double factor, double addend) { return fma(x, factor, addend); }
+__device__ inline float multiply_add(float x, float factor, float addend) {
+  return fmaf(x, factor, addend);
+}
+__device__ inline double multiply_add(double x, double factor, double addend) {
+  return fma(x, factor, addend);
+}
 
 template <class T>
-__global__ void __launch_bounds__(kFmaThreads) fma_kernel(int steps, T factor, T addend, T* __restrict__ out) {
+__global__ void __launch_bounds__(kFmaThreads)
+    fma_kernel(int steps, T factor, T addend, T* __restrict__ out) {
   const int thread = static_cast<int>(blockIdx.x) * kFmaThreads + static_cast<int>(threadIdx.x);
   T x[kFmaChains];
 #pragma unroll
@@ -35,16 +41,19 @@ __global__ void __launch_bounds__(kFmaThreads) fma_kernel(int steps, T factor, T
 }  // namespace
 
 template <class Target, class T>
-void fma_chains(Stream<Target>& stream, int blocks, int steps, T factor, T addend, DeviceSpan<Target, T> out) {
+void fma_chains(Stream<Target>& stream, int blocks, int steps, T factor, T addend,
+                DeviceSpan<Target, T> out) {
   if (blocks < 1 || steps < 0 || out.size() != static_cast<std::size_t>(blocks) * kFmaThreads) {
-    throw std::invalid_argument("fma_chains: " + std::to_string(blocks) + " blocks of 256 threads, but out has " +
-                                std::to_string(out.size()) + " elements; steps " + std::to_string(steps));
+    throw std::invalid_argument("fma_chains: " + std::to_string(blocks) +
+                                " blocks of 256 threads, but out has " + std::to_string(out.size()) +
+                                " elements; steps " + std::to_string(steps));
   }
-  launch({.name = "fma_chains", .grid = static_cast<unsigned int>(blocks), .block = kFmaThreads}, stream, fma_kernel<T>, steps,
-         factor, addend, out.data());
+  launch({.name = "fma_chains", .grid = static_cast<unsigned int>(blocks), .block = kFmaThreads}, stream,
+         fma_kernel<T>, steps, factor, addend, out.data());
 }
 
 template void fma_chains(Stream<CompiledTarget>&, int, int, float, float, DeviceSpan<CompiledTarget, float>);
-template void fma_chains(Stream<CompiledTarget>&, int, int, double, double, DeviceSpan<CompiledTarget, double>);
+template void fma_chains(Stream<CompiledTarget>&, int, int, double, double,
+                         DeviceSpan<CompiledTarget, double>);
 
 }  // namespace remeasure::kernels

@@ -16,7 +16,7 @@ inline void check(cudaError_t status, const char* call, const char* file, int li
   if (status == cudaSuccess) return;
   (void)cudaGetLastError();  // an error that isn't sticky must not be found again by the next launch
   throw DeviceError(std::string(call) + ": " + cudaGetErrorName(status) + ": " + cudaGetErrorString(status) +
-                    " (" + file + ":" + std::to_string(line) + ")",
+                        " (" + file + ":" + std::to_string(line) + ")",
                     reach_of(status));
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which errors of the CUDA runtime end a process's use of the device: those whose description in driver_types.h
-// says that all further CUDA work of the process returns the same error. A GPU that fell off its bus shows up as
-// unknown or unavailable first, and as absent in the next process.
+// Which errors of the CUDA runtime end a process's use of the device: those whose description in
+// driver_types.h says that all further CUDA work of the process returns the same error. A GPU that fell off
+// its bus shows up as unknown or unavailable first, and as absent in the next process.
 #pragma once
 
 #include <driver_types.h>
@@ -17,7 +17,8 @@ constexpr ErrorReach reach_of(cudaError_t error) {
     case cudaErrorInsufficientDriver:
     case cudaErrorSystemNotReady:
     case cudaErrorSystemDriverMismatch:
-    case cudaErrorDeviceNotLicensed: return ErrorReach::device;
+    case cudaErrorDeviceNotLicensed:
+      return ErrorReach::device;
 
     case cudaErrorDevicesUnavailable:
     case cudaErrorECCUncorrectable:
@@ -34,9 +35,11 @@ constexpr ErrorReach reach_of(cudaError_t error) {
     case cudaErrorContextIsDestroyed:
     case cudaErrorMpsClientTerminated:
     case cudaErrorExternalDevice:
-    case cudaErrorUnknown: return ErrorReach::process;
+    case cudaErrorUnknown:
+      return ErrorReach::process;
 
-    default: return ErrorReach::call;
+    default:
+      return ErrorReach::call;
   }
 }
 

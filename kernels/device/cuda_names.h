@@ -107,8 +107,8 @@ inline void __threadfence_system(const remeasure::simt::Site& where = remeasure:
   remeasure::simt::thread_fence(where);
 }
 
-// Device printf. A kernel lives below `remeasure`, so it finds this one before the C library's, which it still reaches as
-// std::printf.
+// Device printf. A kernel lives below `remeasure`, so it finds this one before the C library's, which it
+// still reaches as std::printf.
 namespace remeasure {
 [[gnu::format(printf, 1, 2)]] inline int printf(const char* format, ...) {
   std::va_list arguments;

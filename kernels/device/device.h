@@ -24,7 +24,7 @@ struct DeviceProperties {
   std::size_t memory_bytes = 0;
   std::size_t l2_bytes = 0;
   std::size_t shared_bytes_per_block = 0;  ///< with opt-in
-  std::string pci_bus_id;      ///< "00000000:65:00.0": what NVML calls the device; empty on Simt
+  std::string pci_bus_id;                  ///< "00000000:65:00.0": what NVML calls the device; empty on Simt
 };
 
 /// One opened device: allocator, ledger and properties. Not copyable; buffers and streams refer to it.
@@ -43,7 +43,8 @@ class Device<Cuda> {
   MemoryLedger& ledger();
   void* allocate(std::size_t bytes, MemoryUse use, std::string_view name = {});
   void release(void* pointer, std::size_t bytes, MemoryUse use) noexcept;
-  /// Bytes of the device that are taken, by whomever: what the driver says, libraries' own allocations included.
+  /// Bytes of the device that are taken, by whomever: what the driver says, libraries' own allocations
+  /// included.
   std::optional<std::size_t> bytes_in_use();
   void synchronize();
 

@@ -12,17 +12,19 @@
 namespace remeasure::faults {
 namespace {
 
-constexpr std::array<std::string_view, kCalls> kCallNames = {"open", "allocate", "copy", "launch", "synchronize"};
+constexpr std::array<std::string_view, kCalls> kCallNames = {"open", "allocate", "copy", "launch",
+                                                             "synchronize"};
 constexpr std::array<std::string_view, 4> kKindNames = {"out-of-memory", "launch-failure", "sticky", "lost"};
 
 template <std::size_t N>
-std::size_t index_of(const std::array<std::string_view, N>& names, std::string_view name, std::string_view item) {
+std::size_t index_of(const std::array<std::string_view, N>& names, std::string_view name,
+                     std::string_view item) {
   const auto found = std::find(names.begin(), names.end(), name);
   if (found != names.end()) return static_cast<std::size_t>(found - names.begin());
   std::string all;
   for (const auto& each : names) all += (all.empty() ? "" : ", ") + std::string(each);
-  throw std::invalid_argument(std::string(kVariable) + ": '" + std::string(name) + "' in '" + std::string(item) +
-                              "' is none of " + all);
+  throw std::invalid_argument(std::string(kVariable) + ": '" + std::string(name) + "' in '" +
+                              std::string(item) + "' is none of " + all);
 }
 
 [[noreturn]] void refuse(std::string_view item, const std::string& why) {
@@ -42,8 +44,10 @@ Fault parse_fault(std::string_view item) {
   if (error != std::errc{} || end != number.data() + number.size() || fault.number == 0) {
     refuse(item, "the number is a whole one from 1");
   }
-  if (fault.kind == Kind::out_of_memory && fault.call != Call::allocate) refuse(item, "only an allocation runs out of memory");
-  if (fault.kind == Kind::launch_failure && fault.call != Call::launch) refuse(item, "only a launch fails this way");
+  if (fault.kind == Kind::out_of_memory && fault.call != Call::allocate)
+    refuse(item, "only an allocation runs out of memory");
+  if (fault.kind == Kind::launch_failure && fault.call != Call::launch)
+    refuse(item, "only a launch fails this way");
   return fault;
 }
 
@@ -56,8 +60,10 @@ Plan parse(std::string_view text) {
     const std::string_view item = text.substr(0, end);
     text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
     if (item.empty()) continue;
-    if (item.starts_with("file=")) plan.file = item.substr(5);
-    else plan.faults.push_back(parse_fault(item));
+    if (item.starts_with("file="))
+      plan.file = item.substr(5);
+    else
+      plan.faults.push_back(parse_fault(item));
   }
   const auto lost = [](const Fault& fault) { return fault.kind == Kind::lost; };
   if (plan.file.empty() && std::any_of(plan.faults.begin(), plan.faults.end(), lost)) {
@@ -99,12 +105,15 @@ bool Injector::at(Call call, std::string_view what) {
   if (!strikes) return false;
   const std::string text = where + ", number " + std::to_string(number) + ": ";
   switch (fault->kind) {
-    case Kind::out_of_memory: return true;
-    case Kind::launch_failure: throw DeviceError(text + "launch failure (" + kVariable + ")");
+    case Kind::out_of_memory:
+      return true;
+    case Kind::launch_failure:
+      throw DeviceError(text + "launch failure (" + kVariable + ")");
     case Kind::sticky:
       sticky_ = text + "sticky error (" + kVariable + ")";
       throw DeviceError(sticky_, ErrorReach::process);
-    case Kind::lost: throw DeviceError(text + "the device was lost (" + kVariable + ")", ErrorReach::device);
+    case Kind::lost:
+      throw DeviceError(text + "the device was lost (" + kVariable + ")", ErrorReach::device);
   }
   return false;
 }

@@ -4,12 +4,13 @@
 //
 //   REMEASURE_FAULTS="allocate:3=out-of-memory"            the third allocation of each process is refused
 //   REMEASURE_FAULTS="launch:2=launch-failure"             the second launch fails, the third may succeed
-//   REMEASURE_FAULTS="file=/tmp/state;launch:5=sticky"     from the fifth launch on every call of that process fails
-//   REMEASURE_FAULTS="file=/tmp/state;launch:5=lost"       ... and no later process finds the device
+//   REMEASURE_FAULTS="file=/tmp/state;launch:5=sticky"     from the fifth launch on every call of that
+//   process fails REMEASURE_FAULTS="file=/tmp/state;launch:5=lost"       ... and no later process finds the
+//   device
 //
-// Items are separated by ';'. Calls: open, allocate, copy, launch, synchronize; each is counted from 1, in both
-// targets together. With `file=` the counts go on from one process to the next, so a fault strikes once; without it
-// every process counts for itself. `lost` needs the file: that's how the next process knows.
+// Items are separated by ';'. Calls: open, allocate, copy, launch, synchronize; each is counted from 1, in
+// both targets together. With `file=` the counts go on from one process to the next, so a fault strikes once;
+// without it every process counts for itself. `lost` needs the file: that's how the next process knows.
 #pragma once
 
 #include <array>
@@ -45,7 +46,8 @@ Plan parse(std::string_view text);
 class Injector {
  public:
   explicit Injector(Plan plan);
-  /// True if an allocation is to be refused; `what` is for the message. Throws DeviceError for every other fault.
+  /// True if an allocation is to be refused; `what` is for the message. Throws DeviceError for every other
+  /// fault.
   bool at(Call call, std::string_view what);
   bool lost() const { return lost_; }
 

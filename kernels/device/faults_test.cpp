@@ -49,8 +49,10 @@ TEST_CASE("a plan of faults is read, and a wrong one named", "[cpu]") {
   CHECK(plan.faults[0].call == Call::allocate);
   CHECK(plan.faults[0].number == 3);
   CHECK(plan.faults[1].kind == faults::Kind::sticky);
-  CHECK(refusal("launch:5") == "REMEASURE_FAULTS: 'launch:5': write call:number=fault, for example launch:5=sticky");
-  CHECK(refusal("lunch:5=sticky").find("'lunch' in 'lunch:5=sticky' is none of open, allocate") != std::string::npos);
+  CHECK(refusal("launch:5") ==
+        "REMEASURE_FAULTS: 'launch:5': write call:number=fault, for example launch:5=sticky");
+  CHECK(refusal("lunch:5=sticky").find("'lunch' in 'lunch:5=sticky' is none of open, allocate") !=
+        std::string::npos);
   CHECK(refusal("launch:5=stuck").find("'stuck'") != std::string::npos);
   CHECK(refusal("launch:0=sticky").find("a whole one from 1") != std::string::npos);
   CHECK(refusal("launch:5x=sticky").find("a whole one from 1") != std::string::npos);
@@ -78,7 +80,8 @@ TEST_CASE("after a sticky error every call of the process fails, whatever it is"
 }
 
 TEST_CASE("with a file the counts go on in the next process, and a lost device stays lost", "[cpu]") {
-  const auto file = std::filesystem::temp_directory_path() / ("remeasure-faults-" + std::to_string(::getpid()));
+  const auto file =
+      std::filesystem::temp_directory_path() / ("remeasure-faults-" + std::to_string(::getpid()));
   const auto plan = faults::parse("file=" + file.string() + ";launch:2=sticky;launch:4=lost");
   {
     faults::Injector first(plan);
@@ -100,9 +103,10 @@ TEST_CASE("with a file the counts go on in the next process, and a lost device s
 #ifdef REMEASURE_HAS_CUDA
 TEST_CASE("which errors of the CUDA runtime a process survives", "[cpu]") {
   using remeasure::reach_of;
-  for (const auto error : {cudaErrorIllegalAddress, cudaErrorLaunchFailure, cudaErrorHardwareStackError, cudaErrorAssert,
-                           cudaErrorECCUncorrectable, cudaErrorDevicesUnavailable, cudaErrorMisalignedAddress,
-                           cudaErrorIllegalInstruction, cudaErrorLaunchTimeout, cudaErrorUnknown}) {
+  for (const auto error :
+       {cudaErrorIllegalAddress, cudaErrorLaunchFailure, cudaErrorHardwareStackError, cudaErrorAssert,
+        cudaErrorECCUncorrectable, cudaErrorDevicesUnavailable, cudaErrorMisalignedAddress,
+        cudaErrorIllegalInstruction, cudaErrorLaunchTimeout, cudaErrorUnknown}) {
     CHECK(reach_of(error) == ErrorReach::process);
   }
   for (const auto error : {cudaErrorMemoryAllocation, cudaErrorInvalidConfiguration, cudaErrorInvalidValue,

@@ -68,7 +68,8 @@ inline float half_value_on_host(std::uint16_t bits) {
   if (magnitude == 0x7c00u) return std::bit_cast<float>(sign | 0x7f800000u);
   if (magnitude >= 0x0400u) return std::bit_cast<float>(sign | ((magnitude << 13) + (112u << 23)));
   if (magnitude == 0) return std::bit_cast<float>(sign);
-  // Subnormal, in units of 2^-24: the highest bit becomes the implied one. Integers, as a conversion is no operation.
+  // Subnormal, in units of 2^-24: the highest bit becomes the implied one. Integers, as a conversion is no
+  // operation.
   const auto highest = static_cast<std::uint32_t>(std::bit_width(magnitude)) - 1;
   return std::bit_cast<float>(sign | (highest + 103) << 23 | (magnitude << (23 - highest) & 0x7fffffu));
 }

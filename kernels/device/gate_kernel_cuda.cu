@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The blocking kernel of StreamGate (timing.h). For Cuda alone: on Simt a kernel is done when its launch returns, so one that
-// waits for the host would wait for ever, and there is nothing to time.
+// The blocking kernel of StreamGate (timing.h). For Cuda alone: on Simt a kernel is done when its launch
+// returns, so one that waits for the host would wait for ever, and there is nothing to time.
 #include <cuda_runtime.h>
 
 #include "kernels/device/gate_kernel.h"

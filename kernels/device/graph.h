@@ -7,9 +7,10 @@
 
 namespace remeasure {
 
-/// Work of a stream, recorded once and replayed by one launch: a CUDA graph, in which a kernel's launch costs less than
-/// from the host. `enqueue` may launch kernels and copies on the device, not allocate, download or synchronise; its
-/// arguments are those of the recording. On Simt `enqueue` is called at every launch instead.
+/// Work of a stream, recorded once and replayed by one launch: a CUDA graph, in which a kernel's launch costs
+/// less than from the host. `enqueue` may launch kernels and copies on the device, not allocate, download or
+/// synchronise; its arguments are those of the recording. On Simt `enqueue` is called at every launch
+/// instead.
 template <class Target>
 class Graph {
  public:

@@ -32,7 +32,9 @@ TEST_CASE("a graph replays what was recorded, and recording runs nothing", "[sim
   CHECK(replayed(bench) == std::vector<float>{33, 66, 199});
 }
 
-TEST_CASE("a graph on a GPU does what it does on Simt; one that fails while recording leaves the stream usable", "[gpu]") {
+TEST_CASE(
+    "a graph on a GPU does what it does on Simt; one that fails while recording leaves the stream usable",
+    "[gpu]") {
   if (Device<Cuda>::count() == 0) SKIP_TEST(Device<Cuda>::why_not());
   CHECK(remeasure::testing::same_on_gpu([](auto& bench) { return replayed(bench); }));
   remeasure::testing::on_gpu([](auto& bench) {

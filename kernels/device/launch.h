@@ -64,8 +64,8 @@ inline void check_launch(cudaError_t status, const Launch& what) {
     return std::to_string(d.x) + "x" + std::to_string(d.y) + "x" + std::to_string(d.z);
   };
   throw DeviceError("launch of kernel " + std::string(what.name) + " (grid " + text(what.grid) + ", block " +
-                    text(what.block) + ", " + std::to_string(what.shared_bytes) +
-                    " bytes of dynamic shared memory): " + cudaGetErrorName(status) + ": " +
+                        text(what.block) + ", " + std::to_string(what.shared_bytes) +
+                        " bytes of dynamic shared memory): " + cudaGetErrorName(status) + ": " +
                         cudaGetErrorString(status),
                     reach_of(status));
 }

@@ -202,7 +202,9 @@ TEST_CASE("every thread prints its line", "[simt]") {
   std::string text;
   bench.stream().device().engine().capture_prints(&text);
   kernels::printing_kernel(bench.stream(), 3);
-  CHECK(text == "thread 0 of the printing kernel\nthread 1 of the printing kernel\nthread 2 of the printing kernel\n");
+  CHECK(
+      text ==
+      "thread 0 of the printing kernel\nthread 1 of the printing kernel\nthread 2 of the printing kernel\n");
 }
 
 TEST_CASE("a GPU gives the results of Simt for launches, shared memory and barriers", "[gpu]") {

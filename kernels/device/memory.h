@@ -32,7 +32,7 @@ class MemoryLedger {
   std::size_t peak() const { return peak_; }  ///< high-water mark of current() since reset_peak()
   std::size_t peak(MemoryUse use) const;
   std::size_t allocations() const { return allocations_; }  ///< how many are now held
-  void reset_peak();  ///< the mark restarts at what is held now
+  void reset_peak();                                        ///< the mark restarts at what is held now
 
  private:
   std::array<std::size_t, kMemoryUses> current_{};

@@ -12,7 +12,7 @@ namespace remeasure {
 
 namespace {
 
-using Handle = void*;                  // nvmlDevice_t
+using Handle = void*;  // nvmlDevice_t
 constexpr int kSuccess = 0, kInsufficientSize = 7;
 enum ClockType : int { kClockSm = 1, kClockMemory = 2 };
 constexpr int kTemperatureOfGpu = 0;
@@ -55,7 +55,8 @@ struct Nvml::Library {
   std::optional<Value> ask(const char* name, Arguments... arguments) const {
     const auto function = find<Handle, Arguments..., Value*>(name);
     Value value{};
-    if (device == nullptr || function == nullptr || function(device, arguments..., &value) != kSuccess) return {};
+    if (device == nullptr || function == nullptr || function(device, arguments..., &value) != kSuccess)
+      return {};
     return value;
   }
 
@@ -64,7 +65,8 @@ struct Nvml::Library {
   std::optional<Value> ask_current(const char* name) const {
     const auto function = find<Handle, Value*, Value*>(name);
     Value current{}, pending{};
-    if (device == nullptr || function == nullptr || function(device, &current, &pending) != kSuccess) return {};
+    if (device == nullptr || function == nullptr || function(device, &current, &pending) != kSuccess)
+      return {};
     return current;
   }
 
@@ -98,14 +100,19 @@ struct Nvml::Library {
   }
 };
 
-Nvml::Nvml(const std::string& pci_bus_id, const std::string& library) : library_(std::make_unique<Library>()) {
+Nvml::Nvml(const std::string& pci_bus_id, const std::string& library)
+    : library_(std::make_unique<Library>()) {
   library_->open(pci_bus_id, library);
 }
 Nvml::~Nvml() = default;
 
-const std::string& Nvml::missing() const { return library_->missing; }
+const std::string& Nvml::missing() const {
+  return library_->missing;
+}
 
-std::optional<double> Nvml::sm_mhz() const { return library_->ask<unsigned>("nvmlDeviceGetClockInfo", int{kClockSm}); }
+std::optional<double> Nvml::sm_mhz() const {
+  return library_->ask<unsigned>("nvmlDeviceGetClockInfo", int{kClockSm});
+}
 
 std::optional<double> Nvml::memory_mhz() const {
   return library_->ask<unsigned>("nvmlDeviceGetClockInfo", int{kClockMemory});

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the driver says of a GPU's clocks, heat and settings: NVML (NVIDIA Management Library), opened at run time from
-// the driver's libnvidia-ml.so.1, so that nothing links with it and its absence is a reason in words, not an error.
+// What the driver says of a GPU's clocks, heat and settings: NVML (NVIDIA Management Library), opened at run
+// time from the driver's libnvidia-ml.so.1, so that nothing links with it and its absence is a reason in
+// words, not an error.
 #pragma once
 
 #include <map>
@@ -13,7 +14,8 @@ namespace remeasure {
 
 class Nvml {
  public:
-  /// `pci_bus_id` as in DeviceProperties: ordinals of CUDA and NVML differ. Never throws for a missing library or device.
+  /// `pci_bus_id` as in DeviceProperties: ordinals of CUDA and NVML differ. Never throws for a missing
+  /// library or device.
   explicit Nvml(const std::string& pci_bus_id, const std::string& library = "libnvidia-ml.so.1");
   ~Nvml();
   Nvml(const Nvml&) = delete;
@@ -27,10 +29,11 @@ class Nvml {
   std::optional<double> memory_mhz() const;
   std::optional<double> celsius() const;
   std::optional<double> watts() const;
-  /// What limits the clock now, in words, joined by ", "; empty: nothing. Idling and clocks that someone set (locked
-  /// clocks are what one wants for measuring) are no limits.
+  /// What limits the clock now, in words, joined by ", "; empty: nothing. Idling and clocks that someone set
+  /// (locked clocks are what one wants for measuring) are no limits.
   std::string limited_by() const;
-  /// "driver", "max SM clock", "power limit", "ECC", "MIG", "persistence", "processes", ...: what it says of these.
+  /// "driver", "max SM clock", "power limit", "ECC", "MIG", "persistence", "processes", ...: what it says of
+  /// these.
   std::map<std::string, std::string> settings() const;
 
  private:

@@ -6,12 +6,14 @@
 
 #include "kernels/device/device.h"
 
-using remeasure::Nvml;
 using Catch::Matchers::ContainsSubstring;
+using remeasure::Nvml;
 
 namespace {
 /// In the build folder, or beside the tests in a bundle.
-std::string fake_library() { return remeasure::testing::beside_program("libfake_nvml.so", REMEASURE_FAKE_NVML).string(); }
+std::string fake_library() {
+  return remeasure::testing::beside_program("libfake_nvml.so", REMEASURE_FAKE_NVML).string();
+}
 }  // namespace
 
 TEST_CASE("NVML: clocks, heat, power and settings come from the library that is there", "[cpu]") {
@@ -22,14 +24,14 @@ TEST_CASE("NVML: clocks, heat, power and settings come from the library that is 
   CHECK(nvml.celsius() == 61.0);
   REQUIRE(nvml.watts().has_value());
   CHECK(std::abs(*nvml.watts() - 698.5) < 1e-9);
-  CHECK(nvml.limited_by() == "power cap");   // locked clocks are no limit; the older name of the call is found
+  CHECK(nvml.limited_by() == "power cap");  // locked clocks are no limit; the older name of the call is found
   const auto settings = nvml.settings();
   CHECK(settings.at("driver") == "580.65.06");
   CHECK(settings.at("power limit") == "700 W");
   CHECK(settings.at("ECC") == "on");
   CHECK(settings.at("processes") == "2");
-  CHECK_FALSE(settings.contains("persistence"));   // the call failed
-  CHECK_FALSE(settings.contains("MIG"));           // the library doesn't have it
+  CHECK_FALSE(settings.contains("persistence"));  // the call failed
+  CHECK_FALSE(settings.contains("MIG"));          // the library doesn't have it
 }
 
 TEST_CASE("NVML: a missing library or device is a reason, and nothing has a value", "[cpu]") {
@@ -45,7 +47,8 @@ TEST_CASE("NVML: a missing library or device is a reason, and nothing has a valu
   CHECK_THAT(other_library.missing(), ContainsSubstring("lacks nvmlInit_v2"));
 }
 
-TEST_CASE("NVML: every reason that limits a clock has its words; idling and locked clocks are none", "[cpu]") {
+TEST_CASE("NVML: every reason that limits a clock has its words; idling and locked clocks are none",
+          "[cpu]") {
   CHECK(remeasure::clock_limits(0) == "");
   CHECK(remeasure::clock_limits(0x1 | 0x2 | 0x100) == "");
   CHECK(remeasure::clock_limits(0x4 | 0x40) == "power cap, hardware thermal");
@@ -54,7 +57,8 @@ TEST_CASE("NVML: every reason that limits a clock has its words; idling and lock
 }
 
 TEST_CASE("NVML: this machine's GPU says its clock", "[gpu]") {
-  if (remeasure::Device<remeasure::Cuda>::count() == 0) SKIP_TEST(remeasure::Device<remeasure::Cuda>::why_not());
+  if (remeasure::Device<remeasure::Cuda>::count() == 0)
+    SKIP_TEST(remeasure::Device<remeasure::Cuda>::why_not());
   const remeasure::Device<remeasure::Cuda> device;
   const Nvml nvml(device.properties().pci_bus_id);
   INFO(nvml.missing());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What timing needs of a GPU beyond streams and events; on Simt there is nothing to time. Host side only: no CUDA header.
+// What timing needs of a GPU beyond streams and events; on Simt there is nothing to time. Host side only: no
+// CUDA header.
 #pragma once
 
 #include <memory>
@@ -9,16 +10,17 @@
 
 namespace remeasure {
 
-/// Holds a stream back: close() enqueues a kernel of one thread that spins on a flag in mapped host memory; what is enqueued
-/// behind it starts at open(), without the launch latency that the host spent meanwhile.
+/// Holds a stream back: close() enqueues a kernel of one thread that spins on a flag in mapped host memory;
+/// what is enqueued behind it starts at open(), without the launch latency that the host spent meanwhile.
 class StreamGate {
  public:
   explicit StreamGate(Device<Cuda>& device);
-  ~StreamGate();                                 ///< opens
+  ~StreamGate();  ///< opens
   StreamGate(const StreamGate&) = delete;
   StreamGate& operator=(const StreamGate&) = delete;
 
-  /// The kernel ends by itself after `seconds` of the GPU's clock, so that a host that waits for the GPU isn't waited for.
+  /// The kernel ends by itself after `seconds` of the GPU's clock, so that a host that waits for the GPU
+  /// isn't waited for.
   void close(Stream<Cuda>& stream, double seconds);
   void open() noexcept;
   /// Whether the last kernel ended by itself. Meaningful once the stream is idle.

@@ -11,7 +11,7 @@ namespace remeasure {
 struct StreamGate::State {
   GateFlags* host = nullptr;
   GateFlags* device = nullptr;
-  cudaStream_t stream = nullptr;       // of the last close()
+  cudaStream_t stream = nullptr;  // of the last close()
 };
 
 StreamGate::StreamGate(Device<Cuda>&) : state_(std::make_unique<State>()) {
@@ -38,10 +38,16 @@ void StreamGate::close(Stream<Cuda>& stream, double seconds) {
   RM_CUDA_CHECK(static_cast<cudaError_t>(launch_gate_kernel(state_->device, nanoseconds, stream.native())));
 }
 
-void StreamGate::open() noexcept { state_->host->open = 1; }
+void StreamGate::open() noexcept {
+  state_->host->open = 1;
+}
 
-bool StreamGate::timed_out() const { return state_->host->timed_out != 0; }
+bool StreamGate::timed_out() const {
+  return state_->host->timed_out != 0;
+}
 
-void reset_persisting_l2(Device<Cuda>&) { RM_CUDA_CHECK(cudaCtxResetPersistingL2Cache()); }
+void reset_persisting_l2(Device<Cuda>&) {
+  RM_CUDA_CHECK(cudaCtxResetPersistingL2Cache());
+}
 
 }  // namespace remeasure

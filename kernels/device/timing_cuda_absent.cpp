@@ -7,17 +7,27 @@ namespace remeasure {
 
 namespace {
 
-[[noreturn]] void refuse() { throw DeviceError("no CUDA device: " + Device<Cuda>::why_not()); }
+[[noreturn]] void refuse() {
+  throw DeviceError("no CUDA device: " + Device<Cuda>::why_not());
+}
 
 }  // namespace
 
 struct StreamGate::State {};
-StreamGate::StreamGate(Device<Cuda>&) { refuse(); }
+StreamGate::StreamGate(Device<Cuda>&) {
+  refuse();
+}
 StreamGate::~StreamGate() = default;
-void StreamGate::close(Stream<Cuda>&, double) { refuse(); }
+void StreamGate::close(Stream<Cuda>&, double) {
+  refuse();
+}
 void StreamGate::open() noexcept {}
-bool StreamGate::timed_out() const { return false; }
+bool StreamGate::timed_out() const {
+  return false;
+}
 
-void reset_persisting_l2(Device<Cuda>&) { refuse(); }
+void reset_persisting_l2(Device<Cuda>&) {
+  refuse();
+}
 
 }  // namespace remeasure

@@ -5,7 +5,8 @@
 
 namespace remeasure::kernels {
 
-/// exp(i phase) for |phase| <= pi, in float. On a GPU by way of the half turn: sincosf's path for large angles takes a stack.
+/// exp(i phase) for |phase| <= pi, in float. On a GPU by way of the half turn: sincosf's path for large
+/// angles takes a stack.
 RM_DEVICE inline float2 unit_number(double phase) {
   float sine, cosine;
 #ifdef __CUDACC__

@@ -8,7 +8,8 @@
 //   y = tc_spmm(scores, x);
 //
 // Launch: a warp per row, 4 rows a block, for the first and the third.
-// Bytes: 8 N dim; 8 E + 4 N. Both are bound by memory; the softmax reads a row three times, the latter two from the cache.
+// Bytes: 8 N dim; 8 E + 4 N. Both are bound by memory; the softmax reads a row three times, the latter two
+// from the cache.
 #include "kernels/device/kernel.h"
 #include "kernels/graphs/agnn.h"
 #include "kernels/graphs/tc_spmm.h"

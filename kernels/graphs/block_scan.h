@@ -6,8 +6,9 @@
 
 namespace remeasure::kernels {
 
-/// Sum of `value` over the threads before this one; `total` is the sum over the block. All threads of the block call it; the
-/// block is whole warps. Two barriers: what was written to shared memory before is seen by all after it.
+/// Sum of `value` over the threads before this one; `total` is the sum over the block. All threads of the
+/// block call it; the block is whole warps. Two barriers: what was written to shared memory before is seen by
+/// all after it.
 template <class T>
 RM_DEVICE inline T block_exclusive_sum(T value, T& total) {
   RM_SHARED(T, of_warp, [32]);

@@ -193,7 +193,8 @@ auto with_hash(SlotHash hash, const Call& call) {
   return call.template operator()<SlotHash::mixed>();
 }
 
-/// One block of rows of the oracle. `row_pointers` has the rows' sizes: spgemm_reference joins the blocks and sums them.
+/// One block of rows of the oracle. `row_pointers` has the rows' sizes: spgemm_reference joins the blocks and
+/// sums them.
 template <class Scalar>
 SparseProduct<Scalar> rows_by_dense_sums(const HostCsr& a, const HostCsr& b, int first, int last) {
   SparseProduct<Scalar> c;

@@ -17,9 +17,9 @@
 // too, with the rows of a column ascending; ranks are then counts of first occurrences. Bitonic, in
 // shared memory for windows of up to 4,096 edges, else in place in device memory; all comparisons ascend (the
 // first step of a merge is a flip), so that lengths that are no power of two need no padding.
-// Launch: a block of 256 per window, one block of 1024 for the prefix sums, a block of 256 per window. Integer work alone.
-// Bytes: reads 4 (N + E) twice over and 8 E of keys, writes 8 E keys, 9 E of edges, 4 (9 T + 2 N / 16).
-// Limits: a hub's window is sorted by one block.
+// Launch: a block of 256 per window, one block of 1024 for the prefix sums, a block of 256 per window.
+// Integer work alone. Bytes: reads 4 (N + E) twice over and 8 E of keys, writes 8 E keys, 9 E of edges, 4 (9
+// T + 2 N / 16). Limits: a hub's window is sorted by one block.
 #include "kernels/device/kernel.h"
 #include "kernels/graphs/block_scan.h"
 #include "kernels/graphs/sgt_translate.h"

@@ -331,7 +331,8 @@ void launch_nested(Stream<Target>& stream, const SweepShape& shape, const SweepA
 
 template <class Target, class Use>
 void with_tiling(int samples, Use use) {
-  constexpr SweepTiling kSmall = sweep_tiling(32), kMedium = sweep_tiling(64), kLarge = sweep_tiling(kSweepMaxSamples);
+  constexpr SweepTiling kSmall = sweep_tiling(32), kMedium = sweep_tiling(64),
+                        kLarge = sweep_tiling(kSweepMaxSamples);
   if (samples <= 32)
     use(Tiling<kSmall.side, kSmall.groups>{});
   else if (samples <= 64)

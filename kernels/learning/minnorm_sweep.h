@@ -73,8 +73,9 @@ constexpr SweepTiling sweep_tiling(int samples) {
   return {samples <= 32 ? 8 : 16, samples <= 64 ? 1 : 2};
 }
 
-/// What the kernels do: floating-point operations executed, those on padding and on the upper triangle included, and bytes
-/// that the launches must read and write. A launch that solves in double rereads what it needs.
+/// What the kernels do: floating-point operations executed, those on padding and on the upper triangle
+/// included, and bytes that the launches must read and write. A launch that solves in double rereads what it
+/// needs.
 struct SweepWork {
   double flops = 0;
   double bytes = 0;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the kernels of minnorm_sweep.cu do, counted from their loops. Tiles are computed whole: at n = 24 a block of 32 rows
-// does 2 * 32 * 32 operations per feature where the lower triangle needs 24 * 25, so that the textbook's operations
-// (minnorm_nested_flops) are an eighth of these; at n = 128 they are a third.
+// What the kernels of minnorm_sweep.cu do, counted from their loops. Tiles are computed whole: at n = 24 a
+// block of 32 rows does 2 * 32 * 32 operations per feature where the lower triangle needs 24 * 25, so that
+// the textbook's operations (minnorm_nested_flops) are an eighth of these; at n = 128 they are a third.
 #include <algorithm>
 #include <vector>
 
@@ -12,7 +12,7 @@ namespace remeasure::kernels {
 namespace {
 
 constexpr double kWarp = 32;
-constexpr int kChunkRows = 32;   // kChunk of the kernel
+constexpr int kChunkRows = 32;     // kChunk of the kernel
 constexpr int kPanelColumns = 16;  // kPanel of block_cholesky.h
 
 /// One block of the launch; names as in the kernel.
@@ -23,8 +23,11 @@ struct BlockFlops {
   double tiles = groups * (groups + 1) / 2;
 
   explicit BlockFlops(const SweepShape& shape)
-      : n(shape.samples), features(shape.features), side(sweep_tiling(shape.samples).side),
-        groups(sweep_tiling(shape.samples).groups), weighted(!shape.isotropic) {}
+      : n(shape.samples),
+        features(shape.features),
+        side(sweep_tiling(shape.samples).side),
+        groups(sweep_tiling(shape.samples).groups),
+        weighted(!shape.isotropic) {}
 
   /// Triangle::add_outer: 16 multiply-adds of each tile; a weight that isn't 1 is a product of each row.
   double add_outer(bool with_weight) const { return threads * (32 * tiles + (with_weight ? 4 * groups : 0)); }
@@ -46,13 +49,16 @@ struct BlockFlops {
       const int width = std::min(kPanelColumns, columns - first), next = first + width;
       for (int c = 0; c < width; ++c) {
         const double below = width - 1 - c;
-        flops += kWarp + below + below * (below + 1);  // a root in each lane, quotients, products and differences
+        flops +=
+            kWarp + below + below * (below + 1);  // a root in each lane, quotients, products and differences
       }
       flops += static_cast<double>(rows - next) * width * width;  // rows of the panel: substitution
       for (int row = next; row < rows; row += step) {
-        for (int column = next; column < columns && column < row + step; column += step) flops += threads * 32 * width;
+        for (int column = next; column < columns && column < row + step; column += step)
+          flops += threads * 32 * width;
       }
-      for (int row = next; row < rows; ++row) flops += std::min(columns - 1, row) - next + 1;  // what is stored
+      for (int row = next; row < rows; ++row)
+        flops += std::min(columns - 1, row) - next + 1;  // what is stored
     }
     return flops;
   }
@@ -76,7 +82,8 @@ struct BlockFlops {
     flops += largest * (add_outer(false) + (weighted ? add_outer(true) : 0) + 3 * n);
     const double part = weighted ? 3 * n + back_substitute(n) + 4 * n * (n + 1) / 2 : 4 * n;
     const int order = static_cast<int>(n);
-    return flops + static_cast<double>(sizes.end() - above) * (factor(order, order + 2) + part + block_sum() + 2);
+    return flops +
+           static_cast<double>(sizes.end() - above) * (factor(order, order + 2) + part + block_sum() + 2);
   }
 
   double naive(int p) const {
@@ -118,7 +125,11 @@ SweepWork work_of(const SweepShape& shape, std::span<const int> sizes, bool nest
 
 }  // namespace
 
-SweepWork minnorm_sweep_work(const SweepShape& shape, std::span<const int> sizes) { return work_of(shape, sizes, true); }
-SweepWork minnorm_naive_work(const SweepShape& shape, std::span<const int> sizes) { return work_of(shape, sizes, false); }
+SweepWork minnorm_sweep_work(const SweepShape& shape, std::span<const int> sizes) {
+  return work_of(shape, sizes, true);
+}
+SweepWork minnorm_naive_work(const SweepShape& shape, std::span<const int> sizes) {
+  return work_of(shape, sizes, false);
+}
 
 }  // namespace remeasure::kernels

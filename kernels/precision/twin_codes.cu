@@ -181,9 +181,9 @@ void weighted_error(Stream<Target>& stream, const ErrorShape& shape,
       partials.size() != weighted_error_blocks(shape)) {
     throw std::invalid_argument("weighted_error: an array's size doesn't fit the shape");
   }
-  launch({.name = "weighted_error", .grid = blocks_for(shape.lines, kErrorLinesPerBlock), .block = 256}, stream,
-         weighted_error_kernel, shape, products.data(), fixed_step.data(), target.data(), gradient.data(),
-         partials.data());
+  launch({.name = "weighted_error", .grid = blocks_for(shape.lines, kErrorLinesPerBlock), .block = 256},
+         stream, weighted_error_kernel, shape, products.data(), fixed_step.data(), target.data(),
+         gradient.data(), partials.data());
 }
 
 template void softmax_twin_codes(Stream<CompiledTarget>&, std::size_t, int, int, float, int, int,

@@ -23,7 +23,7 @@ BesselOperations bessel_series_operations(double v, double x) {
     sum += term;
     work.flops += ratio < 1 ? 6 : 5;  // ratio: 3; term, sum; the test against the sum where terms fall
     if (ratio < 1 && term < kNegligibleTerm * sum) return work;
-    work.flops += 1;                  // k
+    work.flops += 1;  // k
   }
   return work;
 }

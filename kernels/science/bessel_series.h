@@ -10,14 +10,15 @@ inline constexpr double kNegligibleTerm = 1.1e-16;  ///< of the sum: bessel_seri
 
 /// out = ln(I_v(x)) from the unscaled power series, logarithm taken after.  v, x, out: [n]
 ///
-/// What a GPU user writes who needs a general order, since no CUDA library has one; a baseline, with the limits of its kind:
-/// +inf where I_v(x) > 1.8e308 (x above 713), -inf where (x/2)^v / Gamma(v+1) underflows. NaN for v or x < 0.
+/// What a GPU user writes who needs a general order, since no CUDA library has one; a baseline, with the
+/// limits of its kind: +inf where I_v(x) > 1.8e308 (x above 713), -inf where (x/2)^v / Gamma(v+1) underflows.
+/// NaN for v or x < 0.
 template <class Target>
-void bessel_series(Stream<Target>& stream, DeviceSpan<Target, const double> v, DeviceSpan<Target, const double> x,
-                   DeviceSpan<Target, double> out);
+void bessel_series(Stream<Target>& stream, DeviceSpan<Target, const double> v,
+                   DeviceSpan<Target, const double> x, DeviceSpan<Target, double> out);
 
-/// out = ln(I_0(x)) or ln(I_1(x)) from CUDA's cyl_bessel_i0 and cyl_bessel_i1: all that the vendor's library has. x, out: [n]
-/// +inf for x above 713. Throws std::invalid_argument for another order.
+/// out = ln(I_0(x)) or ln(I_1(x)) from CUDA's cyl_bessel_i0 and cyl_bessel_i1: all that the vendor's library
+/// has. x, out: [n] +inf for x above 713. Throws std::invalid_argument for another order.
 template <class Target>
 void bessel_order_0_1(Stream<Target>& stream, int order, DeviceSpan<Target, const double> x,
                       DeviceSpan<Target, double> out);

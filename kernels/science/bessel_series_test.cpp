@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/science/bessel_series.h"
 
+#include <testing/catch.h>
 #include <cmath>
 #include <limits>
-#include <testing/catch.h>
 #include <vector>
 
 #include "kernels/science/log_bessel_oracle.h"

@@ -1,29 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ln I_v(x) and ln K_v(x) without overflow. Plesner, Sorensen, Hauberg, "Accurate Computation of the Logarithm of Modified
-// Bessel Functions on GPUs", ICS 2024 (arXiv 2409.08729).
+// ln I_v(x) and ln K_v(x) without overflow. Plesner, Sorensen, Hauberg, "Accurate Computation of the
+// Logarithm of Modified Bessel Functions on GPUs", ICS 2024 (arXiv 2409.08729).
 //
 //   for (i = 0; i < n; ++i)
 //     switch (bessel_branch(v[i], x[i])) {
 //       case mu_K: S = sum_k prod_{j<=k} s (4v^2 - (2j-1)^2) / (8jx)               s = -1 for I, +1 for K
 //                  out = s (0.5 ln(2 pi x) - x) + ln|S|         (K: 0.5 ln(pi / 2x) - x + ln|S|)
 //       case U_K:  S = 1 + sum_k (s t / v)^k P_k(t^2)                              s = +1 for I, -1 for K
-//                  out = s v eta - 0.5 ln(2 pi w) + ln S,  w = sqrt(v^2 + x^2), t = v/w, eta = w/v + ln(x / (v+w))
+//                  out = s v eta - 0.5 ln(2 pi w) + ln S,  w = sqrt(v^2 + x^2), t = v/w, eta = w/v + ln(x /
+//                  (v+w))
 //       default:   I: v ln(x/2) - ln Gamma(v+1) + ln sum_k (x^2/4)^k / (k! (v+1)_k)
 //                  K: Rothwell's integral int_0^1 (g + h) du by Simpson's rule
 //     }
 //
-// Optimisation. Three branches instead of seven (BranchTable::reduced). Both large expansions are nested from their last
-// term: mu20 has no division but 1/x, U13 is Horner in t^2 within Horner in t/v with all coefficients in constant memory,
-// read by all lanes at once. One logarithm of w replaces those of v and of 1 + z^2. The fallback only sees v < 12.7 and
-// x <= 30, where no term of either sum leaves the range of a double (largest: e^120), so the paper's log-sum-exp is dropped:
-// I is a ratio of two polynomials with one division in all, and a node of K needs no logarithm of a sum. A K fallback point
-// is integrated by its whole warp: lanes vote, then take the points one after another, 600 nodes over 32 lanes.
-// Optional bucket pass: points sorted by branch, so that warps are uniform.
+// Optimisation. Three branches instead of seven (BranchTable::reduced). Both large expansions are nested from
+// their last term: mu20 has no division but 1/x, U13 is Horner in t^2 within Horner in t/v with all
+// coefficients in constant memory, read by all lanes at once. One logarithm of w replaces those of v and of 1
+// + z^2. The fallback only sees v < 12.7 and x <= 30, where no term of either sum leaves the range of a
+// double (largest: e^120), so the paper's log-sum-exp is dropped: I is a ratio of two polynomials with one
+// division in all, and a node of K needs no logarithm of a sum. A K fallback point is integrated by its whole
+// warp: lanes vote, then take the points one after another, 600 nodes over 32 lanes. Optional bucket pass:
+// points sorted by branch, so that warps are uniform.
 //
-// Launch: one thread per point, blocks of 128 (I) or 256 (K). Bytes: 24 per point (40 with the bucket pass, which also reads
-// v and x twice). Flops: log_iv_operations, log_kv_operations. Limits: n < 2^31. K's fallback has Simpson's error, up to 6e-10 (v = 0, x = 0.5);
-// and for v near 0 it needs x > 1e-20: the integrand rises at u = (2x)^(1/16), which must be several nodes from u = 0.
+// Launch: one thread per point, blocks of 128 (I) or 256 (K). Bytes: 24 per point (40 with the bucket pass,
+// which also reads v and x twice). Flops: log_iv_operations, log_kv_operations. Limits: n < 2^31. K's
+// fallback has Simpson's error, up to 6e-10 (v = 0, x = 0.5); and for v near 0 it needs x > 1e-20: the
+// integrand rises at u = (2x)^(1/16), which must be several nodes from u = 0.
 #include "kernels/science/log_bessel.h"
 
 #include <stdexcept>
@@ -44,9 +47,9 @@ constexpr double kHalfLogHalfPi = 0.22579135264472743236;  // ln(pi / 2) / 2
 constexpr double kHalfLogPi = 0.57236494292470008707;      // ln(pi) / 2
 constexpr double kLog2 = 0.69314718055994530942;
 
-/// 1 + f_j (1 + f_{j+1} (1 + ...)) of terms in all, f_j = s (2v - (2j-1)) (2v + (2j-1)) / (8jx): factors, not the difference
-/// of squares, so that it is exact for half-integer v and doesn't overflow. A recursion rather than a loop: then 1/j is a
-/// constant for every compiler. `scale` is s / 8x.
+/// 1 + f_j (1 + f_{j+1} (1 + ...)) of terms in all, f_j = s (2v - (2j-1)) (2v + (2j-1)) / (8jx): factors, not
+/// the difference of squares, so that it is exact for half-integer v and doesn't overflow. A recursion rather
+/// than a loop: then 1/j is a constant for every compiler. `scale` is s / 8x.
 template <int j, int kTerms>
 __device__ double mu_sum(double two_v, double scale) {
   if constexpr (j > kTerms) {
@@ -83,7 +86,8 @@ __device__ double uniform(double v, double x) {
   for (int k = kOrder; k >= 1; --k) {
     double polynomial = kUniform.values[uniform_offset(k) + k];
 #pragma unroll
-    for (int j = k - 1; j >= 0; --j) polynomial = fma(polynomial, t_squared, kUniform.values[uniform_offset(k) + j]);
+    for (int j = k - 1; j >= 0; --j)
+      polynomial = fma(polynomial, t_squared, kUniform.values[uniform_offset(k) + j]);
     sum = (sum + polynomial) * step;
   }
   const double log_ratio = z < DBL_MIN ? log(x) - log(v) - kLog2 : log(z / (1 + r));
@@ -104,7 +108,8 @@ __device__ double power_series(double v, double x) {
   return v * (log(x) - kLog2) - lgamma(v + 1) + log(a / b);
 }
 
-/// One point by the 32 lanes of a warp; the result is the same bits in each. All lanes call it with the same v and x.
+/// One point by the 32 lanes of a warp; the result is the same bits in each. All lanes call it with the same
+/// v and x.
 __device__ double rothwell_by_warp(double v, double x, int lane) {
   constexpr double kPower = kRothwellPower;
   const double odd = 2 * v + 1;
@@ -167,8 +172,9 @@ __global__ void __launch_bounds__(128)
   double result = 0;
   if (!is_edge<Kind::i>(order_v, argument, result)) {
     const BesselBranch branch = bessel_branch(kTable, guard, order_v, argument);
-    result = branch == BesselBranch::fallback ? power_series(order_v, argument)
-                                              : evaluate_expansion<Kind::i, kTable>(branch, order_v, argument);
+    result = branch == BesselBranch::fallback
+                 ? power_series(order_v, argument)
+                 : evaluate_expansion<Kind::i, kTable>(branch, order_v, argument);
   }
   out[i] = result;
 }
@@ -178,7 +184,8 @@ __global__ void __launch_bounds__(256)
     log_kv_kernel(int n, MuGuard guard, const double* __restrict__ v, const double* __restrict__ x,
                   const std::uint32_t* __restrict__ order, double* __restrict__ out) {
   const int place = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
-  const bool inside = place < n;  // no early return: a lane without a point of its own helps with its neighbours'
+  // No early return: a lane without a point of its own helps with its neighbours'.
+  const bool inside = place < n;
   double order_v = 0, argument = 0, result = 0;
   bool falls_back = false;
   if (inside) {
@@ -199,7 +206,8 @@ __global__ void __launch_bounds__(256)
     const double value = rothwell_by_warp(shared_v, shared_x, lane);
     if (lane == owner) result = value;
   }
-  if (inside) out[point_of(place, order)] = result;  // asked again: kept across the integral it spills on sm_90
+  if (inside)
+    out[point_of(place, order)] = result;  // asked again: kept across the integral it spills on sm_90
 }
 
 // --- bucket pass: counts and cursors are [kBesselBranches] each, zeroed before ---
@@ -223,7 +231,8 @@ __global__ void histogram_kernel(int n, BranchTable table, MuGuard guard, const 
   }
 }
 
-/// Each block reserves a range of every bucket. The order within a bucket depends on the schedule; no result does.
+/// Each block reserves a range of every bucket. The order within a bucket depends on the schedule; no result
+/// does.
 __global__ void scatter_kernel(int n, BranchTable table, MuGuard guard, const double* __restrict__ v,
                                const double* __restrict__ x, const unsigned* __restrict__ counts,
                                unsigned* __restrict__ cursors, std::uint32_t* __restrict__ order) {
@@ -258,8 +267,8 @@ const std::uint32_t* bucket_pass(Stream<Target>& stream, const LogBesselOptions&
   unsigned* const counts = counters.data();
   const int n = static_cast<int>(v.size());
   stream.fill_bytes(counters, std::uint8_t{0});
-  launch({.name = "log_bessel_histogram", .grid = blocks_for(n, 256), .block = 256}, stream, histogram_kernel, n,
-         options.table, options.guard, v.data(), x.data(), counts);
+  launch({.name = "log_bessel_histogram", .grid = blocks_for(n, 256), .block = 256}, stream, histogram_kernel,
+         n, options.table, options.guard, v.data(), x.data(), counts);
   launch({.name = "log_bessel_scatter", .grid = blocks_for(n, 256), .block = 256}, stream, scatter_kernel, n,
          options.table, options.guard, v.data(), x.data(), counts, counts + kBesselBranches, order.data());
   return order.data();
@@ -269,7 +278,8 @@ void check_sizes(const char* name, std::size_t v, std::size_t x, std::size_t out
   const std::string sizes = ": v has " + std::to_string(v) + " elements, x " + std::to_string(x) + ", out " +
                             std::to_string(out) + ", bucket_workspace " + std::to_string(workspace);
   if (v != x || v != out) throw std::invalid_argument(name + sizes + "; the first three must be equal");
-  if (v >= (std::size_t{1} << 31)) throw std::invalid_argument(name + sizes + "; at most 2^31 - 1 are possible");
+  if (v >= (std::size_t{1} << 31))
+    throw std::invalid_argument(name + sizes + "; at most 2^31 - 1 are possible");
   if (workspace != 0 && workspace < v + 2 * kBesselBranches) {
     throw std::invalid_argument(name + sizes + "; the last must be 0 or log_bessel_bucket_workspace(n)");
   }
@@ -285,10 +295,10 @@ void log_iv(Stream<Target>& stream, const LogBesselOptions& options, DeviceSpan<
   if (v.empty()) return;
   const std::uint32_t* order = bucket_pass(stream, options, v, x, bucket_workspace);
   const int n = static_cast<int>(v.size());
-  const auto kernel =
-      options.table == BranchTable::full ? log_iv_kernel<BranchTable::full> : log_iv_kernel<BranchTable::reduced>;
-  launch({.name = "log_iv", .grid = blocks_for(n, 128), .block = 128}, stream, kernel, n, options.guard, v.data(),
-         x.data(), order, out.data());
+  const auto kernel = options.table == BranchTable::full ? log_iv_kernel<BranchTable::full>
+                                                         : log_iv_kernel<BranchTable::reduced>;
+  launch({.name = "log_iv", .grid = blocks_for(n, 128), .block = 128}, stream, kernel, n, options.guard,
+         v.data(), x.data(), order, out.data());
 }
 
 template <class Target>
@@ -299,16 +309,16 @@ void log_kv(Stream<Target>& stream, const LogBesselOptions& options, DeviceSpan<
   if (v.empty()) return;
   const std::uint32_t* order = bucket_pass(stream, options, v, x, bucket_workspace);
   const int n = static_cast<int>(v.size());
-  const auto kernel =
-      options.table == BranchTable::full ? log_kv_kernel<BranchTable::full> : log_kv_kernel<BranchTable::reduced>;
-  launch({.name = "log_kv", .grid = blocks_for(n, 256), .block = 256}, stream, kernel, n, options.guard, v.data(),
-         x.data(), order, out.data());
+  const auto kernel = options.table == BranchTable::full ? log_kv_kernel<BranchTable::full>
+                                                         : log_kv_kernel<BranchTable::reduced>;
+  launch({.name = "log_kv", .grid = blocks_for(n, 256), .block = 256}, stream, kernel, n, options.guard,
+         v.data(), x.data(), order, out.data());
 }
 
-#define RM_INSTANTIATE(function)                                                                                  \
-  template void function(Stream<CompiledTarget>&, const LogBesselOptions&, DeviceSpan<CompiledTarget, const double>, \
-                         DeviceSpan<CompiledTarget, const double>, DeviceSpan<CompiledTarget, double>,            \
-                         DeviceSpan<CompiledTarget, std::uint32_t>);
+#define RM_INSTANTIATE(function)                                                                             \
+  template void function(Stream<CompiledTarget>&, const LogBesselOptions&,                                   \
+                         DeviceSpan<CompiledTarget, const double>, DeviceSpan<CompiledTarget, const double>, \
+                         DeviceSpan<CompiledTarget, double>, DeviceSpan<CompiledTarget, std::uint32_t>);
 RM_INSTANTIATE(log_iv)
 RM_INSTANTIATE(log_kv)
 #undef RM_INSTANTIATE

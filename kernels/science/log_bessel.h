@@ -20,9 +20,9 @@ std::size_t log_bessel_bucket_workspace(std::size_t n);
 /// out = ln I_v(x) and ln K_v(x), elementwise in f64.  v, x, out: [n]
 ///
 /// v, x >= 0 and finite; else NaN. ln I_0(0) = 0, ln I_v(0) = -inf, ln K_v(0) = +inf. Bitwise deterministic.
-/// With an empty workspace, points are evaluated as they lie. With one of log_bessel_bucket_workspace(n) elements they are
-/// sorted by branch first (histogram and scatter), which pays where neighbours take different branches.
-/// Throws std::invalid_argument for sizes that don't fit, or 2^31 points and more.
+/// With an empty workspace, points are evaluated as they lie. With one of log_bessel_bucket_workspace(n)
+/// elements they are sorted by branch first (histogram and scatter), which pays where neighbours take
+/// different branches. Throws std::invalid_argument for sizes that don't fit, or 2^31 points and more.
 template <class Target>
 void log_iv(Stream<Target>& stream, const LogBesselOptions& options, DeviceSpan<Target, const double> v,
             DeviceSpan<Target, const double> x, DeviceSpan<Target, double> out,
@@ -32,8 +32,9 @@ void log_kv(Stream<Target>& stream, const LogBesselOptions& options, DeviceSpan<
             DeviceSpan<Target, const double> x, DeviceSpan<Target, double> out,
             DeviceSpan<Target, std::uint32_t> bucket_workspace = {});
 
-/// What one point costs: floating-point operations (an FMA is 2, a division or square root 1) and calls of exp, log, log1p
-/// and lgamma, which aren't among them. Summed over the points of a case this is the experiment's formula.
+/// What one point costs: floating-point operations (an FMA is 2, a division or square root 1) and calls of
+/// exp, log, log1p and lgamma, which aren't among them. Summed over the points of a case this is the
+/// experiment's formula.
 struct BesselOperations {
   double flops = 0;
   double special = 0;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The polynomials u_k of the uniform expansion of I_v and K_v (DLMF 10.41.10), made by the compiler in exact rational
-// arithmetic from
+// The polynomials u_k of the uniform expansion of I_v and K_v (DLMF 10.41.10), made by the compiler in exact
+// rational arithmetic from
 //   u_0 = 1,   u_{k+1}(t) = t^2 (1 - t^2) u_k'(t) / 2 + (1/8) int_0^t (1 - 5 s^2) u_k(s) ds.
-// u_k has degrees k, k+2, ..., 3k: u_k(t) = t^k sum_j c_{k,j} t^{2j}. A numerator that outgrew 127 bits would be signed
-// overflow inside a constant expression, which doesn't compile; so what compiles is exact, and rounded once.
+// u_k has degrees k, k+2, ..., 3k: u_k(t) = t^k sum_j c_{k,j} t^{2j}. A numerator that outgrew 127 bits would
+// be signed overflow inside a constant expression, which doesn't compile; so what compiles is exact, and
+// rounded once.
 #pragma once
 
 #include <array>
@@ -20,13 +21,17 @@ inline constexpr int kUniformOrder = 13;
 inline constexpr int kUniformCoefficients = kUniformOrder * (kUniformOrder + 3) / 2;
 
 /// Index of c_{k,0}, k >= 1, in the table.
-RM_HOST_DEVICE constexpr int uniform_offset(int k) { return (k - 1) * (k + 2) / 2; }
+RM_HOST_DEVICE constexpr int uniform_offset(int k) {
+  return (k - 1) * (k + 2) / 2;
+}
 
 namespace detail {
 
 __extension__ typedef __int128 Integer;
 
-constexpr Integer absolute(Integer a) { return a < 0 ? -a : a; }
+constexpr Integer absolute(Integer a) {
+  return a < 0 ? -a : a;
+}
 
 constexpr Integer greatest_common_divisor(Integer a, Integer b) {
   a = absolute(a);
@@ -102,7 +107,8 @@ constexpr RationalTable uniform_rationals() {
       const Rational same =
           j <= k ? current[at(j)] * reduced(4 * power * (power + 1) + 1, 8 * (power + 1)) : Rational{};
       const Rational below =
-          j > 0 ? current[at(j - 1)] * reduced(4 * (power - 2) * (power + 1) + 5, 8 * (power + 1)) : Rational{};
+          j > 0 ? current[at(j - 1)] * reduced(4 * (power - 2) * (power + 1) + 5, 8 * (power + 1))
+                : Rational{};
       next[at(j)] = same - below;
       table[at(uniform_offset(k + 1) + j)] = next[at(j)];
     }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/science/log_bessel_reference.h"
 
+#include <math.h>  // lgamma_r: std::lgamma writes the global signgam, which is a race between threads
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdint>
 #include <limits>
-#include <math.h>  // lgamma_r: std::lgamma writes the global signgam, which is a race between threads
 #include <numbers>
 #include <stdexcept>
 #include <thread>
@@ -28,8 +28,9 @@ float log_gamma(float a) {
   return ::lgammaf_r(a, &sign);
 }
 
-/// S = 1 + sum_k prod_{j<=k} s (4v^2 - (2j-1)^2) / (8jx), s = -1 for I and +1 for K. The difference of squares is taken
-/// as a product, each factor over x or 8j: exact where v is half an odd number, and no overflow for v, x near the limit.
+/// S = 1 + sum_k prod_{j<=k} s (4v^2 - (2j-1)^2) / (8jx), s = -1 for I and +1 for K. The difference of
+/// squares is taken as a product, each factor over x or 8j: exact where v is half an odd number, and no
+/// overflow for v, x near the limit.
 template <class Scalar>
 Scalar mu_log_sum(Kind kind, Scalar v, Scalar x, int terms) {
   Scalar sum = 1, product = 1;
@@ -74,17 +75,21 @@ Scalar uniform_branch(Kind kind, Scalar v, Scalar x, int order) {
   const Scalar log_ratio = tiny ? std::log(x) - std::log(v) - std::log(1 + r) : std::log(z / (1 + r));
   const Scalar v_eta = v * (r + log_ratio);
   const Scalar pi = std::numbers::pi_v<Scalar>;
-  if (kind == Kind::i) return v_eta - (std::log(2 * pi) + std::log(v)) / 2 - std::log(r) / 2 + std::log1p(sum);
+  if (kind == Kind::i)
+    return v_eta - (std::log(2 * pi) + std::log(v)) / 2 - std::log(r) / 2 + std::log1p(sum);
   return (std::log(pi / 2) - std::log(v)) / 2 - v_eta - std::log(r) / 2 + std::log1p(sum);
 }
 
-/// ln I by its power series: a_k = 2k ln(x/2) - ln k! - lgamma(k+v+1), incrementally, anchored at the largest term.
+/// ln I by its power series: a_k = 2k ln(x/2) - ln k! - lgamma(k+v+1), incrementally, anchored at the largest
+/// term.
 template <class Scalar>
 Scalar power_series(Scalar v, Scalar x, int terms) {
   std::vector<Scalar> more;
   std::array<Scalar, kFallbackTerms> few;
   if (terms > kFallbackTerms) more.resize(static_cast<std::size_t>(terms));
-  const std::span<Scalar> a = terms > kFallbackTerms ? std::span<Scalar>(more) : std::span<Scalar>(few).first(static_cast<std::size_t>(terms));
+  const std::span<Scalar> a = terms > kFallbackTerms
+                                  ? std::span<Scalar>(more)
+                                  : std::span<Scalar>(few).first(static_cast<std::size_t>(terms));
   const Scalar log_half = std::log(x) - std::numbers::ln2_v<Scalar>;
   const Scalar scale = x < 1 ? Scalar{0} : 4 / (x * x);
   a[0] = -log_gamma(v + 1);
@@ -126,23 +131,31 @@ Scalar rothwell(Scalar v, Scalar x, int intervals) {
     sum += weight * (std::exp(logs[at] - largest) + std::exp(logs[at + 1] - largest));
   }
   const Scalar log_integral = largest + std::log(sum / static_cast<Scalar>(3 * intervals));
-  return std::log(std::numbers::pi_v<Scalar>) / 2 - log_gamma(v + Scalar{0.5}) - v * (std::numbers::ln2_v<Scalar> + std::log(x)) -
-         x + log_integral;
+  return std::log(std::numbers::pi_v<Scalar>) / 2 - log_gamma(v + Scalar{0.5}) -
+         v * (std::numbers::ln2_v<Scalar> + std::log(x)) - x + log_integral;
 }
 
 template <class Scalar>
 Scalar evaluate(Kind kind, BesselBranch branch, Scalar v, Scalar x, int terms) {
   const auto or_given = [&](int usual) { return terms > 0 ? terms : usual; };
   switch (branch) {
-    case BesselBranch::mu3: return mu_branch(kind, v, x, or_given(3));
-    case BesselBranch::mu20: return mu_branch(kind, v, x, or_given(20));
-    case BesselBranch::u4: return uniform_branch(kind, v, x, or_given(4));
-    case BesselBranch::u6: return uniform_branch(kind, v, x, or_given(6));
-    case BesselBranch::u9: return uniform_branch(kind, v, x, or_given(9));
-    case BesselBranch::u13: return uniform_branch(kind, v, x, or_given(13));
-    case BesselBranch::fallback: break;
+    case BesselBranch::mu3:
+      return mu_branch(kind, v, x, or_given(3));
+    case BesselBranch::mu20:
+      return mu_branch(kind, v, x, or_given(20));
+    case BesselBranch::u4:
+      return uniform_branch(kind, v, x, or_given(4));
+    case BesselBranch::u6:
+      return uniform_branch(kind, v, x, or_given(6));
+    case BesselBranch::u9:
+      return uniform_branch(kind, v, x, or_given(9));
+    case BesselBranch::u13:
+      return uniform_branch(kind, v, x, or_given(13));
+    case BesselBranch::fallback:
+      break;
   }
-  return kind == Kind::i ? power_series(v, x, or_given(kFallbackTerms)) : rothwell(v, x, or_given(kSimpsonIntervals));
+  return kind == Kind::i ? power_series(v, x, or_given(kFallbackTerms))
+                         : rothwell(v, x, or_given(kSimpsonIntervals));
 }
 
 template <class Scalar>
@@ -159,7 +172,8 @@ template <class Scalar>
 void at_points(Kind kind, std::span<const Scalar> v, std::span<const Scalar> x, std::span<Scalar> out,
                LogBesselTable table, int threads) {
   if (v.size() != x.size() || v.size() != out.size() || threads < 1) {
-    throw std::invalid_argument("log_bessel: v, x and out must have one size, and threads must be at least 1");
+    throw std::invalid_argument(
+        "log_bessel: v, x and out must have one size, and threads must be at least 1");
   }
   const auto part = [&](std::size_t first, std::size_t last) {
     for (std::size_t i = first; i < last; ++i) out[i] = at_point(kind, v[i], x[i], table);
@@ -201,14 +215,14 @@ Scalar log_kv_branch(BesselBranch branch, Scalar v, Scalar x, int terms) {
   return evaluate(Kind::k, branch, v, x, terms);
 }
 
-#define RM_INSTANTIATE(Scalar)                                                                                   \
-  template Scalar log_iv_reference(Scalar, Scalar, LogBesselTable);                                             \
-  template Scalar log_kv_reference(Scalar, Scalar, LogBesselTable);                                             \
-  template void log_iv_reference(std::span<const Scalar>, std::span<const Scalar>, std::span<Scalar>,           \
-                                 LogBesselTable, int);                                                          \
-  template void log_kv_reference(std::span<const Scalar>, std::span<const Scalar>, std::span<Scalar>,           \
-                                 LogBesselTable, int);                                                          \
-  template Scalar log_iv_branch(BesselBranch, Scalar, Scalar, int);                                             \
+#define RM_INSTANTIATE(Scalar)                                                                        \
+  template Scalar log_iv_reference(Scalar, Scalar, LogBesselTable);                                   \
+  template Scalar log_kv_reference(Scalar, Scalar, LogBesselTable);                                   \
+  template void log_iv_reference(std::span<const Scalar>, std::span<const Scalar>, std::span<Scalar>, \
+                                 LogBesselTable, int);                                                \
+  template void log_kv_reference(std::span<const Scalar>, std::span<const Scalar>, std::span<Scalar>, \
+                                 LogBesselTable, int);                                                \
+  template Scalar log_iv_branch(BesselBranch, Scalar, Scalar, int);                                   \
   template Scalar log_kv_branch(BesselBranch, Scalar, Scalar, int);
 RM_INSTANTIATE(float)
 RM_INSTANTIATE(double)

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/science/log_bessel_reference.h"
 
+#include <testing/catch.h>
 #include <algorithm>
 #include <boost/multiprecision/cpp_int.hpp>
 #include <cmath>
 #include <limits>
 #include <numbers>
-#include <testing/catch.h>
 #include <vector>
 
 #include "kernels/science/log_bessel_coefficients.h"
@@ -43,7 +43,9 @@ Exact exact(double value) {
   return exponent >= 53 ? digits * Exact(one << (exponent - 53)) : digits / Exact(one << (53 - exponent));
 }
 
-double error(double value, double expected) { return std::abs(value - expected) / std::max(1.0, std::abs(expected)); }
+double error(double value, double expected) {
+  return std::abs(value - expected) / std::max(1.0, std::abs(expected));
+}
 
 }  // namespace
 
@@ -155,7 +157,8 @@ TEST_CASE("The guard removes the loss of the large-argument expansions at large 
 }
 
 TEST_CASE("Single precision is accurate to single precision", "[cpu]") {
-  for (const auto& [v, x] : {std::pair{3.0f, 100.0f}, {500.0f, 400.0f}, {25.0f, 3.0f}, {2.0f, 5.0f}, {0.0f, 40.0f}}) {
+  for (const auto& [v, x] :
+       {std::pair{3.0f, 100.0f}, {500.0f, 400.0f}, {25.0f, 3.0f}, {2.0f, 5.0f}, {0.0f, 40.0f}}) {
     INFO("v = " << v << ", x = " << x);
     CHECK(error(log_iv_reference(v, x), log_iv_oracle(v, x)) <= 3e-6);
     CHECK(error(log_kv_reference(v, x), log_kv_oracle(v, x)) <= 3e-6);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/science/log_bessel.h"
 
+#include <testing/catch.h>
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
-#include <testing/catch.h>
 #include <vector>
 
 #include "kernels/science/log_bessel_oracle.h"
@@ -42,16 +42,18 @@ Points scattered(std::size_t n) {
 enum class Function { i, k };
 
 template <class Target>
-std::vector<double> run(Device<Target>& device, Function function, const LogBesselOptions& options, const Points& points,
-                        bool buckets = false) {
+std::vector<double> run(Device<Target>& device, Function function, const LogBesselOptions& options,
+                        const Points& points, bool buckets = false) {
   Stream<Target> stream(device);
   const std::size_t n = points.v.size();
   DeviceBuffer<Target, double> v(device, n), x(device, n), out(device, n);
   DeviceBuffer<Target, std::uint32_t> workspace(device, buckets ? log_bessel_bucket_workspace(n) : 0);
   stream.upload(std::span<const double>(points.v), v.span());
   stream.upload(std::span<const double>(points.x), x.span());
-  if (function == Function::i) log_iv<Target>(stream, options, v, x, out, workspace);
-  else log_kv<Target>(stream, options, v, x, out, workspace);
+  if (function == Function::i)
+    log_iv<Target>(stream, options, v, x, out, workspace);
+  else
+    log_kv<Target>(stream, options, v, x, out, workspace);
   std::vector<double> result(n);
   stream.download(std::as_const(out).span(), std::span<double>(result));
   return result;
@@ -64,7 +66,8 @@ double reference(Function function, const LogBesselOptions& options, double v, d
 
 /// Both sides round v eta and the large logarithms, of size hypot(v, x), a few times each.
 double tolerance(double v, double x, double value) {
-  return 2e-14 * std::max(1.0, std::abs(value)) + 8 * std::numeric_limits<double>::epsilon() * std::hypot(v, x);
+  return 2e-14 * std::max(1.0, std::abs(value)) +
+         8 * std::numeric_limits<double>::epsilon() * std::hypot(v, x);
 }
 
 /// The largest difference in units of the tolerance; infinite for a NaN or Inf that only one side has.
@@ -112,7 +115,8 @@ TEST_CASE("log_iv agrees with the reference on every branch and at sizes around 
   for (const LogBesselOptions& options : kAllOptions) {
     for (const std::size_t n : std::initializer_list<std::size_t>{1, 31, 32, 33, 127, 129, 1000}) {
       const Points points = scattered(n);
-      INFO("n = " << n << ", table " << static_cast<int>(options.table) << ", guard " << static_cast<int>(options.guard));
+      INFO("n = " << n << ", table " << static_cast<int>(options.table) << ", guard "
+                  << static_cast<int>(options.guard));
       CHECK(worst_difference(run(device, Function::i, options, points), Function::i, options, points) <= 1);
     }
   }
@@ -123,7 +127,8 @@ TEST_CASE("log_kv agrees with the reference on every branch and at sizes around 
   for (const LogBesselOptions& options : kAllOptions) {
     for (const std::size_t n : std::initializer_list<std::size_t>{1, 31, 33, 257, 600}) {
       const Points points = scattered(n);
-      INFO("n = " << n << ", table " << static_cast<int>(options.table) << ", guard " << static_cast<int>(options.guard));
+      INFO("n = " << n << ", table " << static_cast<int>(options.table) << ", guard "
+                  << static_cast<int>(options.guard));
       CHECK(worst_difference(run(device, Function::k, options, points), Function::k, options, points) <= 1);
     }
   }
@@ -155,8 +160,10 @@ TEST_CASE("The power series needs all of its terms at the far end of the fallbac
   const std::vector<double> out = run(device, Function::i, {}, points);
   for (std::size_t i = 0; i < out.size(); ++i) {
     INFO("v = " << points.v[i] << ", x = " << points.x[i]);
-    REQUIRE(bessel_branch(BranchTable::reduced, MuGuard::paper, points.v[i], points.x[i]) == BesselBranch::fallback);
-    // In units of the last place of I itself (ln I is about 28): the tail that 43 terms leave is 4e-17 of the sum.
+    REQUIRE(bessel_branch(BranchTable::reduced, MuGuard::paper, points.v[i], points.x[i]) ==
+            BesselBranch::fallback);
+    // In units of the last place of I itself (ln I is about 28): the tail that 43 terms leave is 4e-17 of the
+    // sum.
     CHECK(std::abs(out[i] - log_iv_oracle(points.v[i], points.x[i])) <= 1.5e-14);
   }
 }
@@ -166,12 +173,22 @@ TEST_CASE("Edges: zero, non-numbers, negatives and the ends of the exponent rang
   const double nan = std::numeric_limits<double>::quiet_NaN();
   Points points;
   for (const double v : {0.0, 0.5, 3.0, 1e4}) points.add(v, 0);
-  for (const auto& [v, x] : {std::pair{nan, 1.0}, {1.0, nan}, {-1.0, 1.0}, {1.0, -1.0}, {kInfinity, 1.0}, {1.0, kInfinity}}) {
+  for (const auto& [v, x] :
+       {std::pair{nan, 1.0}, {1.0, nan}, {-1.0, 1.0}, {1.0, -1.0}, {kInfinity, 1.0}, {1.0, kInfinity}}) {
     points.add(v, x);
   }
   constexpr std::size_t kNan = 4, kFinite = 10;
-  for (const auto& [v, x] : {std::pair{0.0, 5e-324}, {0.0, 1e-310}, {12.0, 1e-300}, {1.0, 1e-308}, {1e5, 1e-300}, {1e200, 1e-200},
-                             {1e300, 1.0}, {0.0, 1e300}, {1e150, 1e300}, {1e300, 1e300}, {700.0, 1e308}}) {
+  for (const auto& [v, x] : {std::pair{0.0, 5e-324},
+                             {0.0, 1e-310},
+                             {12.0, 1e-300},
+                             {1.0, 1e-308},
+                             {1e5, 1e-300},
+                             {1e200, 1e-200},
+                             {1e300, 1.0},
+                             {0.0, 1e300},
+                             {1e150, 1e300},
+                             {1e300, 1e300},
+                             {700.0, 1e308}}) {
     points.add(v, x);
   }
   for (const Function function : {Function::i, Function::k}) {
@@ -261,7 +278,8 @@ TEST_CASE("Sizes that don't fit are refused with the numbers", "[simt]") {
   using Catch::Matchers::ContainsSubstring;
   REQUIRE_THROWS_WITH(log_iv<Simt>(stream, {}, three, four, three), ContainsSubstring("x 4"));
   REQUIRE_THROWS_WITH(log_kv<Simt>(stream, {}, three, three, four), ContainsSubstring("out 4"));
-  REQUIRE_THROWS_WITH(log_kv<Simt>(stream, {}, three, three, three, small), ContainsSubstring("bucket_workspace 5"));
+  REQUIRE_THROWS_WITH(log_kv<Simt>(stream, {}, three, three, three, small),
+                      ContainsSubstring("bucket_workspace 5"));
   DeviceBuffer<Simt, double> none;
   REQUIRE_NOTHROW(log_iv<Simt>(stream, {}, none, none, none));
 }
@@ -274,7 +292,8 @@ TEST_CASE("On a GPU log_iv and log_kv agree with the reference", "[gpu]") {
     for (const Function function : {Function::i, Function::k}) {
       for (const LogBesselOptions& options : kAllOptions) {
         CHECK(worst_difference(run(device, function, options, points), function, options, points) <= 1);
-        CHECK(same_bits(run(device, function, options, points), run(device, function, options, points, true)));
+        CHECK(
+            same_bits(run(device, function, options, points), run(device, function, options, points, true)));
       }
     }
   }
@@ -286,8 +305,19 @@ TEST_CASE("log_iv_operations and log_kv_operations are what the kernels do", "[s
   simt::Engine& engine = device.engine();
   // A point of each branch, of both sides of the logarithms' threshold, and the edges, which cost nothing.
   Points points;
-  for (const auto& [v, x] : {std::pair{1.0, 1500.0}, {10.0, 1e6}, {3.0, 100.0}, {3.0, 40.0}, {300.0, 5.0}, {60.0, 5.0},
-                             {25.0, 5.0}, {14.0, 5.0}, {14.0, 70.0}, {5.0, 3.0}, {0.0, 0.1}, {1.0, 0.0}, {-1.0, 2.0}}) {
+  for (const auto& [v, x] : {std::pair{1.0, 1500.0},
+                             {10.0, 1e6},
+                             {3.0, 100.0},
+                             {3.0, 40.0},
+                             {300.0, 5.0},
+                             {60.0, 5.0},
+                             {25.0, 5.0},
+                             {14.0, 5.0},
+                             {14.0, 70.0},
+                             {5.0, 3.0},
+                             {0.0, 0.1},
+                             {1.0, 0.0},
+                             {-1.0, 2.0}}) {
     points.add(v, x);
   }
   std::size_t branches = 0;
@@ -295,7 +325,8 @@ TEST_CASE("log_iv_operations and log_kv_operations are what the kernels do", "[s
     const LogBesselOptions options{.table = table, .guard = MuGuard::paper};
     for (std::size_t i = 0; i < points.v.size(); ++i) {
       const double v = points.v[i], x = points.x[i];
-      if (v >= 0 && x > 0) branches |= std::size_t{1} << static_cast<unsigned>(bessel_branch(table, options.guard, v, x));
+      if (v >= 0 && x > 0)
+        branches |= std::size_t{1} << static_cast<unsigned>(bessel_branch(table, options.guard, v, x));
       Points one;
       one.add(v, x);
       for (const Function function : {Function::i, Function::k}) {
@@ -304,7 +335,8 @@ TEST_CASE("log_iv_operations and log_kv_operations are what the kernels do", "[s
             function == Function::i ? log_iv_operations(options, v, x) : log_kv_operations(options, v, x);
         INFO((function == Function::i ? "I" : "K") << " at v = " << v << ", x = " << x);
         CHECK(static_cast<double>(engine.last_launch()[simt::Counter::scalar_flops]) == expected.flops);
-        CHECK(static_cast<double>(engine.last_launch()[simt::Counter::special_functions]) == expected.special);
+        CHECK(static_cast<double>(engine.last_launch()[simt::Counter::special_functions]) ==
+              expected.special);
       }
     }
   }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/science/mean_resultant.h"
 
+#include <testing/catch.h>
 #include <algorithm>
 #include <cmath>
-#include <testing/catch.h>
 #include <vector>
 
 #include "kernels/science/mean_resultant_shape.h"
@@ -30,7 +30,8 @@ std::vector<float> features(std::size_t rows, std::size_t columns) {
 Result expected(std::size_t rows, std::size_t columns, const std::vector<float>& values) {
   Result result{std::vector<double>(columns, 0.0)};
   for (std::size_t column = 0; column < columns; ++column) {
-    for (std::size_t row = 0; row < rows; ++row) result.mean[column] += static_cast<double>(values[row * columns + column]);
+    for (std::size_t row = 0; row < rows; ++row)
+      result.mean[column] += static_cast<double>(values[row * columns + column]);
     result.mean[column] /= static_cast<double>(rows);
     result.length += result.mean[column] * result.mean[column];
   }
@@ -103,7 +104,8 @@ TEST_CASE("mean_resultant splits rows into chunks that cover them", "[cpu]") {
   for (const std::size_t rows : std::initializer_list<std::size_t>{1, 64, 65, 1000, 50'000}) {
     for (const std::size_t columns : std::initializer_list<std::size_t>{1, 128, 2048, 100'000}) {
       const MeanResultantShape shape = mean_resultant_shape(rows, columns);
-      const auto chunks = static_cast<std::size_t>(shape.chunks), each = static_cast<std::size_t>(shape.rows_per_chunk);
+      const auto chunks = static_cast<std::size_t>(shape.chunks),
+                 each = static_cast<std::size_t>(shape.rows_per_chunk);
       CHECK(chunks * each >= rows);
       CHECK((chunks - 1) * each < rows);
     }

@@ -16,8 +16,8 @@ double vmf_mean_resultant(double d, double kappa, const LogIv& log_iv) {
 VmfFit vmf_fit(double d, double mean_resultant, const LogIv& log_iv) {
   const double r = mean_resultant;
   if (!(d >= 2 && r > 0 && r < 1)) {
-    throw std::invalid_argument("vmf_fit: d = " + std::to_string(d) + ", mean resultant length = " + std::to_string(r) +
-                                "; needs d >= 2 and a length between 0 and 1");
+    throw std::invalid_argument("vmf_fit: d = " + std::to_string(d) + ", mean resultant length = " +
+                                std::to_string(r) + "; needs d >= 2 and a length between 0 and 1");
   }
   constexpr int kMostIterations = 25;
   constexpr double kEpsilon = std::numeric_limits<double>::epsilon();
@@ -37,8 +37,8 @@ VmfFit vmf_fit(double d, double mean_resultant, const LogIv& log_iv) {
 }
 
 double vmf_log_likelihood(double d, double n, double mean_resultant, double kappa, const LogIv& log_iv) {
-  return n * ((d / 2 - 1) * std::log(kappa) - d / 2 * std::log(2 * std::numbers::pi) - log_iv(d / 2 - 1, kappa) +
-              kappa * mean_resultant);
+  return n * ((d / 2 - 1) * std::log(kappa) - d / 2 * std::log(2 * std::numbers::pi) -
+              log_iv(d / 2 - 1, kappa) + kappa * mean_resultant);
 }
 
 }  // namespace remeasure::kernels

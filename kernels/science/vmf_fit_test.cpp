@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/science/vmf_fit.h"
 
+#include <testing/catch.h>
 #include <cmath>
 #include <limits>
 #include <numbers>
-#include <testing/catch.h>
 
 #include "kernels/science/log_bessel_oracle.h"
 #include "kernels/science/log_bessel_reference.h"
@@ -12,7 +12,9 @@
 using namespace remeasure::kernels;
 
 namespace {
-double log_i(double v, double x) { return log_iv_reference(v, x); }
+double log_i(double v, double x) {
+  return log_iv_reference(v, x);
+}
 }  // namespace
 
 TEST_CASE("A fit in three dimensions inverts the Langevin function", "[cpu]") {
@@ -51,7 +53,8 @@ TEST_CASE("The log-likelihood is largest at the fit", "[cpu]") {
   CHECK(best > vmf_log_likelihood(d, 100, r, fit.kappa * 1.01, log_i));
   CHECK(best > vmf_log_likelihood(d, 100, r, fit.kappa * 0.99, log_i));
   // On the sphere of three dimensions the density is kappa / (4 pi sinh kappa) exp(kappa cos).
-  const double kappa = 2, expected = std::log(kappa / (4 * std::numbers::pi * std::sinh(kappa))) + kappa * 0.4;
+  const double kappa = 2,
+               expected = std::log(kappa / (4 * std::numbers::pi * std::sinh(kappa))) + kappa * 0.4;
   CHECK(std::abs(vmf_log_likelihood(3, 1, 0.4, kappa, log_i) - expected) < 1e-14);
 }
 

@@ -9,13 +9,13 @@
 
 using namespace remeasure;
 using namespace remeasure::kernels;
-using remeasure::testing::TestBench;
-using remeasure::kernels::testing::noise;
 using Catch::Matchers::ContainsSubstring;
+using remeasure::kernels::testing::noise;
+using remeasure::testing::TestBench;
 
 namespace {
 
-const ConvolutionShape kShape{3, 2, 100, 256};   // 1 / sqrt(256) = 1 / 16: exact
+const ConvolutionShape kShape{3, 2, 100, 256};  // 1 / sqrt(256) = 1 / 16: exact
 
 }  // namespace
 
@@ -36,7 +36,8 @@ TEST_CASE("sequences are gated, scaled and padded, real or complex, and cropped 
     auto y = bench.output<float>(kShape.values());
     crop_and_gate<Simt, float, float>(bench.stream(), kShape, complex, sequences, {}, y);
     const std::vector<float> cropped = bench.download(y);
-    for (std::size_t i = 0; i < cropped.size(); ++i) REQUIRE(cropped[i] == values[i] * gates[i] * 0.0625f * 0.0625f);
+    for (std::size_t i = 0; i < cropped.size(); ++i)
+      REQUIRE(cropped[i] == values[i] * gates[i] * 0.0625f * 0.0625f);
     crop_and_gate<Simt, float, float>(bench.stream(), kShape, complex, sequences, gate, y);
     const std::vector<float> gated = bench.download(y);
     for (std::size_t i = 0; i < gated.size(); ++i) REQUIRE(gated[i] == cropped[i] * gates[i]);
@@ -52,12 +53,15 @@ TEST_CASE("multiply_by_channel multiplies every batch entry by its channel's spe
   multiply_by_channel<Simt, float>(bench.stream(), kShape, bins, filter, x);
   const std::vector<float> result = bench.download(x);
   for (std::size_t i = 0; i < 6 * bins; ++i) {
-    const std::complex<double> a(spectra[2 * i], spectra[2 * i + 1]), b(filters[2 * (i % (2 * bins))], filters[2 * (i % (2 * bins)) + 1]);
+    const std::complex<double> a(spectra[2 * i], spectra[2 * i + 1]),
+        b(filters[2 * (i % (2 * bins))], filters[2 * (i % (2 * bins)) + 1]);
     const std::complex<double> product = a * b;
     REQUIRE(std::abs(static_cast<double>(result[2 * i]) - product.real()) < 1e-5);
     REQUIRE(std::abs(static_cast<double>(result[2 * i + 1]) - product.imag()) < 1e-5);
   }
-  CHECK_THROWS_WITH((multiply_by_channel<Simt, float>(bench.stream(), kShape, 128, filter, x)), ContainsSubstring("filter has 516 values; 512"));
+  CHECK_THROWS_WITH((multiply_by_channel<Simt, float>(bench.stream(), kShape, 128, filter, x)),
+                    ContainsSubstring("filter has 516 values; 512"));
   const ConvolutionShape windows{3, 2, 100, 256, 64};
-  CHECK_THROWS_WITH((multiply_by_channel<Simt, float>(bench.stream(), windows, bins, filter, x)), ContainsSubstring("hop 64"));
+  CHECK_THROWS_WITH((multiply_by_channel<Simt, float>(bench.stream(), windows, bins, filter, x)),
+                    ContainsSubstring("hop 64"));
 }

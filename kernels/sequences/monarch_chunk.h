@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Sixteen bytes of a signal, as a Monarch convolution loads and stores them: gates, and the even and odd samples of packed signals.
-// Device code, for .cu files.
+// Sixteen bytes of a signal, as a Monarch convolution loads and stores them: gates, and the even and odd
+// samples of packed signals. Device code, for .cu files.
 #pragma once
 
 #include "kernels/sequences/monarch_stage.h"
@@ -34,7 +34,8 @@ RM_DEVICE SignalChunk<Element> gated(const SignalChunk<Element>& a, const Signal
       float value[2];
 #pragma unroll
       for (int j = 0; j < 2; ++j) {
-        value[j] = static_cast<float>(unpack2<Element>(a.word[i], j)) * static_cast<float>(unpack2<Element>(b.word[i], j));
+        value[j] = static_cast<float>(unpack2<Element>(a.word[i], j)) *
+                   static_cast<float>(unpack2<Element>(b.word[i], j));
       }
       result.word[i] = pack2(Element(value[0]), Element(value[1]));
     } else {
@@ -46,7 +47,8 @@ RM_DEVICE SignalChunk<Element> gated(const SignalChunk<Element>& a, const Signal
 
 /// Samples 2j of two chunks in `even`, 2j + 1 in `odd`.
 template <class Element>
-RM_DEVICE void separate(const SignalChunk<Element>& first, const SignalChunk<Element>& second, SignalChunk<Element>& even, SignalChunk<Element>& odd) {
+RM_DEVICE void separate(const SignalChunk<Element>& first, const SignalChunk<Element>& second,
+                        SignalChunk<Element>& even, SignalChunk<Element>& odd) {
 #pragma unroll
   for (int j = 0; j < 4; ++j) {
     const std::uint32_t low = j < 2 ? first.word[2 * j] : second.word[2 * j - 4];
@@ -62,7 +64,8 @@ RM_DEVICE void separate(const SignalChunk<Element>& first, const SignalChunk<Ele
 }
 /// The inverse of separate.
 template <class Element>
-RM_DEVICE void interleave(const SignalChunk<Element>& even, const SignalChunk<Element>& odd, SignalChunk<Element>& first, SignalChunk<Element>& second) {
+RM_DEVICE void interleave(const SignalChunk<Element>& even, const SignalChunk<Element>& odd,
+                          SignalChunk<Element>& first, SignalChunk<Element>& second) {
 #pragma unroll
   for (int j = 0; j < 4; ++j) {
     std::uint32_t low = even.word[j], high = odd.word[j];

@@ -9,8 +9,8 @@
 using namespace remeasure;
 using namespace remeasure::kernels;
 using namespace remeasure::kernels::testing;
-using remeasure::testing::TestBench;
 using Catch::Matchers::ContainsSubstring;
+using remeasure::testing::TestBench;
 
 namespace {
 
@@ -23,9 +23,11 @@ double outer_error(const ConvolutionShape& shape, const MonarchFactors& factors,
     return result;
   };
   const MonarchOuterPlan<Simt, Element> plan(bench.stream(), factors);
-  const auto u = bench.upload(rounded(problem.u)), pre = bench.upload(rounded(problem.pregate)), post = bench.upload(rounded(problem.postgate));
+  const auto u = bench.upload(rounded(problem.u)), pre = bench.upload(rounded(problem.pregate)),
+             post = bench.upload(rounded(problem.postgate));
   const auto k = bench.upload(monarch_device_filters<Element>(shape, factors, problem.filters));
-  auto planes = bench.template output<Element>(2 * static_cast<std::size_t>(shape.batch * shape.channels) * shape.points());
+  auto planes = bench.template output<Element>(2 * static_cast<std::size_t>(shape.batch * shape.channels) *
+                                               shape.points());
   auto y = bench.template output<Element>(shape.values());
   monarch_outer_convolution<Simt, Element>(bench.stream(), shape, plan, u, pre, k, post, planes, y);
   std::vector<float> result;
@@ -62,7 +64,9 @@ TEST_CASE("lengths from 64K to 4M have outer factors", "[cpu]") {
 
 TEST_CASE("monarch_outer_convolution refuses what doesn't fit", "[simt]") {
   const ConvolutionShape windows{1, 1, 4096, 4096, 2048};
-  CHECK_THROWS_WITH(outer_error<float>(windows, {16, 16, 16}, make_problem(windows, 16, false)), ContainsSubstring("whole sequences only"));
+  CHECK_THROWS_WITH(outer_error<float>(windows, {16, 16, 16}, make_problem(windows, 16, false)),
+                    ContainsSubstring("whole sequences only"));
   const ConvolutionShape large{1, 1, 64 * 256, 64 * 256};
-  CHECK_THROWS_WITH(outer_error<float>(large, {64, 16, 16}, make_problem(large, 16, false)), ContainsSubstring("outer factor 64"));
+  CHECK_THROWS_WITH(outer_error<float>(large, {64, 16, 16}, make_problem(large, 16, false)),
+                    ContainsSubstring("outer factor 64"));
 }

@@ -17,8 +17,8 @@ using Plane = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMa
 template <class Scalar>
 using Complex = std::complex<Scalar>;
 
-/// DFT matrices and twiddles of a factorisation, real and imaginary parts apart: a complex product is four real ones, as on
-/// tensor cores.
+/// DFT matrices and twiddles of a factorisation, real and imaginary parts apart: a complex product is four
+/// real ones, as on tensor cores.
 template <class Scalar>
 struct Tables {
   struct Stage {
@@ -38,7 +38,8 @@ struct Tables {
   }
 
  private:
-  static void fill(Plane<Scalar>& re, Plane<Scalar>& im, std::size_t rows, std::size_t columns, std::size_t period) {
+  static void fill(Plane<Scalar>& re, Plane<Scalar>& im, std::size_t rows, std::size_t columns,
+                   std::size_t period) {
     re.resize(static_cast<Eigen::Index>(rows), static_cast<Eigen::Index>(columns));
     im.resizeLike(re);
     for (std::size_t r = 0; r < rows; ++r) {
@@ -59,10 +60,11 @@ struct Workspace {
   explicit Workspace(std::size_t size) : re(size), im(size) {}
 };
 
-/// One stage: the DFT along axis i of [outer, N_i, inner], then (forward) or before (inverse) its twiddles. `sign` is -1 for the
-/// conjugates.
+/// One stage: the DFT along axis i of [outer, N_i, inner], then (forward) or before (inverse) its twiddles.
+/// `sign` is -1 for the conjugates.
 template <class Scalar>
-void run_stage(const MonarchFactors& factors, const Tables<Scalar>& tables, int i, bool inverse, Workspace<Scalar>& x) {
+void run_stage(const MonarchFactors& factors, const Tables<Scalar>& tables, int i, bool inverse,
+               Workspace<Scalar>& x) {
   const auto& stage = tables.stages[static_cast<std::size_t>(i)];
   const Eigen::Index n = factors.factor(i), inner = static_cast<Eigen::Index>(factors.inner(i));
   const Eigen::Index outers = static_cast<Eigen::Index>(factors.size()) / (n * inner);
@@ -83,7 +85,8 @@ void run_stage(const MonarchFactors& factors, const Tables<Scalar>& tables, int 
     return;
   }
   for (Eigen::Index outer = 0; outer < outers; ++outer) {
-    Eigen::Map<Plane<Scalar>> re(x.re.data() + outer * n * inner, n, inner), im(x.im.data() + outer * n * inner, n, inner);
+    Eigen::Map<Plane<Scalar>> re(x.re.data() + outer * n * inner, n, inner),
+        im(x.im.data() + outer * n * inner, n, inner);
     if (inverse) rotate(re, im);
     Plane<Scalar> next_re(n, inner), next_im(n, inner);
     next_re.noalias() = stage.cosine * re;
@@ -108,28 +111,31 @@ void backward(const MonarchFactors& factors, const Tables<Scalar>& tables, Works
 template <class Scalar, bool kInverse>
 void transform(const MonarchFactors& factors, std::span<Complex<Scalar>> x) {
   if (x.size() != factors.size()) {
-    throw std::invalid_argument("monarch_transform: " + std::to_string(x.size()) + " values; the factors' product is " +
-                                std::to_string(factors.size()));
+    throw std::invalid_argument("monarch_transform: " + std::to_string(x.size()) +
+                                " values; the factors' product is " + std::to_string(factors.size()));
   }
   const Tables<Scalar> tables(factors);
   Workspace<Scalar> work(x.size());
   for (std::size_t i = 0; i < x.size(); ++i) work.re[i] = x[i].real(), work.im[i] = x[i].imag();
-  if constexpr (kInverse) backward(factors, tables, work);
-  else forward(factors, tables, work);
+  if constexpr (kInverse)
+    backward(factors, tables, work);
+  else
+    forward(factors, tables, work);
   const Scalar scale = kInverse ? Scalar(1) / static_cast<Scalar>(x.size()) : Scalar(1);
   for (std::size_t i = 0; i < x.size(); ++i) x[i] = Complex<Scalar>(work.re[i], work.im[i]) * scale;
 }
 
 void require(const char* what, std::size_t size, std::size_t expected) {
   if (size == expected) return;
-  throw std::invalid_argument("monarch_convolution_reference: " + std::string(what) + " has " + std::to_string(size) + " values; " +
-                              std::to_string(expected) + " follow from the shape");
+  throw std::invalid_argument("monarch_convolution_reference: " + std::string(what) + " has " +
+                              std::to_string(size) + " values; " + std::to_string(expected) +
+                              " follow from the shape");
 }
 
 /// Multiplies the spectrum in `x`. Packed: (A, B) of each position follow one another.
 template <class Scalar>
-void multiply(const MonarchFactors& factors, Signal signal, const std::vector<std::size_t>& mirror, const Complex<Scalar>* filter,
-              Workspace<Scalar>& x) {
+void multiply(const MonarchFactors& factors, Signal signal, const std::vector<std::size_t>& mirror,
+              const Complex<Scalar>* filter, Workspace<Scalar>& x) {
   const std::size_t n = factors.size();
   if (signal != Signal::packed) {
     for (std::size_t p = 0; p < n; ++p) {
@@ -169,12 +175,12 @@ void monarch_inverse(const MonarchFactors& factors, std::span<Complex<Scalar>> x
 
 namespace {
 
-void write_filter(const MonarchFactors& factors, const Tables<double>& tables, Signal signal, std::span<const float> filter,
-                  Workspace<double>& work, std::span<Complex<double>> result) {
+void write_filter(const MonarchFactors& factors, const Tables<double>& tables, Signal signal,
+                  std::span<const float> filter, Workspace<double>& work, std::span<Complex<double>> result) {
   const std::size_t n = factors.size(), samples = signal == Signal::packed ? 2 * n : n;
   if (filter.size() > samples) {
-    throw std::invalid_argument("monarch_filter: " + std::to_string(filter.size()) + " taps; the transform has room for " +
-                                std::to_string(samples));
+    throw std::invalid_argument("monarch_filter: " + std::to_string(filter.size()) +
+                                " taps; the transform has room for " + std::to_string(samples));
   }
   const auto tap = [&](std::size_t i) { return i < filter.size() ? static_cast<double>(filter[i]) : 0.0; };
   const auto spectrum = [&](std::size_t first, std::size_t stride) {
@@ -190,7 +196,8 @@ void write_filter(const MonarchFactors& factors, const Tables<double>& tables, S
   for (std::size_t p = 0; p < n; ++p) result[2 * p] = {work.re[p], work.im[p]};
   spectrum(1, 2);
   for (std::size_t p = 0; p < n; ++p) {
-    const Complex<double> odd = Complex<double>(0, 0.5) * Complex<double>(work.re[p], work.im[p]), w = root_of_unity(factors.frequency(p), n);
+    const Complex<double> odd = Complex<double>(0, 0.5) * Complex<double>(work.re[p], work.im[p]),
+                          w = root_of_unity(factors.frequency(p), n);
     result[2 * p] += odd * (1.0 - w);
     result[2 * p + 1] = odd * (1.0 + w);
   }
@@ -198,7 +205,8 @@ void write_filter(const MonarchFactors& factors, const Tables<double>& tables, S
 
 }  // namespace
 
-std::vector<Complex<double>> monarch_filter(const MonarchFactors& factors, Signal signal, std::span<const float> filter) {
+std::vector<Complex<double>> monarch_filter(const MonarchFactors& factors, Signal signal,
+                                            std::span<const float> filter) {
   std::vector<Complex<double>> result(factors.size() * (signal == Signal::packed ? 2 : 1));
   Workspace<double> work(factors.size());
   write_filter(factors, Tables<double>(factors), signal, filter, work, result);
@@ -206,12 +214,15 @@ std::vector<Complex<double>> monarch_filter(const MonarchFactors& factors, Signa
 }
 
 template <class Scalar>
-std::vector<Complex<Scalar>> monarch_filters(const ConvolutionShape& shape, const MonarchFactors& factors, std::span<const float> filters) {
+std::vector<Complex<Scalar>> monarch_filters(const ConvolutionShape& shape, const MonarchFactors& factors,
+                                             std::span<const float> filters) {
   const auto channels = static_cast<std::size_t>(shape.channels);
   if (channels == 0 || filters.size() % channels != 0) {
-    throw std::invalid_argument("monarch_filters: " + std::to_string(filters.size()) + " taps of " + std::to_string(channels) + " channels");
+    throw std::invalid_argument("monarch_filters: " + std::to_string(filters.size()) + " taps of " +
+                                std::to_string(channels) + " channels");
   }
-  const std::size_t taps = filters.size() / channels, each = factors.size() * (shape.signal == Signal::packed ? 2 : 1);
+  const std::size_t taps = filters.size() / channels,
+                    each = factors.size() * (shape.signal == Signal::packed ? 2 : 1);
   std::vector<Complex<Scalar>> spectra(channels * each);
   const Tables<double> tables(factors);
   Workspace<double> work(factors.size());
@@ -224,10 +235,12 @@ std::vector<Complex<Scalar>> monarch_filters(const ConvolutionShape& shape, cons
 }
 
 template <class Scalar>
-void monarch_convolution_reference(const ConvolutionShape& shape, const MonarchFactors& factors, std::span<const float> u,
-                                   std::span<const float> pregate, std::span<const Complex<Scalar>> spectra,
-                                   std::span<const float> postgate, std::span<Scalar> y, int threads) {
-  const auto channels = static_cast<std::size_t>(shape.channels), length = static_cast<std::size_t>(shape.length);
+void monarch_convolution_reference(const ConvolutionShape& shape, const MonarchFactors& factors,
+                                   std::span<const float> u, std::span<const float> pregate,
+                                   std::span<const Complex<Scalar>> spectra, std::span<const float> postgate,
+                                   std::span<Scalar> y, int threads) {
+  const auto channels = static_cast<std::size_t>(shape.channels),
+             length = static_cast<std::size_t>(shape.length);
   const std::size_t points = shape.points(), each = points * (shape.signal == Signal::packed ? 2 : 1);
   require("u", u.size(), shape.values());
   require("y", y.size(), shape.values());
@@ -236,10 +249,12 @@ void monarch_convolution_reference(const ConvolutionShape& shape, const MonarchF
   require("the factors' product", factors.size(), points);
   require("the filters' spectra", spectra.size(), channels * each);
   const Tables<Scalar> tables(factors);
-  const std::vector<std::size_t> mirror = shape.signal == Signal::packed ? mirrors(factors) : std::vector<std::size_t>{};
+  const std::vector<std::size_t> mirror =
+      shape.signal == Signal::packed ? mirrors(factors) : std::vector<std::size_t>{};
   for_each_row_block(1, shape.batch * shape.channels, threads, [&](int, int first, int count) {
     Workspace<Scalar> work(points);
-    for (std::size_t row = static_cast<std::size_t>(first); row < static_cast<std::size_t>(first + count); ++row) {
+    for (std::size_t row = static_cast<std::size_t>(first); row < static_cast<std::size_t>(first + count);
+         ++row) {
       const std::size_t base = row * shape.planes() * length;
       const auto sample = [&](std::ptrdiff_t i, std::size_t plane) {
         if (i < 0 || i >= shape.length) return Scalar(0);
@@ -248,17 +263,21 @@ void monarch_convolution_reference(const ConvolutionShape& shape, const MonarchF
       };
       const auto put = [&](std::ptrdiff_t i, std::size_t plane, Scalar value) {
         const std::size_t at = base + plane * length + static_cast<std::size_t>(i);
-        y[at] = (value / static_cast<Scalar>(points)) * (postgate.empty() ? Scalar(1) : static_cast<Scalar>(postgate[at]));
+        y[at] = (value / static_cast<Scalar>(points)) *
+                (postgate.empty() ? Scalar(1) : static_cast<Scalar>(postgate[at]));
       };
       for (int window = 0; window < shape.windows(); ++window) {
         const std::ptrdiff_t start = static_cast<std::ptrdiff_t>(window) * shape.hop - shape.lead();
         const std::ptrdiff_t begin = start + shape.lead();
-        const std::ptrdiff_t end = std::min<std::ptrdiff_t>(shape.length, shape.hop == 0 ? shape.length : begin + shape.hop);
+        const std::ptrdiff_t end =
+            std::min<std::ptrdiff_t>(shape.length, shape.hop == 0 ? shape.length : begin + shape.hop);
         const bool packed = shape.signal == Signal::packed;
         for (std::size_t i = 0; i < points; ++i) {
           const std::ptrdiff_t at = start + static_cast<std::ptrdiff_t>(packed ? 2 * i : i);
           work.re[i] = sample(at, 0);
-          work.im[i] = packed ? sample(at + 1, 0) : shape.signal == Signal::complex ? sample(at, 1) : Scalar(0);
+          work.im[i] = packed                            ? sample(at + 1, 0)
+                       : shape.signal == Signal::complex ? sample(at, 1)
+                                                         : Scalar(0);
         }
         forward(factors, tables, work);
         multiply(factors, shape.signal, mirror, spectra.data() + row % channels * each, work);
@@ -278,20 +297,24 @@ void monarch_convolution_reference(const ConvolutionShape& shape, const MonarchF
 }
 
 template <class Scalar>
-void monarch_convolution_reference(const ConvolutionShape& shape, const MonarchFactors& factors, std::span<const float> u,
-                                   std::span<const float> pregate, std::span<const float> filters, std::span<const float> postgate,
+void monarch_convolution_reference(const ConvolutionShape& shape, const MonarchFactors& factors,
+                                   std::span<const float> u, std::span<const float> pregate,
+                                   std::span<const float> filters, std::span<const float> postgate,
                                    std::span<Scalar> y, int threads) {
   const std::vector<Complex<Scalar>> spectra = monarch_filters<Scalar>(shape, factors, filters);
-  monarch_convolution_reference<Scalar>(shape, factors, u, pregate, std::span<const Complex<Scalar>>(spectra), postgate, y, threads);
+  monarch_convolution_reference<Scalar>(shape, factors, u, pregate, std::span<const Complex<Scalar>>(spectra),
+                                        postgate, y, threads);
 }
 
-std::vector<double> convolution_oracle(std::size_t transform, std::span<const float> u, std::span<const float> pregate,
-                                       std::span<const float> filter, std::span<const float> postgate,
-                                       std::span<const double> spectrum_mask, bool complex_signal) {
+std::vector<double> convolution_oracle(std::size_t transform, std::span<const float> u,
+                                       std::span<const float> pregate, std::span<const float> filter,
+                                       std::span<const float> postgate, std::span<const double> spectrum_mask,
+                                       bool complex_signal) {
   const std::size_t length = u.size() / (complex_signal ? 2 : 1);
   if (length > transform || filter.size() > transform) {
-    throw std::invalid_argument("convolution_oracle: " + std::to_string(length) + " samples and " + std::to_string(filter.size()) +
-                                " taps in a transform of " + std::to_string(transform));
+    throw std::invalid_argument("convolution_oracle: " + std::to_string(length) + " samples and " +
+                                std::to_string(filter.size()) + " taps in a transform of " +
+                                std::to_string(transform));
   }
   std::vector<Complex<double>> x(transform), k(transform), x_f, k_f;
   for (std::size_t i = 0; i < length; ++i) {
@@ -302,7 +325,8 @@ std::vector<double> convolution_oracle(std::size_t transform, std::span<const fl
   Eigen::FFT<double> fft;
   fft.fwd(x_f, x);
   fft.fwd(k_f, k);
-  for (std::size_t i = 0; i < transform; ++i) x_f[i] *= k_f[i] * (spectrum_mask.empty() ? 1.0 : spectrum_mask[i]);
+  for (std::size_t i = 0; i < transform; ++i)
+    x_f[i] *= k_f[i] * (spectrum_mask.empty() ? 1.0 : spectrum_mask[i]);
   fft.inv(x, x_f);
   std::vector<double> y(u.size());
   for (std::size_t i = 0; i < length; ++i) {
@@ -317,15 +341,17 @@ template void monarch_transform(const MonarchFactors&, std::span<Complex<float>>
 template void monarch_transform(const MonarchFactors&, std::span<Complex<double>>);
 template void monarch_inverse(const MonarchFactors&, std::span<Complex<float>>);
 template void monarch_inverse(const MonarchFactors&, std::span<Complex<double>>);
-template std::vector<Complex<float>> monarch_filters(const ConvolutionShape&, const MonarchFactors&, std::span<const float>);
-template std::vector<Complex<double>> monarch_filters(const ConvolutionShape&, const MonarchFactors&, std::span<const float>);
-#define RM_INSTANTIATE(Scalar)                                                                                                     \
-  template void monarch_convolution_reference(const ConvolutionShape&, const MonarchFactors&, std::span<const float>,              \
-                                              std::span<const float>, std::span<const float>, std::span<const float>,              \
-                                              std::span<Scalar>, int);                                                             \
-  template void monarch_convolution_reference(const ConvolutionShape&, const MonarchFactors&, std::span<const float>,              \
-                                              std::span<const float>, std::span<const Complex<Scalar>>, std::span<const float>,    \
-                                              std::span<Scalar>, int);
+template std::vector<Complex<float>> monarch_filters(const ConvolutionShape&, const MonarchFactors&,
+                                                     std::span<const float>);
+template std::vector<Complex<double>> monarch_filters(const ConvolutionShape&, const MonarchFactors&,
+                                                      std::span<const float>);
+#define RM_INSTANTIATE(Scalar)                                                                        \
+  template void monarch_convolution_reference(                                                        \
+      const ConvolutionShape&, const MonarchFactors&, std::span<const float>, std::span<const float>, \
+      std::span<const float>, std::span<const float>, std::span<Scalar>, int);                        \
+  template void monarch_convolution_reference(                                                        \
+      const ConvolutionShape&, const MonarchFactors&, std::span<const float>, std::span<const float>, \
+      std::span<const Complex<Scalar>>, std::span<const float>, std::span<Scalar>, int);
 RM_INSTANTIATE(float)
 RM_INSTANTIATE(double)
 #undef RM_INSTANTIATE

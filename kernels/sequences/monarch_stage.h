@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Stages of a Monarch transform on tensor cores, in place in shared memory: real and imaginary planes of many sequences, one after
-// another. Device code, for .cu files. An instruction's complex product is four real ones.
+// Stages of a Monarch transform on tensor cores, in place in shared memory: real and imaginary planes of many
+// sequences, one after another. Device code, for .cu files. An instruction's complex product is four real
+// ones.
 #pragma once
 
 #include "kernels/device/copy.h"
@@ -14,8 +15,8 @@ namespace remeasure::kernels {
 inline constexpr int kMonarchThreads = 256;
 inline constexpr int kMonarchWarps = kMonarchThreads / 32;
 
-/// A plane whose 16-byte chunks have their three lowest bits flipped by the bits above, so that the eight rows of an ldmatrix lie in
-/// eight groups of banks whatever the power of two between them.
+/// A plane whose 16-byte chunks have their three lowest bits flipped by the bits above, so that the eight
+/// rows of an ldmatrix lie in eight groups of banks whatever the power of two between them.
 template <class Element>
 struct MonarchPlane {
   static constexpr int kChunkLog2 = sizeof(Element) == 2 ? 3 : 2;
@@ -78,8 +79,9 @@ RM_DEVICE OperandB<Element> negative(const OperandB<Element>& b) {
 
 /// (re, im) += a b, complex
 template <class Element>
-RM_DEVICE void complex_multiply_add(float (&re)[4], float (&im)[4], const OperandA<Element>& a_re, const OperandA<Element>& a_im,
-                                    const OperandB<Element>& b_re, const OperandB<Element>& b_im) {
+RM_DEVICE void complex_multiply_add(float (&re)[4], float (&im)[4], const OperandA<Element>& a_re,
+                                    const OperandA<Element>& a_im, const OperandB<Element>& b_re,
+                                    const OperandB<Element>& b_im) {
   multiply_add<Element>(re, a_re, b_re);
   multiply_add<Element>(im, a_re, b_im);
   const OperandB<Element> minus_im = negative<Element>(b_im);
@@ -150,7 +152,8 @@ RM_DEVICE OperandA<Element> operand_of(const float (*tiles)[4]) {
   OperandA<Element> a;
   if constexpr (sizeof(Element) == 2) {
 #pragma unroll
-    for (int r = 0; r < 4; ++r) a.part[0][r] = pack2(Element(tiles[r / 2][2 * (r % 2)]), Element(tiles[r / 2][2 * (r % 2) + 1]));
+    for (int r = 0; r < 4; ++r)
+      a.part[0][r] = pack2(Element(tiles[r / 2][2 * (r % 2)]), Element(tiles[r / 2][2 * (r % 2) + 1]));
   } else {
 #pragma unroll
     for (int r = 0; r < 4; ++r) split_tf32(tiles[0][2 * (r % 2) + r / 2], a.part[0][r], a.part[1][r]);
@@ -198,7 +201,8 @@ RM_DEVICE void store_pair(const MonarchPlanes<Element>& x, int position, const C
   }
 }
 
-/// The tiles that a stage visits: in each sequence `groups` pieces of `1 << group_log2` positions, in each `tiles`.
+/// The tiles that a stage visits: in each sequence `groups` pieces of `1 << group_log2` positions, in each
+/// `tiles`.
 struct MonarchWalk {
   int sequences, sequence_log2, groups, group_log2, tiles;
 
@@ -210,15 +214,15 @@ struct MonarchWalk {
   }
 };
 
-/// The DFT along an axis whose neighbours lie `1 << inner_log2` apart: rows < `rows_out` of `matrix` times rows < `rows_in` of the
-/// data, eight columns at a time; then finish(position, pair) before a pair is stored. A tile is read whole before it is
-/// written, and no other warp touches it.
+/// The DFT along an axis whose neighbours lie `1 << inner_log2` apart: rows < `rows_out` of `matrix` times
+/// rows < `rows_in` of the data, eight columns at a time; then finish(position, pair) before a pair is
+/// stored. A tile is read whole before it is written, and no other warp touches it.
 template <class Element, int kFactor, class Finish>
-RM_DEVICE void strided_stage(const MonarchPlanes<Element>& x, const MonarchWalk& walk, int inner_log2, const std::uint32_t* matrix,
-                             int rows_in, int rows_out, Finish finish) {
+RM_DEVICE void strided_stage(const MonarchPlanes<Element>& x, const MonarchWalk& walk, int inner_log2,
+                             const std::uint32_t* matrix, int rows_in, int rows_out, Finish finish) {
   using Mma = MonarchMma<Element>;
   constexpr int kSteps = kFactor / Mma::kDepth, kRowTiles = kFactor / 16;
-  constexpr int kImaginary = kRowTiles * kSteps;   // fragments of the real part come first
+  constexpr int kImaginary = kRowTiles * kSteps;  // fragments of the real part come first
   const int lane = lane_id();
   for (int t = warp_id(); t < walk.count(); t += kMonarchWarps) {
     const int first = walk.group_of(t) + 8 * (t % walk.tiles);
@@ -245,20 +249,26 @@ RM_DEVICE void strided_stage(const MonarchPlanes<Element>& x, const MonarchWalk&
 #pragma unroll
       for (int half_tile = 0; half_tile < 2; ++half_tile) {
         const int position = first + ((16 * m + lane / 4 + 8 * half_tile) << inner_log2) + 2 * (lane % 4);
-        const ComplexPair pair = {{sum_re[2 * half_tile], sum_re[2 * half_tile + 1]}, {sum_im[2 * half_tile], sum_im[2 * half_tile + 1]}};
+        const ComplexPair pair = {{sum_re[2 * half_tile], sum_re[2 * half_tile + 1]},
+                                  {sum_im[2 * half_tile], sum_im[2 * half_tile + 1]}};
         store_pair<Element>(x, position, finish(position, pair));
       }
     }
   }
 }
 
-/// The DFT along the last axis, 16 rows at a time: forward if `forward` isn't null, multiply(position, pair) on what came out, then
-/// back if `inverse` isn't null, finish(position, pair), stored. Between the two directions nothing leaves the registers.
+/// The DFT along the last axis, 16 rows at a time: forward if `forward` isn't null, multiply(position, pair)
+/// on what came out, then back if `inverse` isn't null, finish(position, pair), stored. Between the two
+/// directions nothing leaves the registers.
 template <class Element, int kFactor, bool kForward, bool kInverse, class Multiply, class Finish>
-RM_DEVICE void last_stage(const MonarchPlanes<Element>& x, const MonarchWalk& walk, const std::uint32_t* forward,
-                          const std::uint32_t* inverse, int kept, Multiply multiply, Finish finish) {
+RM_DEVICE void last_stage(const MonarchPlanes<Element>& x, const MonarchWalk& walk,
+                          const std::uint32_t* forward, const std::uint32_t* inverse, int kept,
+                          Multiply multiply, Finish finish) {
   using Mma = MonarchMma<Element>;
-  constexpr int kSteps = kFactor / Mma::kDepth, kTiles = kFactor / 8, kRowLog2 = kFactor == 16 ? 4 : kFactor == 32 ? 5 : 6;
+  constexpr int kSteps = kFactor / Mma::kDepth, kTiles = kFactor / 8,
+                kRowLog2 = kFactor == 16   ? 4
+                           : kFactor == 32 ? 5
+                                           : 6;
   constexpr int kImaginary = kSteps * kTiles;
   constexpr int kTilesPerStep = Mma::kDepth / 8;
   const int lane = lane_id();
@@ -290,7 +300,8 @@ RM_DEVICE void last_stage(const MonarchPlanes<Element>& x, const MonarchWalk& wa
         for (int h = 0; h < 2; ++h) {
           const ComplexPair pair = {{re[n][2 * h], re[n][2 * h + 1]}, {im[n][2 * h], im[n][2 * h + 1]}};
           const ComplexPair out = multiply(position(n, h), pair);
-          re[n][2 * h] = out.re[0], re[n][2 * h + 1] = out.re[1], im[n][2 * h] = out.im[0], im[n][2 * h + 1] = out.im[1];
+          re[n][2 * h] = out.re[0], re[n][2 * h + 1] = out.re[1], im[n][2 * h] = out.im[0],
+                    im[n][2 * h + 1] = out.im[1];
           if constexpr (!kInverse) store_pair<Element>(x, position(n, h), out);
         }
       }
@@ -324,11 +335,15 @@ RM_DEVICE void last_stage(const MonarchPlanes<Element>& x, const MonarchWalk& wa
 /// Calls body with the factor as a compile-time constant.
 template <int kLargest, class Body>
 RM_DEVICE void with_factor(int factor_log2, Body body) {
-  if (factor_log2 == 4) body.template operator()<16>();
-  else if (factor_log2 == 5) body.template operator()<32>();
+  if (factor_log2 == 4)
+    body.template operator()<16>();
+  else if (factor_log2 == 5)
+    body.template operator()<32>();
   else if constexpr (kLargest >= 128) {
-    if (factor_log2 == 6) body.template operator()<64>();
-    else body.template operator()<128>();
+    if (factor_log2 == 6)
+      body.template operator()<64>();
+    else
+      body.template operator()<128>();
   } else if constexpr (kLargest >= 64) {
     body.template operator()<64>();
   }

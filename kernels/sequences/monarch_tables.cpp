@@ -19,7 +19,8 @@ template <class Element>
 std::uint32_t operand_bits(double value, int part) {
   if constexpr (std::is_same_v<Element, float>) {
     const float high = nearest_tf32(static_cast<float>(value));
-    return std::bit_cast<std::uint32_t>(part == 0 ? high : nearest_tf32(static_cast<float>(value - static_cast<double>(high))));
+    return std::bit_cast<std::uint32_t>(
+        part == 0 ? high : nearest_tf32(static_cast<float>(value - static_cast<double>(high))));
   } else {
     return Element(static_cast<float>(value)).bits;
   }
@@ -33,7 +34,8 @@ void append_matrix(std::vector<std::uint32_t>& words, int n, bool inverse, bool 
   const int registers = as_a ? 4 : 2, steps = n / Mma::kDepth, tiles = n / (as_a ? 16 : 8);
   const double scale = inverse ? 1 : 1.0 / n;
   const auto entry = [&](bool imaginary, int row, int column) {
-    const std::complex<double> w = root_of_unity(static_cast<std::size_t>(row) * static_cast<std::size_t>(column), static_cast<std::size_t>(n));
+    const std::complex<double> w = root_of_unity(
+        static_cast<std::size_t>(row) * static_cast<std::size_t>(column), static_cast<std::size_t>(n));
     return scale * (imaginary ? (inverse ? -w.imag() : w.imag()) : w.real());
   };
   const auto word = [&](bool imaginary, int tile, int step, int part, int lane, int index) {
@@ -53,7 +55,8 @@ void append_matrix(std::vector<std::uint32_t>& words, int n, bool inverse, bool 
       for (int j = 0; j < middle; ++j) {
         for (int part = 0; part < Mma::kParts; ++part) {
           for (int lane = 0; lane < 32; ++lane) {
-            for (int r = 0; r < registers; ++r) words.push_back(word(imaginary == 1, as_a ? i : j, as_a ? j : i, part, lane, r));
+            for (int r = 0; r < registers; ++r)
+              words.push_back(word(imaginary == 1, as_a ? i : j, as_a ? j : i, part, lane, r));
           }
         }
       }
@@ -87,7 +90,8 @@ MonarchTables<Element> monarch_tables(const MonarchFactors& factors) {
 }
 
 template <class Element>
-std::vector<Element> monarch_device_filters(const ConvolutionShape& shape, const MonarchFactors& factors, std::span<const float> filters) {
+std::vector<Element> monarch_device_filters(const ConvolutionShape& shape, const MonarchFactors& factors,
+                                            std::span<const float> filters) {
   const std::vector<std::complex<double>> exact = monarch_filters<double>(shape, factors, filters);
   std::vector<Element> rounded;
   rounded.reserve(2 * exact.size());
@@ -98,9 +102,10 @@ std::vector<Element> monarch_device_filters(const ConvolutionShape& shape, const
   return rounded;
 }
 
-#define RM_INSTANTIATE(Element)                                                  \
-  template MonarchTables<Element> monarch_tables(const MonarchFactors&);         \
-  template std::vector<Element> monarch_device_filters(const ConvolutionShape&, const MonarchFactors&, std::span<const float>);
+#define RM_INSTANTIATE(Element)                                                                        \
+  template MonarchTables<Element> monarch_tables(const MonarchFactors&);                               \
+  template std::vector<Element> monarch_device_filters(const ConvolutionShape&, const MonarchFactors&, \
+                                                       std::span<const float>);
 RM_INSTANTIATE(half)
 RM_INSTANTIATE(bfloat16)
 RM_INSTANTIATE(float)

@@ -14,9 +14,15 @@
 namespace remeasure::simt {
 namespace {
 
-constexpr bool reads(Access kind) { return kind != Access::write && kind != Access::atomic_write; }
-constexpr bool writes(Access kind) { return kind != Access::read && kind != Access::atomic_read; }
-constexpr bool atomic(Access kind) { return kind != Access::read && kind != Access::write; }
+constexpr bool reads(Access kind) {
+  return kind != Access::write && kind != Access::atomic_write;
+}
+constexpr bool writes(Access kind) {
+  return kind != Access::read && kind != Access::atomic_read;
+}
+constexpr bool atomic(Access kind) {
+  return kind != Access::read && kind != Access::write;
+}
 
 }  // namespace
 
@@ -25,15 +31,16 @@ AccessChecks& AccessChecks::instance() {
   return checks;
 }
 
-// ---- memory -------------------------------------------------------------------------------------------------
+// ---- memory
+// -------------------------------------------------------------------------------------------------
 
-void AccessChecks::register_memory(const void* address, std::size_t bytes, std::string_view name, bool initialised,
-                                   std::size_t red_zone) {
+void AccessChecks::register_memory(const void* address, std::size_t bytes, std::string_view name,
+                                   bool initialised, std::size_t red_zone) {
   const auto begin = reinterpret_cast<std::uintptr_t>(address);
   latest_ = nullptr;
   global_.insert_or_assign(begin - red_zone,
-                           Array{begin, bytes, red_zone, name.empty() ? "unnamed buffer" : std::string(name), false,
-                                 std::make_unique<Shadow>(bytes, initialised)});
+                           Array{begin, bytes, red_zone, name.empty() ? "unnamed buffer" : std::string(name),
+                                 false, std::make_unique<Shadow>(bytes, initialised)});
 }
 
 void AccessChecks::unregister_memory(const void* address) {
@@ -75,8 +82,8 @@ AccessChecks::Array* AccessChecks::find_shared(std::uintptr_t address) {
   const auto& arrays = runner_->shared().arrays();
   for (std::size_t i = shared_.size(); i < arrays.size(); ++i) {
     const auto begin = reinterpret_cast<std::uintptr_t>(arrays[i].begin);
-    shared_.push_back({begin, arrays[i].bytes, 0, arrays[i].name, true,
-                       std::make_unique<Shadow>(arrays[i].bytes, false)});
+    shared_.push_back(
+        {begin, arrays[i].bytes, 0, arrays[i].name, true, std::make_unique<Shadow>(arrays[i].bytes, false)});
   }
   Array* below = nullptr;
   for (Array& array : shared_) {
@@ -86,7 +93,8 @@ AccessChecks::Array* AccessChecks::find_shared(std::uintptr_t address) {
   return below != nullptr || shared_.empty() ? below : &shared_.front();
 }
 
-// ---- launches -----------------------------------------------------------------------------------------------
+// ---- launches
+// -----------------------------------------------------------------------------------------------
 
 void AccessChecks::begin_launch(BlockRunner& runner, bool cooperative) {
   ++launch_;
@@ -132,7 +140,8 @@ std::uintptr_t AccessChecks::stack_of_current() {
   return reinterpret_cast<std::uintptr_t>(carrier.stack.low);
 }
 
-// ---- one access ---------------------------------------------------------------------------------------------
+// ---- one access
+// ---------------------------------------------------------------------------------------------
 
 void AccessChecks::check(Access kind, std::uintptr_t address, std::size_t bytes, std::size_t alignment,
                          const void* place, const Site* site) {
@@ -147,7 +156,8 @@ void AccessChecks::check(Access kind, std::uintptr_t address, std::size_t bytes,
   const std::uintptr_t offset = address - array->begin;
   if (offset >= array->bytes || bytes > array->bytes - offset) report_out_of_bounds(*array, request);
   if (address % alignment != 0) {
-    report(ErrorKind::misaligned, *array, request, fmt::format("needs an address aligned to {} bytes", alignment));
+    report(ErrorKind::misaligned, *array, request,
+           fmt::format("needs an address aligned to {} bytes", alignment));
   }
   count(*array, kind, bytes);
   if (atomic(kind)) order_.atomic_at(address, this_thread().linear_thread);
@@ -182,7 +192,8 @@ void AccessChecks::check(Access kind, std::uintptr_t address, std::size_t bytes,
 void AccessChecks::count(const Array& array, Access kind, std::size_t bytes) {
   simt::count(atomic(kind) ? Counter::atomics : kind == Access::read ? Counter::loads : Counter::stores, 1);
   if (reads(kind)) simt::count(array.shared ? Counter::shared_bytes_read : Counter::global_bytes_read, bytes);
-  if (writes(kind)) simt::count(array.shared ? Counter::shared_bytes_written : Counter::global_bytes_written, bytes);
+  if (writes(kind))
+    simt::count(array.shared ? Counter::shared_bytes_written : Counter::global_bytes_written, bytes);
 }
 
 void AccessChecks::enter_scope(ShadowCell& cell, bool shared) const {
@@ -194,13 +205,15 @@ void AccessChecks::enter_scope(ShadowCell& cell, bool shared) const {
 }
 
 bool AccessChecks::write_is_ordered(const ShadowCell& cell, unsigned me) const {
-  if (cell.write_block != order_.block()) return order_.other_block_ordered(cell.write_block, cell.write_time);
+  if (cell.write_block != order_.block())
+    return order_.other_block_ordered(cell.write_block, cell.write_time);
   return order_.ordered(cell.write_thread, cell.write_time, me);
 }
 
 void AccessChecks::check_read(const Array& array, ShadowCell& cell, const Request& request) {
   if ((cell.flags & ShadowCell::kInFlight) != 0) {
-    report(ErrorKind::cp_async, array, request, "reads bytes of a cp.async that no wait has completed", cell.write_place);
+    report(ErrorKind::cp_async, array, request, "reads bytes of a cp.async that no wait has completed",
+           cell.write_place);
   }
   const bool both_atomic = atomic(request.kind) && (cell.flags & ShadowCell::kAtomic) != 0;
   if ((cell.flags & ShadowCell::kWritten) != 0 && !both_atomic &&
@@ -209,14 +222,16 @@ void AccessChecks::check_read(const Array& array, ShadowCell& cell, const Reques
   }
   if ((cell.flags & ShadowCell::kInitialised) == 0) {
     report(ErrorKind::uninitialised, array, request,
-           array.shared ? "reads shared memory that this block has not written" : "reads memory that nobody has written");
+           array.shared ? "reads shared memory that this block has not written"
+                        : "reads memory that nobody has written");
   }
 }
 
 void AccessChecks::check_write(const Array& array, ShadowCell& cell, const Request& request) {
   const unsigned me = this_thread().linear_thread;
   if ((cell.flags & ShadowCell::kInFlight) != 0) {
-    report(ErrorKind::cp_async, array, request, "writes bytes of a cp.async that no wait has completed", cell.write_place);
+    report(ErrorKind::cp_async, array, request, "writes bytes of a cp.async that no wait has completed",
+           cell.write_place);
   }
   const bool both_atomic = atomic(request.kind) && (cell.flags & ShadowCell::kAtomic) != 0;
   if ((cell.flags & ShadowCell::kWritten) != 0 && !both_atomic && !write_is_ordered(cell, me)) {
@@ -234,13 +249,15 @@ bool AccessChecks::find_unordered_reader(const ShadowCell& cell, unsigned me, st
   if (cell.read_warp == ShadowCell::kNobody) return false;
   block = cell.read_block;
   const bool several = cell.read_warp == ShadowCell::kSeveralWarps;
-  const unsigned first = several ? cell.read_lanes & 0xffffu
-                                 : cell.read_warp * 32u + static_cast<unsigned>(std::countr_zero(cell.read_lanes));
+  const unsigned first =
+      several ? cell.read_lanes & 0xffffu
+              : cell.read_warp * 32u + static_cast<unsigned>(std::countr_zero(cell.read_lanes));
   if (block != order_.block()) {
     thread = first;
     return !order_.other_block_ordered(block, cell.read_time);
   }
-  if ((cell.flags & ShadowCell::kOtherBlock) != 0 && !order_.other_block_ordered(cell.read_other_block, cell.read_other_time)) {
+  if ((cell.flags & ShadowCell::kOtherBlock) != 0 &&
+      !order_.other_block_ordered(cell.read_other_block, cell.read_other_time)) {
     block = cell.read_other_block;
     thread = 0;
     return true;
@@ -275,7 +292,8 @@ void AccessChecks::remember_reader(ShadowCell& cell, const Request& request) {
     }
     if (!alone) cell.read_lanes |= 1u << me % 32;
   } else if (!alone && cell.read_warp != ShadowCell::kSeveralWarps) {
-    cell.read_lanes = (cell.read_warp * 32u + static_cast<unsigned>(std::countr_zero(cell.read_lanes))) | me << 16;
+    cell.read_lanes =
+        (cell.read_warp * 32u + static_cast<unsigned>(std::countr_zero(cell.read_lanes))) | me << 16;
     cell.read_warp = ShadowCell::kSeveralWarps;
   }
   if (alone) {
@@ -298,7 +316,8 @@ void AccessChecks::remember_writer(ShadowCell& cell, const Request& request) {
   if (atomic(request.kind)) cell.flags |= ShadowCell::kAtomic;
 }
 
-// ---- cp.async -----------------------------------------------------------------------------------------------
+// ---- cp.async
+// -----------------------------------------------------------------------------------------------
 
 void AccessChecks::copy_issued(const AsyncCopy& copy) {
   if (copy.source_bytes != 0) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The checks of the checked build: every load and store of a kernel comes here (access_hooks.cpp). One set per
-// process, since the hooks know no engine; Engine lets only one launch run at a time.
+// The checks of the checked build: every load and store of a kernel comes here (access_hooks.cpp). One set
+// per process, since the hooks know no engine; Engine lets only one launch run at a time.
 #pragma once
 
 #include <cstddef>
@@ -71,7 +71,7 @@ class AccessChecks {
     Access kind;
     std::uintptr_t address;
     std::size_t bytes;
-    const void* place;   ///< one of the two is set
+    const void* place;  ///< one of the two is set
     const Site* site;
     std::uint32_t code;  ///< place, compressed; 0 for a site
   };
@@ -95,17 +95,18 @@ class AccessChecks {
   void remember_reader(ShadowCell& cell, const Request& request);
   void remember_writer(ShadowCell& cell, const Request& request);
   /// A reader of the cell whose read isn't ordered before a write by `me`; false when there is none.
-  bool find_unordered_reader(const ShadowCell& cell, unsigned me, std::uint32_t& block, unsigned& thread) const;
+  bool find_unordered_reader(const ShadowCell& cell, unsigned me, std::uint32_t& block,
+                             unsigned& thread) const;
   bool write_is_ordered(const ShadowCell& cell, unsigned me) const;
 
-  [[noreturn]] void report(ErrorKind kind, const Array& array, const Request& request, const std::string& what,
-                           std::uint32_t earlier_code = 0);
-  [[noreturn]] void report_race(const Array& array, const Request& request, const char* earlier, std::uint32_t block,
-                                unsigned thread, std::uint32_t code);
+  [[noreturn]] void report(ErrorKind kind, const Array& array, const Request& request,
+                           const std::string& what, std::uint32_t earlier_code = 0);
+  [[noreturn]] void report_race(const Array& array, const Request& request, const char* earlier,
+                                std::uint32_t block, unsigned thread, std::uint32_t code);
   [[noreturn]] void report_out_of_bounds(const Array& array, const Request& request);
 
-  std::map<std::uintptr_t, Array> global_;   ///< by the first byte of the lower red zone
-  std::vector<Array> shared_;                ///< of this launch, as SharedArena::arrays()
+  std::map<std::uintptr_t, Array> global_;  ///< by the first byte of the lower red zone
+  std::vector<Array> shared_;               ///< of this launch, as SharedArena::arrays()
   Array* latest_ = nullptr;
   BlockRunner* runner_ = nullptr;
   HappensBefore order_;

@@ -17,11 +17,16 @@ namespace {
 
 const char* verb(Access kind) {
   switch (kind) {
-    case Access::read: return "read";
-    case Access::write: return "write";
-    case Access::atomic_read: return "atomic read";
-    case Access::atomic_write: return "atomic write";
-    case Access::atomic_update: return "atomic update";
+    case Access::read:
+      return "read";
+    case Access::write:
+      return "write";
+    case Access::atomic_read:
+      return "atomic read";
+    case Access::atomic_write:
+      return "atomic write";
+    case Access::atomic_update:
+      return "atomic update";
   }
   return "access";
 }
@@ -40,8 +45,8 @@ void AccessChecks::report(ErrorKind kind, const Array& array, const Request& req
   // Rounded down: an element before the array is -1, not 0.
   const std::int64_t element = offset >= 0 ? offset / size : -((-offset + size - 1) / size);
   std::string text =
-      fmt::format("{} of {} bytes at '{}'[{}] (byte {} of {}), {}: {}", verb(request.kind), request.bytes, array.name,
-                  element, offset, array.bytes, place_of(sites.front()), what);
+      fmt::format("{} of {} bytes at '{}'[{}] (byte {} of {}), {}: {}", verb(request.kind), request.bytes,
+                  array.name, element, offset, array.bytes, place_of(sites.front()), what);
   if (earlier_code != 0) {
     sites.push_back(locate(expand_address(earlier_code)));
     text += fmt::format(" at {}", place_of(sites.back()));
@@ -50,16 +55,18 @@ void AccessChecks::report(ErrorKind kind, const Array& array, const Request& req
   runner_->fail_here(kind, std::move(text), std::move(sites));
 }
 
-void AccessChecks::report_race(const Array& array, const Request& request, const char* earlier, std::uint32_t block,
-                               unsigned thread, std::uint32_t code) {
+void AccessChecks::report_race(const Array& array, const Request& request, const char* earlier,
+                               std::uint32_t block, unsigned thread, std::uint32_t code) {
   const LaunchInfo& info = *runner_->launch().info;
   const bool other_block = block != order_.block();
-  const std::string who = fmt::format("thread {}{}", describe(index_of(thread, info.block)),
-                                      other_block ? fmt::format(" of block {}", describe(index_of(block, info.grid))) : "");
-  const char* remedy = !other_block                   ? "no barrier is between them"
+  const std::string who =
+      fmt::format("thread {}{}", describe(index_of(thread, info.block)),
+                  other_block ? fmt::format(" of block {}", describe(index_of(block, info.grid))) : "");
+  const char* remedy = !other_block                    ? "no barrier is between them"
                        : runner_->launch().cooperative ? "no grid barrier is between them"
                                                        : "blocks have no order in a launch";
-  report(ErrorKind::race, array, request, fmt::format("nothing orders it after {} by {} ({})", earlier, who, remedy), code);
+  report(ErrorKind::race, array, request,
+         fmt::format("nothing orders it after {} by {} ({})", earlier, who, remedy), code);
 }
 
 void AccessChecks::report_out_of_bounds(const Array& array, const Request& request) {

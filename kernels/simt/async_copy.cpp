@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// cp.async. A GPU moves the bytes at any time between the copy and the wait that covers it; a right kernel can't
-// tell when. Late moves them at the wait, early at the copy.
+// cp.async. A GPU moves the bytes at any time between the copy and the wait that covers it; a right kernel
+// can't tell when. Late moves them at the wait, early at the copy.
 #include "kernels/simt/async_copy.h"
 
 #include <fmt/format.h>
@@ -37,12 +37,14 @@ bool aligned(const void* address, std::size_t bytes) {
 
 }  // namespace
 
-void async_copy(void* shared, const void* global, std::size_t bytes, std::size_t source_bytes, const Site& site) {
+void async_copy(void* shared, const void* global, std::size_t bytes, std::size_t source_bytes,
+                const Site& site) {
   BlockRunner& runner = *this_thread().block;
   if ((bytes != 4 && bytes != 8 && bytes != 16) || source_bytes > bytes) {
     runner.fail_here(
         ErrorKind::cp_async,
-        fmt::format("cp.async of {} bytes, {} of them read; the sizes are 4, 8 and 16", bytes, source_bytes), {site});
+        fmt::format("cp.async of {} bytes, {} of them read; the sizes are 4, 8 and 16", bytes, source_bytes),
+        {site});
   }
   if (!aligned(shared, bytes) || (source_bytes != 0 && !aligned(global, bytes))) {
     runner.fail_here(ErrorKind::misaligned,
@@ -52,8 +54,12 @@ void async_copy(void* shared, const void* global, std::size_t bytes, std::size_t
     runner.fail_here(ErrorKind::cp_async, "the destination of cp.async is not in shared memory", {site});
   }
   Carrier& self = runner.current();
-  const AsyncCopy copy{shared, global, static_cast<std::uint32_t>(bytes), static_cast<std::uint32_t>(source_bytes),
-                       self.copies.group, site};
+  const AsyncCopy copy{shared,
+                       global,
+                       static_cast<std::uint32_t>(bytes),
+                       static_cast<std::uint32_t>(source_bytes),
+                       self.copies.group,
+                       site};
   check::copy_issued(copy);
   count(Counter::async_copy_bytes, source_bytes);
   const bool late = runner.options().cp_async == CopyTiming::late;
@@ -64,7 +70,9 @@ void async_copy(void* shared, const void* global, std::size_t bytes, std::size_t
   }
 }
 
-void async_commit() { ++this_thread().block->current().copies.group; }
+void async_commit() {
+  ++this_thread().block->current().copies.group;
+}
 
 void async_wait(unsigned pending_groups) {
   BlockRunner& runner = *this_thread().block;

@@ -20,8 +20,8 @@ struct AsyncCopy {
 
 /// The copies of one thread that have not moved yet (CopyTiming::late), or have not been waited for (early).
 struct AsyncCopies {
-  std::vector<AsyncCopy> pending;   ///< in the order of issue
-  std::uint32_t group = 0;          ///< that the next copy belongs to
+  std::vector<AsyncCopy> pending;  ///< in the order of issue
+  std::uint32_t group = 0;         ///< that the next copy belongs to
 
   void clear() {
     pending.clear();

@@ -8,7 +8,8 @@ using namespace remeasure::simt::testing;
 
 namespace {
 
-/// Copies 4 x 32 floats through shared memory in groups; waits until `pending` groups are left before each use.
+/// Copies 4 x 32 floats through shared memory in groups; waits until `pending` groups are left before each
+/// use.
 void pipeline(const float* in, float* out, unsigned pending, bool wait) {
   RM_TEST_SHARED(float, tile, 4 * 32);
   const unsigned lane = thread_number();
@@ -92,6 +93,7 @@ TEST_CASE("bytes beyond the source size are zeros, and bad copies are refused", 
           RM_TEST_SHARED(float, tile, 8);
           async_copy(tile, from, 12);
         }).kind == ErrorKind::cp_async);
-  CHECK(failing_launch(engine, {.name = "not_shared", .grid = 1, .block = 1}, [=] { async_copy(to, from, 16); }).kind ==
-        ErrorKind::cp_async);
+  CHECK(failing_launch(engine, {.name = "not_shared", .grid = 1, .block = 1}, [=] {
+          async_copy(to, from, 16);
+        }).kind == ErrorKind::cp_async);
 }

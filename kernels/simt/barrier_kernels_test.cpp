@@ -25,7 +25,8 @@ TEST_CASE("threads that return early run once, and the others' wait for them is 
     CHECK(mentions(found, first_barrier));
   }
   SECTION("accepted with the launch's permission") {
-    engine.launch({.name = "early_return", .grid = 1, .block = 8, .exited_threads_count_as_arrived = true}, kernel);
+    engine.launch({.name = "early_return", .grid = 1, .block = 8, .exited_threads_count_as_arrived = true},
+                  kernel);
     CHECK(bodies == std::vector<int>(8, 1));
   }
   SECTION("accepted with the engine's permission") {
@@ -95,7 +96,8 @@ TEST_CASE("a block reduction whose last stage is in warp 0 alone is right, every
     int value = static_cast<int>(thread_number());
     const auto reduce = [&value](unsigned lanes) {
       for (unsigned distance = lanes / 2; distance > 0; distance /= 2) {
-        const WarpView view = warp_exchange(kFullMask, &value, sizeof value, Site::here(), "__shfl_down_sync");
+        const WarpView view =
+            warp_exchange(kFullMask, &value, sizeof value, Site::here(), "__shfl_down_sync");
         const unsigned from = this_thread().lane() + distance;
         value += view.get<int>(from < 32 ? from : this_thread().lane());
       }

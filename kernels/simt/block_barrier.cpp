@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The block barrier. Threads that arrive queue up; the last one opens it. From the second barrier of a block on, if
-// nothing but barriers has made threads wait, they go in a *sweep*: the threads stand in a row, each arrival continues
-// the next of the row, and the last begins the row anew. The queues are then implied by the place in the row, so
-// that an arrival is a handful of instructions inside the kernel (block_barrier in thread.h). A meeting of lanes, a
-// thread that returns, or another barrier ends the sweep and restores the queues.
+// The block barrier. Threads that arrive queue up; the last one opens it. From the second barrier of a block
+// on, if nothing but barriers has made threads wait, they go in a *sweep*: the threads stand in a row, each
+// arrival continues the next of the row, and the last begins the row anew. The queues are then implied by the
+// place in the row, so that an arrival is a handful of instructions inside the kernel (block_barrier in
+// thread.h). A meeting of lanes, a thread that returns, or another barrier ends the sweep and restores the
+// queues.
 #include <utility>
 
 #include "kernels/simt/block_runner.h"
@@ -49,7 +50,8 @@ detail::Next BlockRunner::arrive_first_or_last(const Site& site) {
   return next_after(self);
 }
 
-// ---- sweep --------------------------------------------------------------------------------------------------
+// ---- sweep
+// --------------------------------------------------------------------------------------------------
 
 /// Everyone stands at a barrier that is complete: in the queue, but for the last.
 detail::Next BlockRunner::begin_sweep(Carrier& last) {
@@ -93,7 +95,8 @@ void BlockRunner::leave_sweep() {
   for (ThreadState* const* each = sweep.next; *each != nullptr; ++each) ready_.push(carrier(*each));
 }
 
-// ---- opening ------------------------------------------------------------------------------------------------
+// ---- opening
+// ------------------------------------------------------------------------------------------------
 
 void BlockRunner::barrier_complete() {
   barrier_result_ = std::exchange(barrier_sum_, 0);
@@ -126,10 +129,15 @@ Carrier* BlockRunner::resolve_standstill() {
   return pick();
 }
 
-// ---- what kernels call --------------------------------------------------------------------------------------
+// ---- what kernels call
+// --------------------------------------------------------------------------------------
 
-detail::Next detail::arrive_at_barrier(Site site) { return this_thread().block->arrive(site); }
+detail::Next detail::arrive_at_barrier(Site site) {
+  return this_thread().block->arrive(site);
+}
 
-detail::Next detail::arrive_at_barrier(int value, Site site) { return this_thread().block->arrive(value, site); }
+detail::Next detail::arrive_at_barrier(int value, Site site) {
+  return this_thread().block->arrive(value, site);
+}
 
 }  // namespace remeasure::simt

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How a block ends with an error: from engine code (fail), or from a signal wherever a kernel stands. Either way its fibers
-// are left as they are, and run_blocks() goes on.
+// How a block ends with an error: from engine code (fail), or from a signal wherever a kernel stands. Either
+// way its fibers are left as they are, and run_blocks() goes on.
 #include <fmt/format.h>
 
 #include <cstdlib>
@@ -34,7 +34,8 @@ void BlockRunner::fail_here(ErrorKind kind, std::string message, std::vector<Sit
   fail(std::move(found));
 }
 
-// ---- signals ------------------------------------------------------------------------------------------------
+// ---- signals
+// ------------------------------------------------------------------------------------------------
 
 void BlockRunner::on_fault(const void* address) {
   // Outside a kernel the fault is not the engine's; the handler passes it on.
@@ -62,17 +63,21 @@ Finding BlockRunner::after_fault() {
   const bool overflow = fault_guard_ >= 0;
   const Carrier& carrier = overflow ? *carriers_[static_cast<std::size_t>(fault_guard_)] : current();
   const bool spins = ticks_ >= Watchdog::kTicks;
-  Finding found = finding(overflow ? ErrorKind::stack_overflow : spins ? ErrorKind::deadlock : ErrorKind::out_of_bounds);
+  Finding found = finding(overflow ? ErrorKind::stack_overflow
+                          : spins  ? ErrorKind::deadlock
+                                   : ErrorKind::out_of_bounds);
   found.threads = {carrier.thread.thread_index};
   if (overflow) {
-    found.message = fmt::format("the stack of a CUDA thread ({} KiB) is used up; raise EngineOptions::stack_bytes, or "
-                                "make local arrays or recursion smaller",
-                                options_.stack_bytes / 1024);
+    found.message = fmt::format(
+        "the stack of a CUDA thread ({} KiB) is used up; raise EngineOptions::stack_bytes, or "
+        "make local arrays or recursion smaller",
+        options_.stack_bytes / 1024);
   } else if (spins) {
-    found.message = fmt::format("has computed for {} s in which no thread of its block began, waited or returned: it "
-                                "spins on memory that another thread would have to write, or needs a larger "
-                                "EngineOptions::spin_limit_seconds",
-                                options_.spin_limit_seconds);
+    found.message = fmt::format(
+        "has computed for {} s in which no thread of its block began, waited or returned: it "
+        "spins on memory that another thread would have to write, or needs a larger "
+        "EngineOptions::spin_limit_seconds",
+        options_.spin_limit_seconds);
   } else {
     found.message = fmt::format("access to unmapped memory at address {}", fault_address_);
   }

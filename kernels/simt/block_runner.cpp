@@ -39,7 +39,8 @@ void BlockRunner::set_options(const EngineOptions& options) {
   schedule_ = Schedule(options.schedule_seed);
 }
 
-// ---- blocks -------------------------------------------------------------------------------------------------
+// ---- blocks
+// -------------------------------------------------------------------------------------------------
 
 void BlockRunner::begin_launch(LaunchState& launch) {
   launch_ = &launch;
@@ -125,7 +126,8 @@ void BlockRunner::abandon_block() {
   }
 }
 
-// ---- carriers -----------------------------------------------------------------------------------------------
+// ---- carriers
+// -----------------------------------------------------------------------------------------------
 
 Carrier* BlockRunner::make_carrier() {
   Stack stack = stacks_.add();
@@ -194,18 +196,20 @@ Carrier* BlockRunner::pick_random() {
   return ready_.pop();
 }
 
-// ---- threads ------------------------------------------------------------------------------------------------
+// ---- threads
+// ------------------------------------------------------------------------------------------------
 
 void BlockRunner::thread_returned(Carrier& carrier) {
   carrier.thread.has_leftovers = false;
   if (carrier.thread.held != nullptr) release_rendezvous(std::exchange(carrier.thread.held, nullptr));
   if (kChecked && !carrier.copies.pending.empty()) {
     const AsyncCopy& copy = carrier.copies.pending.front();
-    fail_here(ErrorKind::cp_async,
-              fmt::format("the thread returned with {} cp.async copies that no wait covers; their bytes may never "
-                          "arrive",
-                          carrier.copies.pending.size()),
-              {copy.site});
+    fail_here(
+        ErrorKind::cp_async,
+        fmt::format("the thread returned with {} cp.async copies that no wait covers; their bytes may never "
+                    "arrive",
+                    carrier.copies.pending.size()),
+        {copy.site});
   }
   carrier.copies.clear();
 }

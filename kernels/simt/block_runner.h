@@ -2,11 +2,12 @@
 //
 // One worker of the engine: runs one block at a time.
 //
-// A *carrier* is a fiber that runs the block's threads one after another in a plain loop. When a thread has to
-// wait, its carrier is left and another continues: one whose thread may go on, else a fresh one that takes the
-// next thread not yet started. So a block that never waits is a loop on one fiber, and a block of n threads that
-// all wait has n carriers. Nobody watches for progress: when no thread can go on and none is left to start, either
-// a barrier is complete and opens, or what the threads wait for can never come, and that is the error.
+// A *carrier* is a fiber that runs the block's threads one after another in a plain loop. When a thread has
+// to wait, its carrier is left and another continues: one whose thread may go on, else a fresh one that takes
+// the next thread not yet started. So a block that never waits is a loop on one fiber, and a block of n
+// threads that all wait has n carriers. Nobody watches for progress: when no thread can go on and none is
+// left to start, either a barrier is complete and opens, or what the threads wait for can never come, and
+// that is the error.
 #pragma once
 
 #include <array>
@@ -49,8 +50,8 @@ struct LaunchState {
   std::uint64_t blocks = 0;
   std::uint64_t chunk = 1;
   bool one_worker = true;
-  bool cooperative = false;        ///< a runner for each block, which take turns (cooperative.cpp)
-  std::string* output = nullptr;   ///< of device printf; null: stdout
+  bool cooperative = false;       ///< a runner for each block, which take turns (cooperative.cpp)
+  std::string* output = nullptr;  ///< of device printf; null: stdout
   std::atomic<std::uint64_t> next_block{0};
   std::atomic<bool> stopped{false};
 };
@@ -67,7 +68,8 @@ class BlockRunner {
 
   /// Runs blocks until there are no more or somebody stops. What was wrong, if anything was.
   std::optional<Finding> run_blocks(LaunchState& launch);
-  // One block of a cooperative launch: begun, then given turns until it has returned or failed; forgotten after an error.
+  // One block of a cooperative launch: begun, then given turns until it has returned or failed; forgotten
+  // after an error.
   void begin_turns(LaunchState& launch, std::uint64_t block);
   TurnEnd take_turn();
   std::optional<Finding> end_turns();
@@ -86,7 +88,8 @@ class BlockRunner {
                    const char* what);
   std::uint32_t active_mask();
   void* place_static_shared(SharedSite& site);
-  /// From now on thread_returned() is called when this thread returns. Ends its row: the loop looks at the end of one.
+  /// From now on thread_returned() is called when this thread returns. Ends its row: the loop looks at the
+  /// end of one.
   void expect_return(ThreadState& state) {
     state.has_leftovers = true;
     cursor_.give_back(state);
@@ -96,9 +99,11 @@ class BlockRunner {
   /// Fills in kernel, block and the current thread.
   [[noreturn]] void fail_here(ErrorKind kind, std::string message, std::vector<Site> sites);
 
-  /// For the signal handler: the fault is in a stack's guard, or elsewhere in a kernel. Does not return when it is ours.
+  /// For the signal handler: the fault is in a stack's guard, or elsewhere in a kernel. Does not return when
+  /// it is ours.
   void on_fault(const void* address);
-  /// For the watchdog's signal: Watchdog::kTicks in a row without progress end the block; then it does not return.
+  /// For the watchdog's signal: Watchdog::kTicks in a row without progress end the block; then it does not
+  /// return.
   void on_tick();
   /// Device printf. Text of a launch on several workers is kept until its end.
   void print(std::string_view text);
@@ -114,8 +119,8 @@ class BlockRunner {
  private:
   [[gnu::noinline]] detail::Next arrive_first_or_last(const Site& site);
   [[gnu::noinline]] detail::Next arrive_in_sweep(const Site& site);
-  [[gnu::noinline]] detail::Met meet_first_or_last(std::uint32_t mask, const void* contribution, std::size_t bytes,
-                                                   const Site& site, const char* what);
+  [[gnu::noinline]] detail::Met meet_first_or_last(std::uint32_t mask, const void* contribution,
+                                                   std::size_t bytes, const Site& site, const char* what);
   void begin_launch(LaunchState& launch);
   Carrier* begin_block(std::uint64_t block);
   void run_block(std::uint64_t block);
@@ -133,7 +138,8 @@ class BlockRunner {
   detail::Next begin_sweep(Carrier& last);
   void leave_sweep();
   Carrier* resolve_standstill();
-  [[noreturn]] void refuse_exchange(std::uint32_t mask, std::size_t bytes, const Site& site, const char* what);
+  [[noreturn]] void refuse_exchange(std::uint32_t mask, std::size_t bytes, const Site& site,
+                                    const char* what);
   void release_rendezvous(Rendezvous* meeting);
   Rendezvous* new_rendezvous();
   void abandon_block();
@@ -148,7 +154,8 @@ class BlockRunner {
   std::vector<Dim3> indices(const std::vector<unsigned>& threads) const;
   Finding finding(ErrorKind kind) const;
 
-  /// Changes whenever a thread begins, waits, goes on or returns. (A row of threads that never wait is one change.)
+  /// Changes whenever a thread begins, waits, goes on or returns. (A row of threads that never wait is one
+  /// change.)
   struct Progress {
     std::uint64_t block = 0;
     std::uint64_t barriers = 0;
@@ -162,16 +169,17 @@ class BlockRunner {
 
   // Hot: touched at every barrier and rendezvous.
   ReadyQueue ready_;
-  ReadyQueue waiting_;               ///< at the block barrier
-  Site barrier_site_;                ///< where the first of them waits
-  bool barrier_mixed_ = false;       ///< waiting_ holds different sites
-  bool at_grid_ = false;             ///< the barrier of barrier_site_ is the grid's
+  ReadyQueue waiting_;          ///< at the block barrier
+  Site barrier_site_;           ///< where the first of them waits
+  bool barrier_mixed_ = false;  ///< waiting_ holds different sites
+  bool at_grid_ = false;        ///< the barrier of barrier_site_ is the grid's
   bool random_ = false;
-  unsigned threads_ = 0;             ///< of a block
+  unsigned threads_ = 0;  ///< of a block
   int barrier_sum_ = 0;
   int barrier_result_ = 0;
-  unsigned plain_phases_ = 0;        ///< barriers since the latest meeting of lanes, in this block
-  std::unique_ptr<ThreadState*[]> row_ = std::make_unique<ThreadState*[]>(kMaxBlockThreads + 1);  ///< of a sweep
+  unsigned plain_phases_ = 0;  ///< barriers since the latest meeting of lanes, in this block
+  std::unique_ptr<ThreadState*[]> row_ =
+      std::make_unique<ThreadState*[]>(kMaxBlockThreads + 1);  ///< of a sweep
   ThreadCursor cursor_;
   Rendezvous* open_[kMaxWarps] = {};
   Rendezvous* free_meetings_ = nullptr;
@@ -183,10 +191,10 @@ class BlockRunner {
   Schedule schedule_;
   SharedArena shared_;
   StackPool stacks_;
-  std::vector<Carrier*> carriers_;   ///< each at the top of its own stack: one page for both
+  std::vector<Carrier*> carriers_;  ///< each at the top of its own stack: one page for both
   std::vector<std::unique_ptr<Rendezvous>> meetings_;
   LaunchState* launch_ = nullptr;
-  std::uint64_t block_ = 0;          ///< number of the block in the grid
+  std::uint64_t block_ = 0;  ///< number of the block in the grid
   std::uint64_t block_serial_ = 0;
   Dim3 block_index_{0, 0, 0};
   std::optional<Finding> finding_;
@@ -195,11 +203,11 @@ class BlockRunner {
   sigjmp_buf after_fault_;
   const void* fault_address_ = nullptr;
   long fault_guard_ = -1;
-  ThreadState* next_turn_ = nullptr; ///< where a cooperative block goes on
-  detail::Sweep kept_sweep_{};       ///< meanwhile
+  ThreadState* next_turn_ = nullptr;  ///< where a cooperative block goes on
+  detail::Sweep kept_sweep_{};        ///< meanwhile
   TurnEnd turn_end_ = TurnEnd::not_done;
-  Progress seen_;                    ///< at the watchdog's latest tick
-  int ticks_ = 0;                    ///< since then without progress
+  Progress seen_;  ///< at the watchdog's latest tick
+  int ticks_ = 0;  ///< since then without progress
 };
 
 inline Carrier& BlockRunner::current() const {
@@ -207,7 +215,8 @@ inline Carrier& BlockRunner::current() const {
   return *reinterpret_cast<Carrier*>(detail::current_thread);
 }
 
-// ---- what every wait goes through -----------------------------------------------------------------------------
+// ---- what every wait goes through
+// -----------------------------------------------------------------------------
 
 [[gnu::always_inline]] inline Carrier* BlockRunner::pop_ready() {
   Carrier* next = ready_.pop();
@@ -217,7 +226,8 @@ inline Carrier& BlockRunner::current() const {
 }
 
 [[gnu::always_inline]] inline Carrier* BlockRunner::pick() {
-  if (random_) [[unlikely]] return pick_random();
+  if (random_) [[unlikely]]
+    return pick_random();
   if (!ready_.empty()) return pop_ready();
   return cursor_.exhausted() ? nullptr : fresh_carrier();
 }
@@ -226,7 +236,8 @@ inline Carrier& BlockRunner::current() const {
 [[gnu::always_inline]] inline detail::Next BlockRunner::next_after(Carrier& self) {
   cursor_.give_back(self.thread);
   Carrier* next = pick();
-  if (next == nullptr) [[unlikely]] next = resolve_standstill();
+  if (next == nullptr) [[unlikely]]
+    next = resolve_standstill();
   return next == &self ? nullptr : &next->thread;
 }
 

@@ -44,7 +44,9 @@ void copy_completed(const AsyncCopy& copy);
 inline void register_memory(const void*, const void*, std::size_t, std::string_view, bool, std::size_t) {}
 inline void unregister_memory(const void*) {}
 inline void mark_initialised(const void*, std::size_t) {}
-inline bool is_initialised(const void*, std::size_t) { return true; }
+inline bool is_initialised(const void*, std::size_t) {
+  return true;
+}
 inline void begin_launch(BlockRunner&, bool) {}
 inline void end_launch(BlockRunner&) {}
 inline void begin_block(BlockRunner&) {}

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The blocks of a cooperative launch take turns on one CPU thread. A block keeps its turn until all of its threads stand at
-// a grid barrier or have returned, and under some seeds gives it away when a block barrier opens. When no block can go on,
-// the grid barrier is complete and opens, or what the blocks wait for can never come, and that is the error.
+// The blocks of a cooperative launch take turns on one CPU thread. A block keeps its turn until all of its
+// threads stand at a grid barrier or have returned, and under some seeds gives it away when a block barrier
+// opens. When no block can go on, the grid barrier is complete and opens, or what the blocks wait for can
+// never come, and that is the error.
 #include "kernels/simt/cooperative.h"
 
 #include <fmt/format.h>
@@ -22,12 +23,14 @@ namespace remeasure::simt {
 namespace detail {
 constinit thread_local bool next_launch_cooperative = false;
 
-Next arrive_at_grid(Site site) { return this_thread().block->arrive_at_grid(site); }
+Next arrive_at_grid(Site site) {
+  return this_thread().block->arrive_at_grid(site);
+}
 }  // namespace detail
 
 std::uint64_t resident_blocks(Dim3 block, std::size_t shared_bytes) {
-  // CUDA C++ Programming Guide, technical specifications of compute capability 9.0; each block takes 1 KiB of shared memory
-  // for itself.
+  // CUDA C++ Programming Guide, technical specifications of compute capability 9.0; each block takes 1 KiB of
+  // shared memory for itself.
   constexpr std::uint64_t kMultiprocessors = 132;
   constexpr std::uint64_t kThreads = 2048;
   constexpr std::uint64_t kBlocks = 32;
@@ -36,7 +39,8 @@ std::uint64_t resident_blocks(Dim3 block, std::size_t shared_bytes) {
   return kMultiprocessors * std::min({kBlocks, kThreads / threads, kSharedBytes / (shared_bytes + 1024)});
 }
 
-// ---- one block --------------------------------------------------------------------------------------------------
+// ---- one block
+// --------------------------------------------------------------------------------------------------
 
 void BlockRunner::begin_turns(LaunchState& launch, std::uint64_t block) {
   begin_launch(launch);
@@ -77,7 +81,8 @@ std::optional<Finding> BlockRunner::end_turns() {
 
 detail::Next BlockRunner::arrive_at_grid(const Site& site) {
   if (!launch_->cooperative) {
-    fail_here(ErrorKind::launch_configuration, "a grid barrier needs a cooperative launch (launch_cooperative)", {site});
+    fail_here(ErrorKind::launch_configuration,
+              "a grid barrier needs a cooperative launch (launch_cooperative)", {site});
   }
   if (detail::sweep.next != nullptr) leave_sweep();
   plain_phases_ = 0;
@@ -94,7 +99,8 @@ detail::Next BlockRunner::arrive_at_grid(const Site& site) {
   return next_after(self);
 }
 
-// ---- all blocks -------------------------------------------------------------------------------------------------
+// ---- all blocks
+// -------------------------------------------------------------------------------------------------
 
 void CooperativeGrid::reset_counters() {
   for (const auto& block : blocks_) block->counters().fill(0);
@@ -110,7 +116,8 @@ std::optional<Finding> CooperativeGrid::run(LaunchState& launch, const EngineOpt
   launch_ = &launch;
   finding_.reset();
   const auto count = static_cast<std::size_t>(launch.blocks);
-  while (blocks_.size() < count) blocks_.push_back(std::make_unique<BlockRunner>(options, options.schedule_seed));
+  while (blocks_.size() < count)
+    blocks_.push_back(std::make_unique<BlockRunner>(options, options.schedule_seed));
   for (std::size_t i = 0; i < count; ++i) {
     static_cast<void>(blocks_[i]->end_turns());  // of a launch that found no room for all its threads
     blocks_[i]->set_options(options);
@@ -158,7 +165,8 @@ bool CooperativeGrid::resolve() {
   return false;
 }
 
-/// Some blocks wait at the grid barrier of this site, and others can't come there: they have returned, or wait elsewhere.
+/// Some blocks wait at the grid barrier of this site, and others can't come there: they have returned, or
+/// wait elsewhere.
 Finding CooperativeGrid::diagnose(TurnEnd others, const Site& site) const {
   std::vector<Dim3> waiting;
   std::vector<Dim3> in_the_way;
@@ -176,7 +184,8 @@ Finding CooperativeGrid::diagnose(TurnEnd others, const Site& site) const {
   found.block = in_the_way.front();
   found.sites = {site};
   const Dim3 grid = launch_->info->grid;
-  const std::string who = fmt::format("blocks {} wait at the grid barrier {}", describe_threads(waiting, grid), describe(site));
+  const std::string who =
+      fmt::format("blocks {} wait at the grid barrier {}", describe_threads(waiting, grid), describe(site));
   if (elsewhere == nullptr) {
     found.kind = ErrorKind::exited_while_waiting;
     found.message = fmt::format("blocks {} returned while {}; let every block reach it",
@@ -184,8 +193,9 @@ Finding CooperativeGrid::diagnose(TurnEnd others, const Site& site) const {
   } else {
     found.kind = ErrorKind::barrier_divergence;
     found.sites.push_back(*elsewhere);
-    found.message = fmt::format("{} while blocks {} wait at the grid barrier {}; all blocks must reach the same barrier", who,
-                                describe_threads(in_the_way, grid), describe(*elsewhere));
+    found.message =
+        fmt::format("{} while blocks {} wait at the grid barrier {}; all blocks must reach the same barrier",
+                    who, describe_threads(in_the_way, grid), describe(*elsewhere));
   }
   return found;
 }

@@ -21,12 +21,13 @@ class CooperativeGrid {
 
  private:
   std::optional<Finding> take_turns(Schedule& schedule);
-  /// No block can go on. Whether all have returned; opens the grid barrier when all stand at one; else the error.
+  /// No block can go on. Whether all have returned; opens the grid barrier when all stand at one; else the
+  /// error.
   bool resolve();
   Finding diagnose(TurnEnd others, const Site& site) const;
 
   std::vector<std::unique_ptr<BlockRunner>> blocks_;
-  std::vector<TurnEnd> ends_;   ///< of each block of this launch, as of its latest turn
+  std::vector<TurnEnd> ends_;  ///< of each block of this launch, as of its latest turn
   std::optional<Finding> finding_;
   LaunchState* launch_ = nullptr;
 };

@@ -13,7 +13,9 @@ namespace {
 
 const std::vector<std::uint64_t> kSeeds{0, 1, 2, 3, 4, 17};
 
-unsigned block_number() { return this_thread().block_index.x; }
+unsigned block_number() {
+  return this_thread().block_index.x;
+}
 
 /// The error that the cooperative launch must end with.
 template <class Body>
@@ -29,8 +31,9 @@ Finding failing_cooperative(Engine& engine, const LaunchInfo& info, const Body& 
   return {};
 }
 
-/// Each block adds what the block before it wrote, `rounds` times; through one place for each block, so that a round needs a
-/// barrier after the reads and one after the writes. Reads are atomic: what goes wrong without a barrier is no race.
+/// Each block adds what the block before it wrote, `rounds` times; through one place for each block, so that
+/// a round needs a barrier after the reads and one after the writes. Reads are atomic: what goes wrong
+/// without a barrier is no race.
 std::vector<std::byte> ring(Engine& engine, int rounds, bool second_barrier) {
   constexpr unsigned kBlocks = 4;
   auto places = zeros<unsigned>(engine, kBlocks, "places");
@@ -77,16 +80,18 @@ TEST_CASE("shared memory belongs to a block also while others have their turn", 
     Engine engine({.schedule_seed = seed});
     auto out = zeros<unsigned>(engine, 4 * 64, "out");
     unsigned* data = out.data();
-    launch_cooperative(engine, {.name = "own_shared", .grid = 4, .block = 64, .shared_bytes = 64 * sizeof(unsigned)}, [=] {
-      RM_TEST_SHARED(unsigned, tile, 64);
-      auto* dynamic = static_cast<unsigned*>(dynamic_shared());
-      tile[thread_number()] = 100 * block_number() + thread_number();
-      block_barrier();
-      dynamic[thread_number()] = tile[63 - thread_number()];
-      block_barrier();
-      for (int i = 0; i < 3; ++i) grid_barrier();
-      data[64 * block_number() + thread_number()] = tile[thread_number()] + 1000 * dynamic[63 - thread_number()];
-    });
+    launch_cooperative(
+        engine, {.name = "own_shared", .grid = 4, .block = 64, .shared_bytes = 64 * sizeof(unsigned)}, [=] {
+          RM_TEST_SHARED(unsigned, tile, 64);
+          auto* dynamic = static_cast<unsigned*>(dynamic_shared());
+          tile[thread_number()] = 100 * block_number() + thread_number();
+          block_barrier();
+          dynamic[thread_number()] = tile[63 - thread_number()];
+          block_barrier();
+          for (int i = 0; i < 3; ++i) grid_barrier();
+          data[64 * block_number() + thread_number()] =
+              tile[thread_number()] + 1000 * dynamic[63 - thread_number()];
+        });
     for (unsigned i = 0; i < 4 * 64; ++i) REQUIRE(out[i] == 1001 * (100 * (i / 64) + i % 64));
   }
 }
@@ -104,7 +109,8 @@ TEST_CASE("a missing grid barrier changes the results under some seed, a complet
   }
 }
 
-TEST_CASE("accesses of different blocks race without a grid barrier between them, under every schedule", "[simt]") {
+TEST_CASE("accesses of different blocks race without a grid barrier between them, under every schedule",
+          "[simt]") {
   RM_NEEDS_ACCESS_HOOKS();
   for (const std::uint64_t seed : kSeeds) {
     Engine engine({.schedule_seed = seed});
@@ -119,7 +125,8 @@ TEST_CASE("accesses of different blocks race without a grid barrier between them
       to[global_number()] = data[63 - global_number()];
     };
     launch_cooperative(engine, {.name = "reader", .grid = 2, .block = 32}, [&] { reader(true); });
-    Finding found = failing_cooperative(engine, {.name = "reader", .grid = 2, .block = 32}, [&] { reader(false); });
+    Finding found =
+        failing_cooperative(engine, {.name = "reader", .grid = 2, .block = 32}, [&] { reader(false); });
     CHECK(found.kind == ErrorKind::race);
     CHECK(mentions(found, "'values'"));
     CHECK(mentions(found, "no grid barrier is between them"));
@@ -151,7 +158,8 @@ TEST_CASE("a writer races with a reader of another block though its own block ha
       if (global_number() == 3) shared_flag[0] = 1;
     };
     launch_cooperative(engine, {.name = "readers", .grid = 2, .block = 32}, [&] { kernel(true); });
-    const Finding found = failing_cooperative(engine, {.name = "readers", .grid = 2, .block = 32}, [&] { kernel(false); });
+    const Finding found =
+        failing_cooperative(engine, {.name = "readers", .grid = 2, .block = 32}, [&] { kernel(false); });
     CHECK(found.kind == ErrorKind::race);
   }
 }
@@ -175,8 +183,9 @@ TEST_CASE("inside a block a race stays a race, whatever the other blocks do mean
       data[global_number()] = tile[thread_number()];
     };
     launch_cooperative(engine, {.name = "inside", .grid = 3, .block = 64}, [&] { kernel(true); });
-    CHECK(failing_cooperative(engine, {.name = "inside", .grid = 3, .block = 64}, [&] { kernel(false); }).kind ==
-          ErrorKind::race);
+    CHECK(failing_cooperative(engine, {.name = "inside", .grid = 3, .block = 64}, [&] {
+            kernel(false);
+          }).kind == ErrorKind::race);
   }
 }
 
@@ -198,13 +207,14 @@ TEST_CASE("a block that returns while others wait at a grid barrier is an error 
 TEST_CASE("blocks at different grid barriers, or with unequal trip counts, are errors", "[simt]") {
   for (const std::uint64_t seed : kSeeds) {
     Engine engine({.schedule_seed = seed});
-    const Finding divergence = failing_cooperative(engine, {.name = "two_barriers", .grid = 3, .block = 32}, [] {
-      if (block_number() == 0) {
-        grid_barrier();
-      } else {
-        grid_barrier();
-      }
-    });
+    const Finding divergence =
+        failing_cooperative(engine, {.name = "two_barriers", .grid = 3, .block = 32}, [] {
+          if (block_number() == 0) {
+            grid_barrier();
+          } else {
+            grid_barrier();
+          }
+        });
     CHECK(divergence.kind == ErrorKind::barrier_divergence);
     REQUIRE(divergence.sites.size() == 2);
     CHECK(divergence.sites[0].line != divergence.sites[1].line);
@@ -240,9 +250,11 @@ TEST_CASE("threads of a block that part at a grid barrier are errors of that blo
   }
 }
 
-TEST_CASE("a grid barrier outside a cooperative launch is refused, and a spinning block is a deadlock", "[simt]") {
+TEST_CASE("a grid barrier outside a cooperative launch is refused, and a spinning block is a deadlock",
+          "[simt]") {
   Engine engine({.spin_limit_seconds = 0.1});
-  const Finding found = failing_launch(engine, {.name = "plain", .grid = 2, .block = 32}, [] { grid_barrier(); });
+  const Finding found =
+      failing_launch(engine, {.name = "plain", .grid = 2, .block = 32}, [] { grid_barrier(); });
   CHECK(found.kind == ErrorKind::launch_configuration);
   CHECK(mentions(found, "cooperative"));
   auto flag = zeros<int>(engine, 1, "flag");
@@ -256,7 +268,8 @@ TEST_CASE("a grid barrier outside a cooperative launch is refused, and a spinnin
   CHECK(spins.block == Dim3{0, 0, 0});
 }
 
-TEST_CASE("after a failed cooperative launch the engine runs cooperative and plain launches as before", "[simt]") {
+TEST_CASE("after a failed cooperative launch the engine runs cooperative and plain launches as before",
+          "[simt]") {
   Engine engine;
   for (int i = 0; i < 3; ++i) {
     failing_cooperative(engine, {.name = "broken", .grid = 4, .block = 128}, [] {

@@ -76,7 +76,8 @@ Finding BlockRunner::diagnose_barrier() const {
   }
   const Site* other = nullptr;
   for (const auto& carrier : carriers_) {
-    if (carrier->thread.in_use && carrier->thread.waits == Waits::at_barrier && !(carrier->site == barrier_site_)) {
+    if (carrier->thread.in_use && carrier->thread.waits == Waits::at_barrier &&
+        !(carrier->site == barrier_site_)) {
       other = &carrier->site;
       break;
     }
@@ -86,7 +87,8 @@ Finding BlockRunner::diagnose_barrier() const {
   found.threads = indices(waiting_threads(other));
   found.sites = {barrier_site_, *other};
   found.message = fmt::format(
-      "threads {} wait at the barrier {} while threads {} wait at the barrier {}; all threads of a block must reach the "
+      "threads {} wait at the barrier {} while threads {} wait at the barrier {}; all threads of a block "
+      "must reach the "
       "same barrier",
       describe_threads(indices(waiting_threads(&barrier_site_)), dim), describe(barrier_site_),
       describe_threads(found.threads, dim), describe(*other));
@@ -97,8 +99,9 @@ Finding BlockRunner::diagnose_warp(const Rendezvous& meeting) const {
   Finding found = finding(ErrorKind::warp_mask);
   const unsigned warp = meeting.lanes[std::countr_zero(meeting.arrived)]->thread.warp();
   found.sites = {*meeting.site};
-  found.message = fmt::format("{} with mask {:#010x} at {} waits in warp {} for lanes {:#010x}:", meeting.what,
-                              meeting.mask, describe(*meeting.site), warp, meeting.mask & ~meeting.arrived);
+  found.message =
+      fmt::format("{} with mask {:#010x} at {} waits in warp {} for lanes {:#010x}:", meeting.what,
+                  meeting.mask, describe(*meeting.site), warp, meeting.mask & ~meeting.arrived);
   const std::vector<unsigned> returned = returned_threads();
   std::vector<unsigned> missing;
   const char* separator = " ";
@@ -120,8 +123,8 @@ Finding BlockRunner::diagnose_warp(const Rendezvous& meeting) const {
       if (!carrier->thread.in_use || carrier->thread.linear_thread != thread) continue;
       const bool in_warp = carrier->thread.waits == Waits::in_warp;
       const Site& site = in_warp ? *carrier->thread.held->site : carrier->site;
-      found.message +=
-          fmt::format("waits in {} at {}", in_warp ? carrier->thread.held->what : "the block barrier", describe(site));
+      found.message += fmt::format(
+          "waits in {} at {}", in_warp ? carrier->thread.held->what : "the block barrier", describe(site));
       if (in_warp) found.message += fmt::format(" with mask {:#010x}", carrier->thread.held->mask);
       if (found.sites.size() < 2) found.sites.push_back(site);
     }

@@ -45,13 +45,15 @@ std::string refuse(const LaunchInfo& info, const EngineOptions& options, bool co
     return fmt::format("the grid {} exceeds (2147483647,65535,65535)", describe(g));
   }
   if (info.shared_bytes > options.shared_limit_bytes) {
-    return fmt::format("{} bytes of dynamic shared memory exceed the limit of {} bytes a block", info.shared_bytes,
-                       options.shared_limit_bytes);
+    return fmt::format("{} bytes of dynamic shared memory exceed the limit of {} bytes a block",
+                       info.shared_bytes, options.shared_limit_bytes);
   }
-  if (const std::uint64_t limit = cooperative ? resident_blocks(b, info.shared_bytes) : g.count(); g.count() > limit) {
-    return fmt::format("the {} blocks of the grid {} can't all be resident at once, which a cooperative launch needs: with "
-                       "{} threads and {} bytes of dynamic shared memory each, {} can; use fewer or smaller blocks",
-                       g.count(), describe(g), b.count(), info.shared_bytes, limit);
+  if (const std::uint64_t limit = cooperative ? resident_blocks(b, info.shared_bytes) : g.count();
+      g.count() > limit) {
+    return fmt::format(
+        "the {} blocks of the grid {} can't all be resident at once, which a cooperative launch needs: with "
+        "{} threads and {} bytes of dynamic shared memory each, {} can; use fewer or smaller blocks",
+        g.count(), describe(g), b.count(), info.shared_bytes, limit);
   }
   return {};
 }
@@ -74,7 +76,7 @@ struct Engine::State {
 
   EngineOptions options;
   WorkerPool pool;
-  std::vector<std::unique_ptr<BlockRunner>> runners;   ///< made by the worker that needs it
+  std::vector<std::unique_ptr<BlockRunner>> runners;  ///< made by the worker that needs it
   CooperativeGrid resident;
   std::map<std::string, LaunchCounts, std::less<>> counts;
   LaunchCounts last;
@@ -215,26 +217,42 @@ void Engine::unregister_memory(const void* address) {
   check::unregister_memory(address);
 }
 
-void Engine::mark_initialised(const void* address, std::size_t bytes) { check::mark_initialised(address, bytes); }
+void Engine::mark_initialised(const void* address, std::size_t bytes) {
+  check::mark_initialised(address, bytes);
+}
 
 bool Engine::is_initialised(const void* address, std::size_t bytes) const {
   return check::is_initialised(address, bytes);
 }
 
-const std::map<std::string, LaunchCounts, std::less<>>& Engine::counts() const { return state_->counts; }
+const std::map<std::string, LaunchCounts, std::less<>>& Engine::counts() const {
+  return state_->counts;
+}
 
 LaunchCounts Engine::counts(std::string_view kernel) const {
   const auto entry = state_->counts.find(kernel);
   return entry == state_->counts.end() ? LaunchCounts{} : entry->second;
 }
 
-const LaunchCounts& Engine::last_launch() const { return state_->last; }
-const std::string& Engine::last_kernel() const { return state_->last_kernel; }
-std::uint64_t Engine::order_dependent_launches() const { return state_->order_dependent_launches; }
-void Engine::reset_counts() { state_->counts.clear(); }
-const std::set<LaunchShape>& Engine::shapes() const { return state_->shapes; }
+const LaunchCounts& Engine::last_launch() const {
+  return state_->last;
+}
+const std::string& Engine::last_kernel() const {
+  return state_->last_kernel;
+}
+std::uint64_t Engine::order_dependent_launches() const {
+  return state_->order_dependent_launches;
+}
+void Engine::reset_counts() {
+  state_->counts.clear();
+}
+const std::set<LaunchShape>& Engine::shapes() const {
+  return state_->shapes;
+}
 
-const EngineOptions& Engine::options() const { return state_->options; }
+const EngineOptions& Engine::options() const {
+  return state_->options;
+}
 
 void Engine::set_schedule(std::uint64_t seed) {
   state_->options.schedule_seed = seed;
@@ -250,9 +268,15 @@ void Engine::set_copy_timing(CopyTiming timing) {
   }
 }
 
-void Engine::capture_prints(std::string* text) { state_->output = text; }
+void Engine::capture_prints(std::string* text) {
+  state_->output = text;
+}
 
-int Engine::workers() const { return state_->pool.size(); }
-bool Engine::checked() { return kChecked; }
+int Engine::workers() const {
+  return state_->pool.size();
+}
+bool Engine::checked() {
+  return kChecked;
+}
 
 }  // namespace remeasure::simt

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Runs CUDA grids on CPU threads: a block at a time on each, every CUDA thread a fiber that is started only when
-// needed. See kernels/simt/README.md for how, and for what a clean run proves and what it does not.
+// Runs CUDA grids on CPU threads: a block at a time on each, every CUDA thread a fiber that is started only
+// when needed. See kernels/simt/README.md for how, and for what a clean run proves and what it does not.
 #pragma once
 
 #include <compare>
@@ -23,10 +23,10 @@
 namespace remeasure::simt {
 
 struct LaunchInfo {
-  std::string_view name;          ///< of the kernel, for messages and counts
+  std::string_view name;  ///< of the kernel, for messages and counts
   Dim3 grid;
   Dim3 block;
-  std::size_t shared_bytes = 0;   ///< dynamic shared memory
+  std::size_t shared_bytes = 0;  ///< dynamic shared memory
   /// The kernel's bits may depend on the order of blocks and threads (floating-point atomics).
   bool order_dependent = false;
   /// See EngineOptions; permission for this launch alone.
@@ -50,23 +50,24 @@ class Engine {
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
-  /// Runs `body()` once for every thread of the grid; inside it simt::this_thread() says which one. Returns when
-  /// all are done. Throws EngineError; what the kernel wrote before the error stays written. An exception that
-  /// leaves `body` is reported as device-assert. One launch at a time per engine.
+  /// Runs `body()` once for every thread of the grid; inside it simt::this_thread() says which one. Returns
+  /// when all are done. Throws EngineError; what the kernel wrote before the error stays written. An
+  /// exception that leaves `body` is reported as device-assert. One launch at a time per engine.
   template <class Body>
   void launch(const LaunchInfo& info, const Body& body) {
     run(info, {&run_threads<Body>, &body});
   }
 
-  /// Global memory that kernels may use. `red_zone_bytes` on either side must belong to the caller's allocation: an
-  /// access there is out-of-bounds. Not initialised: a read before a write is an error. The fast build keeps
-  /// only the list.
+  /// Global memory that kernels may use. `red_zone_bytes` on either side must belong to the caller's
+  /// allocation: an access there is out-of-bounds. Not initialised: a read before a write is an error. The
+  /// fast build keeps only the list.
   void register_memory(const void* address, std::size_t bytes, std::string_view name, bool initialised,
                        std::size_t red_zone_bytes = 0);
   void unregister_memory(const void* address);
   /// The host wrote (copied, filled) these bytes: kernels may read them.
   void mark_initialised(const void* address, std::size_t bytes);
-  /// Whether all these bytes of registered memory have been written; true for other memory and in the fast build.
+  /// Whether all these bytes of registered memory have been written; true for other memory and in the fast
+  /// build.
   bool is_initialised(const void* address, std::size_t bytes) const;
 
   /// Counts per kernel name since construction or reset_counts().

@@ -112,7 +112,8 @@ std::vector<EngineTiming> run_engine_benchmark(const EngineOptions& options, int
     engine.launch({.name = "shuffle_sum", .grid = kItems / kThreads, .block = kThreads},
                   [from = x.data(), to = sums.data()] { shuffle_sum(kItems, from, to); });
   }));
-  require(std::all_of(sums.begin(), sums.end(), [](float sum) { return sum == float{kWarpSize}; }), "shuffle sum");
+  require(std::all_of(sums.begin(), sums.end(), [](float sum) { return sum == float{kWarpSize}; }),
+          "shuffle sum");
   return timings;
 }
 

@@ -25,7 +25,8 @@ std::string compose(const Finding& finding) {
 
 }  // namespace
 
-EngineError::EngineError(Finding finding) : std::runtime_error(compose(finding)), finding_(std::move(finding)) {}
+EngineError::EngineError(Finding finding)
+    : std::runtime_error(compose(finding)), finding_(std::move(finding)) {}
 
 std::string describe(Dim3 index) {
   return fmt::format("({},{},{})", index.x, index.y, index.z);

@@ -15,12 +15,12 @@ namespace remeasure::simt {
 /// What the engine found wrong with a launch, in fields; what() is the same in words.
 struct Finding {
   ErrorKind kind = ErrorKind::device_assert;
-  std::string message;         ///< what happened, with values and the remedy; without kernel, block and threads
+  std::string message;  ///< what happened, with values and the remedy; without kernel, block and threads
   std::string kernel;
-  bool in_block = false;       ///< false: the launch itself was refused; block and threads mean nothing
+  bool in_block = false;  ///< false: the launch itself was refused; block and threads mean nothing
   Dim3 block;
-  std::vector<Dim3> threads;   ///< the threads that are at fault or stand in the way, ascending
-  std::vector<Site> sites;     ///< the source lines concerned: one, or two that conflict
+  std::vector<Dim3> threads;  ///< the threads that are at fault or stand in the way, ascending
+  std::vector<Site> sites;    ///< the source lines concerned: one, or two that conflict
 };
 
 /// Thrown by Engine::launch. The engine can be used again afterwards.

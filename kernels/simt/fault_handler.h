@@ -9,8 +9,8 @@ namespace remeasure::simt {
 
 class BlockRunner;
 
-/// While it lives, a fault (SIGSEGV, SIGBUS) of a kernel on this CPU thread ends the block with an error instead of
-/// the process. Faults outside kernels go to whoever handled them before.
+/// While it lives, a fault (SIGSEGV, SIGBUS) of a kernel on this CPU thread ends the block with an error
+/// instead of the process. Faults outside kernels go to whoever handled them before.
 class FaultHandler {
  public:
   explicit FaultHandler(BlockRunner& runner);
@@ -19,7 +19,7 @@ class FaultHandler {
   FaultHandler& operator=(const FaultHandler&) = delete;
 
  private:
-  bool own_stack_ = false;   ///< this thread had no alternate signal stack
+  bool own_stack_ = false;  ///< this thread had no alternate signal stack
 };
 
 }  // namespace remeasure::simt

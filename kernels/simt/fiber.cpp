@@ -53,7 +53,8 @@ void Fiber::after_jump_to(Fiber& home) {
 #elif defined(REMEASURE_SIMT_OWN_JUMP)
 
 void Fiber::prepare(Stack stack, Entry entry) {
-  // As a call leaves it: aligned to 16 bytes below the return address, which is null and ends every backtrace.
+  // As a call leaves it: aligned to 16 bytes below the return address, which is null and ends every
+  // backtrace.
   auto top = reinterpret_cast<std::uintptr_t>(stack.low + stack.bytes) / 16 * 16 - 16;
   auto* words = reinterpret_cast<void**>(top);
   words[0] = nullptr;
@@ -65,7 +66,9 @@ void Fiber::prepare(Stack stack, Entry entry) {
   base_pointer_ = reinterpret_cast<void*>(entry);
 }
 
-void Fiber::start(Fiber*, Fiber* self) { reinterpret_cast<Entry>(self->base_pointer_)(*self); }
+void Fiber::start(Fiber*, Fiber* self) {
+  reinterpret_cast<Entry>(self->base_pointer_)(*self);
+}
 
 #else
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Fibers: a stack and a place on it. Three ways to change between them:
-// - x86-64: a jump in inline assembly, which becomes part of the kernel. The compiler saves just the registers that are
-//   live there, and the processor can predict the jump from its history: a return instruction behind it would be
-//   predicted from the stack of the fiber that was left, wrongly whenever a loop has two barriers.
+// - x86-64: a jump in inline assembly, which becomes part of the kernel. The compiler saves just the
+// registers that are
+//   live there, and the processor can predict the jump from its history: a return instruction behind it would
+//   be predicted from the stack of the fiber that was left, wrongly whenever a loop has two barriers.
 // - elsewhere, or with -DREMEASURE_FIBERS=boost: Boost.Context's bare jump.
 // - under AddressSanitizer: ucontext, with the announcements that let it follow the switch.
 #pragma once
@@ -18,7 +19,8 @@
 #endif
 #endif
 
-// Kernels and the engine change fibers in the same way or not at all: the namespace makes a mixture of them fail to link.
+// Kernels and the engine change fibers in the same way or not at all: the namespace makes a mixture of them
+// fail to link.
 #if defined(REMEASURE_SIMT_ASAN)
 #define REMEASURE_SIMT_FIBERS fibers_ucontext
 #include <ucontext.h>
@@ -69,7 +71,7 @@ class Fiber {
   void* stack_pointer_ = nullptr;
   void* resume_ = nullptr;
   void* frame_pointer_ = nullptr;
-  void* base_pointer_ = nullptr;   ///< the entry, until it has begun
+  void* base_pointer_ = nullptr;  ///< the entry, until it has begun
 #else
   static void start(boost::context::detail::transfer_t transfer);
   boost::context::detail::fcontext_t context_ = nullptr;
@@ -78,12 +80,13 @@ class Fiber {
 };
 
 #if defined(REMEASURE_SIMT_OWN_JUMP)
-// rbp and rbx are not among the clobbers, because a compiler may address a frame by them. They are kept in the fiber
-// rather than on its stack: nothing is pushed, so the red zone needs no care and one line less of the cache is touched.
+// rbp and rbx are not among the clobbers, because a compiler may address a frame by them. They are kept in
+// the fiber rather than on its stack: nothing is pushed, so the red zone needs no care and one line less of
+// the cache is touched.
 [[gnu::always_inline]] inline void Fiber::change(Fiber& from, Fiber& to) {
   static_assert(offsetof(Fiber, stack_pointer_) == 0 && offsetof(Fiber, resume_) == 8 &&
                 offsetof(Fiber, frame_pointer_) == 16 && offsetof(Fiber, base_pointer_) == 24);
-  Fiber* leaving = &from;   // in the registers of a function's first two parameters: start() gets them
+  Fiber* leaving = &from;  // in the registers of a function's first two parameters: start() gets them
   Fiber* entering = &to;
   asm volatile(
       "leaq 1f(%%rip), %%rax\n\t"
@@ -98,12 +101,13 @@ class Fiber {
       "1:"
       : "+D"(leaving), "+S"(entering)
       :
-      : "rax", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory", "cc", "xmm0", "xmm1",
-        "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14",
-        "xmm15"
+      : "rax", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory", "cc", "xmm0",
+        "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12",
+        "xmm13", "xmm14", "xmm15"
 #ifdef __AVX512F__
-        , "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25", "xmm26", "xmm27",
-        "xmm28", "xmm29", "xmm30", "xmm31", "k1", "k2", "k3", "k4", "k5", "k6", "k7"
+        ,
+        "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25", "xmm26",
+        "xmm27", "xmm28", "xmm29", "xmm30", "xmm31", "k1", "k2", "k3", "k4", "k5", "k6", "k7"
 #endif
   );
 }
@@ -121,5 +125,5 @@ inline void Fiber::change(Fiber& from, Fiber& to) {
 inline void Fiber::after_jump_to(Fiber&) {}
 #endif
 
-}  // inline namespace
+}  // namespace REMEASURE_SIMT_FIBERS
 }  // namespace remeasure::simt

@@ -64,8 +64,10 @@ void HappensBefore::warp_met(unsigned warp, std::uint32_t mask) {
     const auto lane = static_cast<unsigned>(std::countr_zero(rest));
     for (unsigned other = 0; other < 32; ++other) joint[other] = std::max(joint[other], w.known[lane][other]);
   }
-  for (std::uint32_t rest = mask; rest != 0; rest &= rest - 1) joint[static_cast<unsigned>(std::countr_zero(rest))] = now_;
-  for (std::uint32_t rest = mask; rest != 0; rest &= rest - 1) w.known[static_cast<unsigned>(std::countr_zero(rest))] = joint;
+  for (std::uint32_t rest = mask; rest != 0; rest &= rest - 1)
+    joint[static_cast<unsigned>(std::countr_zero(rest))] = now_;
+  for (std::uint32_t rest = mask; rest != 0; rest &= rest - 1)
+    w.known[static_cast<unsigned>(std::countr_zero(rest))] = joint;
   ++now_;
 }
 

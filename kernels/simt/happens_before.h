@@ -8,9 +8,9 @@
 
 namespace remeasure::simt {
 
-/// Which accesses are ordered before what a thread does now. Time is a counter of the running block that goes up at every
-/// block barrier and warp rendezvous; blocks run one after another. In a cooperative launch they take turns and share one
-/// counter, so that times of different blocks compare.
+/// Which accesses are ordered before what a thread does now. Time is a counter of the running block that goes
+/// up at every block barrier and warp rendezvous; blocks run one after another. In a cooperative launch they
+/// take turns and share one counter, so that times of different blocks compare.
 class HappensBefore {
  public:
   void begin_launch(bool cooperative = false);
@@ -21,10 +21,10 @@ class HappensBefore {
   void grid_barrier_opened() { last_grid_barrier_ = last_barrier_ = now_++; }
   void barrier_opened() { last_barrier_ = now_++; }
   void warp_met(unsigned warp, std::uint32_t mask);
-  /// __threadfence by a thread, and an atomic operation at an address: the two halves of CUDA's message passing
-  /// between blocks (programming guide, "Memory Fence Functions"). Whoever reaches the address later with an atomic
-  /// operation has this block's earlier accesses before its own. The thread's barriers and its block's
-  /// are not told apart, so too much may be ordered, never too little.
+  /// __threadfence by a thread, and an atomic operation at an address: the two halves of CUDA's message
+  /// passing between blocks (programming guide, "Memory Fence Functions"). Whoever reaches the address later
+  /// with an atomic operation has this block's earlier accesses before its own. The thread's barriers and its
+  /// block's are not told apart, so too much may be ordered, never too little.
   void fence(unsigned thread);
   void atomic_at(std::uintptr_t address, unsigned thread);
 
@@ -68,14 +68,14 @@ class HappensBefore {
   std::uint64_t block_serial_ = 0;
   std::uint64_t latest_serial_ = 0;
   std::vector<Warp> warps_ = std::vector<Warp>(32);
-  bool any_fence_ = false;                                            ///< in this launch
-  std::vector<bool> fenced_ = std::vector<bool>(1024, false);         ///< threads of this block
-  std::unordered_map<std::uintptr_t, std::vector<Release>> releases_; ///< of this launch
-  std::unordered_map<std::uint32_t, std::uint32_t> acquired_;         ///< by this block: other block -> time
+  bool any_fence_ = false;                                             ///< in this launch
+  std::vector<bool> fenced_ = std::vector<bool>(1024, false);          ///< threads of this block
+  std::unordered_map<std::uintptr_t, std::vector<Release>> releases_;  ///< of this launch
+  std::unordered_map<std::uint32_t, std::uint32_t> acquired_;          ///< by this block: other block -> time
   bool cooperative_ = false;
-  bool block_begun_ = false;                                          ///< in this launch
+  bool block_begun_ = false;  ///< in this launch
   std::uint32_t last_grid_barrier_ = 0;
-  std::unordered_map<std::uint32_t, OfBlock> aside_;                  ///< blocks that wait for their turn
+  std::unordered_map<std::uint32_t, OfBlock> aside_;  ///< blocks that wait for their turn
 };
 
 }  // namespace remeasure::simt

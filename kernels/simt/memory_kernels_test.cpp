@@ -34,7 +34,8 @@ TEST_CASE("a read of memory that nobody wrote is reported", "[simt]") {
     CHECK_FALSE(engine.is_initialised(from, 64 * sizeof(float)));
     engine.launch({.name = "fill", .grid = 1, .block = 64}, [=] { writable[thread_number()] = 2.0f; });
     CHECK(engine.is_initialised(from, 64 * sizeof(float)));
-    engine.launch({.name = "copy", .grid = 1, .block = 64}, [=] { to[thread_number()] = from[thread_number()]; });
+    engine.launch({.name = "copy", .grid = 1, .block = 64},
+                  [=] { to[thread_number()] = from[thread_number()]; });
     CHECK(out[63] == 2.0f);
   }
   SECTION("shared, also when the block before wrote it") {
@@ -48,9 +49,9 @@ TEST_CASE("a read of memory that nobody wrote is reported", "[simt]") {
     CHECK(mentions(found, "'cell'[0]"));
   }
   SECTION("dynamic shared") {
-    const Finding found = failing_launch(engine, {.name = "dynamic", .grid = 1, .block = 32, .shared_bytes = 128}, [=] {
-      to[thread_number()] = static_cast<const float*>(dynamic_shared())[thread_number()];
-    });
+    const Finding found = failing_launch(
+        engine, {.name = "dynamic", .grid = 1, .block = 32, .shared_bytes = 128},
+        [=] { to[thread_number()] = static_cast<const float*>(dynamic_shared())[thread_number()]; });
     CHECK(found.kind == ErrorKind::uninitialised);
     CHECK(mentions(found, "dynamic shared memory"));
   }

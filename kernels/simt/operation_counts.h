@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floating-point operations, which no hook sees: in the checked build the compiled kernels count them themselves. Their
-// assembly gets an addition to one of two variables after each straight run of instructions that computes anything
-// (kernels/simt/counting/); the kernels' sources know nothing of it.
+// Floating-point operations, which no hook sees: in the checked build the compiled kernels count them
+// themselves. Their assembly gets an addition to one of two variables after each straight run of instructions
+// that computes anything (kernels/simt/counting/); the kernels' sources know nothing of it.
 #pragma once
 
 #include <array>

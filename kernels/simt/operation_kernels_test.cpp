@@ -85,7 +85,8 @@ TEST_CASE("what isn't arithmetic isn't counted", "[simt]") {
 
 TEST_CASE("16-bit values cost the arithmetic, not the conversion", "[simt]") {
   RM_NEEDS_OPERATIONS();
-  CHECK(counted<half>([](half x) { return half(static_cast<float>(x) + static_cast<float>(x)); }) == in_each(1));
+  CHECK(counted<half>([](half x) { return half(static_cast<float>(x) + static_cast<float>(x)); }) ==
+        in_each(1));
   CHECK(counted<half>([](half x) {  // subnormal
           return half(static_cast<float>(half::from_bits((x.bits & 0x3ff) | 1)) * 3);
         }) == in_each(1));
@@ -98,7 +99,8 @@ TEST_CASE("operations are counted as often as they are executed", "[simt]") {
         Operations{kThreads * kBlocks / 2, 0});
   CHECK(counted<float>([](float x) {
           float sum = 0;
-          for (int i = 0; i < static_cast<int>(x); ++i) sum += x * static_cast<float>(i);  // 0, 1, ..., 63 times
+          for (int i = 0; i < static_cast<int>(x); ++i)
+            sum += x * static_cast<float>(i);  // 0, 1, ..., 63 times
           return sum;
         }) == Operations{2 * kBlocks * (63 * 64 / 2), 0});
   CHECK(counted<float>([](float x) {

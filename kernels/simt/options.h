@@ -12,7 +12,8 @@ enum class CopyTiming {
   early,  ///< at the copy instruction: a buffer that is overwritten too soon is seen
 };
 
-/// How an Engine runs kernels. The defaults are the fastest settings that are still deterministic inside a block.
+/// How an Engine runs kernels. The defaults are the fastest settings that are still deterministic inside a
+/// block.
 struct EngineOptions {
   /// 0 runs threads and blocks in ascending order. Any other value permutes blocks, warps and lanes, on one
   /// worker, so that the same seed is the same run.
@@ -25,9 +26,9 @@ struct EngineOptions {
   /// Accept kernels in which threads return while others wait at a block barrier. NVIDIA hardware tolerates
   /// it, the programming guide does not allow it. A single launch is permitted with LaunchInfo.
   bool exited_threads_count_as_arrived = false;
-  /// A launch ends with an error (deadlock) when a thread has computed this long, in seconds of CPU time, and in all of
-  /// it no thread of its block began, waited or returned: it spins on memory that another would have to write, as
-  /// the threads of a block run one at a time and change only where they wait. 0: never.
+  /// A launch ends with an error (deadlock) when a thread has computed this long, in seconds of CPU time, and
+  /// in all of it no thread of its block began, waited or returned: it spins on memory that another would
+  /// have to write, as the threads of a block run one at a time and change only where they wait. 0: never.
   double spin_limit_seconds = 60;
   /// Shared memory that a block may ask for: static and dynamic together, as sm_90 with opt-in.
   std::size_t shared_limit_bytes = 227 * 1024;

@@ -44,7 +44,8 @@ TEST_CASE("under a seed the order is another, and the same each time", "[simt]")
   }
 }
 
-TEST_CASE("a text longer than a buffer is printed whole, and what was printed before an error is not lost", "[simt]") {
+TEST_CASE("a text longer than a buffer is printed whole, and what was printed before an error is not lost",
+          "[simt]") {
   Engine engine({.workers = 2});
   std::string text;
   engine.capture_prints(&text);

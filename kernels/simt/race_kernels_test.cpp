@@ -7,7 +7,8 @@ using namespace remeasure::simt;
 using namespace remeasure::simt::testing;
 
 namespace {
-// A race is a property of the kernel, not of the order of this run: each of these must be found under every seed.
+// A race is a property of the kernel, not of the order of this run: each of these must be found under every
+// seed.
 const std::vector<std::uint64_t> kSeeds{0, 1, 2, 3, 4, 17};
 }  // namespace
 
@@ -24,7 +25,8 @@ TEST_CASE("a read of a neighbour's write without a barrier is a race under every
       data[thread_number()] = tile[(thread_number() + 1) % 64];
     };
     // Threads that run first read what is not yet written: also right, and the earlier of the two errors.
-    const Finding found = failing_launch(engine, {.name = "neighbour", .grid = 1, .block = 64}, [&] { kernel(false); });
+    const Finding found =
+        failing_launch(engine, {.name = "neighbour", .grid = 1, .block = 64}, [&] { kernel(false); });
     CHECK((found.kind == ErrorKind::race || found.kind == ErrorKind::uninitialised));
     engine.launch({.name = "neighbour", .grid = 1, .block = 64}, [&] { kernel(true); });
   }
@@ -68,7 +70,8 @@ TEST_CASE("a buffer that is overwritten before its readers are done is a race", 
       }
       data[thread_number()] = sum;
     };
-    const Finding found = failing_launch(engine, {.name = "reuse", .grid = 1, .block = 64}, [&] { kernel(false); });
+    const Finding found =
+        failing_launch(engine, {.name = "reuse", .grid = 1, .block = 64}, [&] { kernel(false); });
     CHECK(found.kind == ErrorKind::race);
     engine.launch({.name = "reuse", .grid = 1, .block = 64}, [&] { kernel(true); });
   }
@@ -125,8 +128,9 @@ TEST_CASE("__syncwarp orders the lanes of its mask, and no others", "[simt]") {
     tile[thread_number()] = 2;  // after all reads
   });
   // Across the warp's border, and across the border of a half-warp mask.
-  CHECK(failing_launch(engine, {.name = "warp_order", .grid = 1, .block = 64}, [&] { kernel(kFullMask, 1); }).kind ==
-        ErrorKind::uninitialised);
+  CHECK(failing_launch(engine, {.name = "warp_order", .grid = 1, .block = 64}, [&] {
+          kernel(kFullMask, 1);
+        }).kind == ErrorKind::uninitialised);
   const Finding halves = failing_launch(engine, {.name = "warp_order", .grid = 1, .block = 32}, [&] {
     const bool low = this_thread().lane() < 16;
     RM_TEST_SHARED(int, tile, 32);
@@ -159,7 +163,8 @@ TEST_CASE("blocks that write one place race, unless they do it atomically", "[si
     Engine engine({.schedule_seed = seed});
     auto out = zeros<int>(engine, 1, "sum");
     int* data = out.data();
-    const Finding found = failing_launch(engine, {.name = "blocks", .grid = 2, .block = 1}, [=] { data[0] = 1; });
+    const Finding found =
+        failing_launch(engine, {.name = "blocks", .grid = 2, .block = 1}, [=] { data[0] = 1; });
     CHECK(found.kind == ErrorKind::race);
     CHECK(mentions(found, "of block"));
     auto total = zeros<int>(engine, 1, "total");
@@ -210,7 +215,8 @@ TEST_CASE("the last block may read what others released with a fence and an atom
   engine.launch({.name = "last_block", .grid = 4, .block = 32}, [&] { kernel(true); });
   CHECK(result[0] == 20);
   ticket[0] = 0;
-  const Finding found = failing_launch(engine, {.name = "last_block", .grid = 4, .block = 32}, [&] { kernel(false); });
+  const Finding found =
+      failing_launch(engine, {.name = "last_block", .grid = 4, .block = 32}, [&] { kernel(false); });
   CHECK(found.kind == ErrorKind::race);
 }
 

@@ -23,8 +23,8 @@ void Schedule::begin_launch(std::uint64_t blocks, unsigned block_threads) {
   blocks_ = blocks;
   style_ = static_cast<Style>((seed_ - 1) % 4);
   std::uint64_t state = seed_;
-  // Any multiplier without a common factor permutes the residues. Kept below 2^31, the largest grid, so that the
-  // product of the two stays inside 64 bits.
+  // Any multiplier without a common factor permutes the residues. Kept below 2^31, the largest grid, so that
+  // the product of the two stays inside 64 bits.
   do {
     multiplier_ = next(state) % std::min<std::uint64_t>(blocks, 0x7fffffffu) + 1;
   } while (std::gcd(multiplier_, blocks) != 1);
@@ -52,14 +52,17 @@ const std::uint16_t* Schedule::thread_order(std::uint64_t block) {
     for (unsigned i = last - first; i > 1; --i) std::swap(order_[first + i - 1], order_[first + choose(i)]);
   };
   switch (style_) {
-    case Style::descending: std::reverse(order_.begin(), order_.end()); break;
+    case Style::descending:
+      std::reverse(order_.begin(), order_.end());
+      break;
     case Style::lanes:  // warps ascending, lanes mixed inside each
       for (unsigned first = 0; first < count; first += 32) shuffle(first, std::min(first + 32, count));
       break;
     case Style::warps: {  // warps mixed, lanes ascending inside each
       std::vector<std::uint16_t> warps((count + 31) / 32);
       std::iota(warps.begin(), warps.end(), std::uint16_t{0});
-      for (auto i = static_cast<unsigned>(warps.size()); i > 1; --i) std::swap(warps[i - 1], warps[choose(i)]);
+      for (auto i = static_cast<unsigned>(warps.size()); i > 1; --i)
+        std::swap(warps[i - 1], warps[choose(i)]);
       unsigned at = 0;
       for (const unsigned warp : warps) {
         for (unsigned thread = warp * 32; thread < std::min(warp * 32 + 32, count); ++thread) {
@@ -68,7 +71,9 @@ const std::uint16_t* Schedule::thread_order(std::uint64_t block) {
       }
       break;
     }
-    case Style::random: shuffle(0, count); break;
+    case Style::random:
+      shuffle(0, count);
+      break;
   }
   return order_.data();
 }
@@ -83,6 +88,8 @@ bool Schedule::gives_turn_away() {
   return choose(2) == 0;
 }
 
-unsigned Schedule::choose(unsigned bound) { return static_cast<unsigned>(next(state_) % bound); }
+unsigned Schedule::choose(unsigned bound) {
+  return static_cast<unsigned>(next(state_) % bound);
+}
 
 }  // namespace remeasure::simt

@@ -37,7 +37,8 @@ void compare(const Engine& engine, const std::vector<std::byte>& first, const st
   const auto [a, b] = std::mismatch(first.begin(), first.end(), other.begin(), other.end());
   static_cast<void>(b);
   finding.message = fmt::format(
-      "results of {} and {} bytes differ between schedules from byte {} on: {}; find the missing order, or declare the "
+      "results of {} and {} bytes differ between schedules from byte {} on: {}; find the missing order, or "
+      "declare the "
       "launch order_dependent",
       first.size(), other.size(), a - first.begin(), how);
   throw EngineError(std::move(finding));
@@ -56,7 +57,8 @@ std::vector<std::vector<std::byte>> run_schedules(Engine& engine, std::span<cons
   return results;
 }
 
-void expect_schedule_independent(Engine& engine, std::span<const std::uint64_t> seeds, const ScheduledRun& run) {
+void expect_schedule_independent(Engine& engine, std::span<const std::uint64_t> seeds,
+                                 const ScheduledRun& run) {
   if (seeds.empty()) throw std::invalid_argument("expect_schedule_independent: no seeds");
   const std::uint64_t before = engine.order_dependent_launches();
   const auto results = run_schedules(engine, seeds, run);

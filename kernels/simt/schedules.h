@@ -11,7 +11,8 @@
 
 namespace remeasure::simt {
 
-/// Does some launches on the engine and returns the bytes that they computed. Must begin from the same inputs each time.
+/// Does some launches on the engine and returns the bytes that they computed. Must begin from the same inputs
+/// each time.
 using ScheduledRun = std::function<std::vector<std::byte>()>;
 
 /// The results of `run` under each seed, in order. The engine has its old schedule afterwards.
@@ -19,8 +20,9 @@ std::vector<std::vector<std::byte>> run_schedules(Engine& engine, std::span<cons
                                                   const ScheduledRun& run);
 
 /// Runs under each seed, and under the first one with the other timing of cp.async. Throws EngineError
-/// (order-dependent) that names the two schedules and the first byte that differs, unless a launch of the run was
-/// declared order_dependent.
-void expect_schedule_independent(Engine& engine, std::span<const std::uint64_t> seeds, const ScheduledRun& run);
+/// (order-dependent) that names the two schedules and the first byte that differs, unless a launch of the run
+/// was declared order_dependent.
+void expect_schedule_independent(Engine& engine, std::span<const std::uint64_t> seeds,
+                                 const ScheduledRun& run);
 
 }  // namespace remeasure::simt

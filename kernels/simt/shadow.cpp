@@ -7,15 +7,17 @@
 
 namespace remeasure::simt {
 
-// calloc, because large arrays are often touched in part and untouched zero pages cost nothing. All zeros is a valid cell: of
-// no scope (scopes count from 1), so neither reader nor writer is looked at.
+// calloc, because large arrays are often touched in part and untouched zero pages cost nothing. All zeros is
+// a valid cell: of no scope (scopes count from 1), so neither reader nor writer is looked at.
 Shadow::Cells Shadow::allocate(std::size_t count) {
   auto* cells = static_cast<ShadowCell*>(std::calloc(count == 0 ? 1 : count, sizeof(ShadowCell)));
   if (cells == nullptr) throw std::bad_alloc();
   return Cells(cells);
 }
 
-void Shadow::Free::operator()(void* memory) const { std::free(memory); }
+void Shadow::Free::operator()(void* memory) const {
+  std::free(memory);
+}
 
 Shadow::Shadow(std::size_t bytes, bool initialised) : bytes_(bytes), cells_(allocate(count())) {
   if (initialised) mark_initialised(0, bytes);

@@ -35,7 +35,8 @@ std::byte* align_up(std::byte* address, std::size_t alignment) {
 }  // namespace
 
 SharedArena::SharedArena(std::size_t dynamic_limit) {
-  const std::size_t dynamic_room = (dynamic_limit + kDynamicAlignment - 1) / kDynamicAlignment * kDynamicAlignment;
+  const std::size_t dynamic_room =
+      (dynamic_limit + kDynamicAlignment - 1) / kDynamicAlignment * kDynamicAlignment;
   bytes_ = kStaticRoom + 4096 + dynamic_room + 4096;
   void* memory = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) throw std::runtime_error("simt: no memory for a worker's shared memory");
@@ -44,7 +45,9 @@ SharedArena::SharedArena(std::size_t dynamic_limit) {
   dynamic_ = align_up(static_end_ + 2048, kDynamicAlignment);
 }
 
-SharedArena::~SharedArena() { munmap(memory_, bytes_); }
+SharedArena::~SharedArena() {
+  munmap(memory_, bytes_);
+}
 
 void SharedArena::begin_launch(std::size_t dynamic_bytes) {
   ++launch_;

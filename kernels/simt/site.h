@@ -6,8 +6,8 @@
 
 namespace remeasure::simt {
 
-/// A place in a kernel's source. std::source_location where all supported compilers had it (clang 14 has not).
-/// Used as a default argument: `void barrier(const Site& site = Site::here())` names the caller.
+/// A place in a kernel's source. std::source_location where all supported compilers had it (clang 14 has
+/// not). Used as a default argument: `void barrier(const Site& site = Site::here())` names the caller.
 struct Site {
   const char* file = "";
   const char* function = "";

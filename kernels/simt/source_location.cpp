@@ -16,9 +16,11 @@
 extern "C" {
 struct backtrace_state;
 backtrace_state* backtrace_create_state(const char* file, int threaded,
-                                        void (*on_error)(void* data, const char* message, int error), void* data);
+                                        void (*on_error)(void* data, const char* message, int error),
+                                        void* data);
 int backtrace_pcinfo(backtrace_state* state, std::uintptr_t pc,
-                     int (*on_frame)(void* data, std::uintptr_t pc, const char* file, int line, const char* function),
+                     int (*on_frame)(void* data, std::uintptr_t pc, const char* file, int line,
+                                     const char* function),
                      void (*on_error)(void* data, const char* message, int error), void* data);
 }
 #endif
@@ -63,7 +65,9 @@ Site from_debug_information(const void* address) {
   return site;
 }
 #else
-Site from_debug_information(const void*) { return {}; }
+Site from_debug_information(const void*) {
+  return {};
+}
 #endif
 
 }  // namespace
@@ -83,13 +87,17 @@ Site locate(const void* address) {
 
 namespace {
 /// Anything in the program's code serves as the origin: a program is smaller than 2 GiB in either direction.
-std::uintptr_t origin() { return reinterpret_cast<std::uintptr_t>(&locate) - (std::uintptr_t{1} << 31); }
+std::uintptr_t origin() {
+  return reinterpret_cast<std::uintptr_t>(&locate) - (std::uintptr_t{1} << 31);
+}
 }  // namespace
 
 std::uint32_t compress_address(const void* address) {
   return static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(address) - origin());
 }
 
-const void* expand_address(std::uint32_t compressed) { return reinterpret_cast<const void*>(origin() + compressed); }
+const void* expand_address(std::uint32_t compressed) {
+  return reinterpret_cast<const void*>(origin() + compressed);
+}
 
 }  // namespace remeasure::simt

@@ -23,7 +23,8 @@ void wait_for(const int* flag) {
 
 }  // namespace
 
-TEST_CASE("a thread that spins on what a later thread of its block writes is a deadlock, not a hang", "[simt]") {
+TEST_CASE("a thread that spins on what a later thread of its block writes is a deadlock, not a hang",
+          "[simt]") {
   Engine engine({.spin_limit_seconds = 0.1});
   auto flag = zeros<int>(engine, 1, "flag");
   int* data = flag.data();
@@ -41,7 +42,8 @@ TEST_CASE("a thread that spins on what a later thread of its block writes is a d
   CHECK(cpu_seconds() - begin >= 0.1);
 }
 
-TEST_CASE("a block that spins on what a later block writes is a deadlock, and the engine works on", "[simt]") {
+TEST_CASE("a block that spins on what a later block writes is a deadlock, and the engine works on",
+          "[simt]") {
   Engine engine({.workers = 1, .spin_limit_seconds = 0.1});
   auto flag = zeros<int>(engine, 1, "flag");
   int* data = flag.data();

@@ -12,7 +12,7 @@ using namespace remeasure::simt::testing;
 
 namespace {
 
-constexpr int kLong = 12;   ///< barriers after which the threads have been in a sweep for long
+constexpr int kLong = 12;  ///< barriers after which the threads have been in a sweep for long
 
 /// Passes the same barrier `times` times.
 void barriers(int times) {
@@ -46,7 +46,8 @@ TEST_CASE("in a sweep no thread is a barrier ahead, and each opening counts once
   }
 }
 
-TEST_CASE("a thread that leaves a sweep by returning is reported with those who wait before and after it", "[simt]") {
+TEST_CASE("a thread that leaves a sweep by returning is reported with those who wait before and after it",
+          "[simt]") {
   Engine engine;
   const LaunchInfo info{.name = "returns", .grid = 1, .block = 64};
   const auto kernel = [] {

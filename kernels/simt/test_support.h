@@ -93,17 +93,20 @@ inline bool mentions(const Finding& finding, std::string_view text) {
 }
 
 /// A __shared__ array of a test kernel.
-#define RM_TEST_SHARED(type, name, count)                                                                      \
-  static constinit ::remeasure::simt::SharedSite name##_site{#name, sizeof(type) * (count), alignof(type)};     \
+#define RM_TEST_SHARED(type, name, count)                                                                   \
+  static constinit ::remeasure::simt::SharedSite name##_site{#name, sizeof(type) * (count), alignof(type)}; \
   type* const name = static_cast<type*>(::remeasure::simt::static_shared(name##_site))
 
 /// "x_test.cpp:12", as messages name a line of the file that calls this.
 inline std::string line_of_this_file(const Site& site, int offset) {
   const std::string_view file = site.file;
-  return std::string(file.substr(file.rfind('/') + 1)) + ":" + std::to_string(static_cast<int>(site.line) + offset);
+  return std::string(file.substr(file.rfind('/') + 1)) + ":" +
+         std::to_string(static_cast<int>(site.line) + offset);
 }
 
-inline unsigned thread_number() { return this_thread().linear_thread; }
+inline unsigned thread_number() {
+  return this_thread().linear_thread;
+}
 inline unsigned global_number() {
   return this_thread().block_index.x * this_thread().block_dim.x + this_thread().thread_index.x;
 }

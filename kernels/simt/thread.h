@@ -28,17 +28,19 @@ class BlockRunner;
 struct Rendezvous;
 enum class Waits : std::uint8_t { no, at_barrier, in_warp };
 
-/// One CUDA thread's own view. The fields of the grid are repeated so that reading them is one load. All that waiting
-/// touches is in the first cache line: a block of some hundred threads does not fit the first-level cache otherwise.
+/// One CUDA thread's own view. The fields of the grid are repeated so that reading them is one load. All that
+/// waiting touches is in the first cache line: a block of some hundred threads does not fit the first-level
+/// cache otherwise.
 struct alignas(64) ThreadState {
-  Fiber fiber;                   ///< that runs this thread, and others before and after it
-  Rendezvous* held = nullptr;    ///< the latest meeting of this thread; it waits there if waits == in_warp
+  Fiber fiber;                 ///< that runs this thread, and others before and after it
+  Rendezvous* held = nullptr;  ///< the latest meeting of this thread; it waits there if waits == in_warp
   Dim3 thread_index{0, 0, 0};
-  unsigned linear_thread = 0;    ///< x + dim.x * (y + dim.y * z); the warp is linear / 32
-  unsigned row_end = 0;          ///< the fiber goes on with the threads up to this x (ThreadCursor)
-  bool has_leftovers = false;    ///< something to put away when this thread returns: BlockRunner::expect_return()
-  bool in_use = false;           ///< runs a thread that has not returned
-  Waits waits = Waits::no;       ///< as of the latest wait
+  unsigned linear_thread = 0;  ///< x + dim.x * (y + dim.y * z); the warp is linear / 32
+  unsigned row_end = 0;        ///< the fiber goes on with the threads up to this x (ThreadCursor)
+  bool has_leftovers =
+      false;                ///< something to put away when this thread returns: BlockRunner::expect_return()
+  bool in_use = false;      ///< runs a thread that has not returned
+  Waits waits = Waits::no;  ///< as of the latest wait
   Dim3 block_index{0, 0, 0};
   Dim3 block_dim;
   Dim3 grid_dim;
@@ -50,9 +52,9 @@ struct alignas(64) ThreadState {
 };
 
 namespace detail {
-// The thread-local variables here are used by name, never through a reference or this: UBSan's null check of one tests
-// the flags of the addition that makes its address, which the linker replaces by an instruction that sets none (g++ 12
-// with binutils 2.40), and so reports null pointers that are not there.
+// The thread-local variables here are used by name, never through a reference or this: UBSan's null check of
+// one tests the flags of the addition that makes its address, which the linker replaces by an instruction
+// that sets none (g++ 12 with binutils 2.40), and so reports null pointers that are not there.
 //
 // A fiber never moves to another CPU thread, so the address of this variable may be kept across switches.
 extern constinit thread_local ThreadState* current_thread;
@@ -60,11 +62,11 @@ void finish_thread(ThreadState& state);
 /// What a thread that has to wait learns: whom to continue in its place. Null: it goes on at once.
 using Next = ThreadState*;
 
-/// The threads of a block that go from one block barrier to the next in the same order, as the threads of most kernels
-/// do: then the next in the row is all that an arrival has to know (block_barrier.cpp).
+/// The threads of a block that go from one block barrier to the next in the same order, as the threads of
+/// most kernels do: then the next in the row is all that an arrival has to know (block_barrier.cpp).
 struct Sweep {
-  ThreadState* const* next = nullptr;   ///< the first that has not arrived; null ends the row. Null: no sweep
-  const char* file = nullptr;           ///< of the barrier where those before it wait; null: nobody waits
+  ThreadState* const* next = nullptr;  ///< the first that has not arrived; null ends the row. Null: no sweep
+  const char* file = nullptr;          ///< of the barrier where those before it wait; null: nobody waits
   std::uint32_t line = 0;
   std::uint32_t column = 0;
 };
@@ -82,15 +84,19 @@ int barrier_sum();
 }
 }  // namespace detail
 
-inline bool inside_kernel() { return detail::current_thread != nullptr; }
-inline ThreadState& this_thread() { return *detail::current_thread; }
+inline bool inside_kernel() {
+  return detail::current_thread != nullptr;
+}
+inline ThreadState& this_thread() {
+  return *detail::current_thread;
+}
 
 // ---- block ----------------------------------------------------------------------------------------------
 
 /// __syncthreads.
 [[gnu::always_inline]] inline void block_barrier(const Site& site = Site::here()) {
-  if (detail::sweep.file == site.file && detail::sweep.line == site.line && detail::sweep.column == site.column)
-      [[likely]] {
+  if (detail::sweep.file == site.file && detail::sweep.line == site.line &&
+      detail::sweep.column == site.column) [[likely]] {
     if (ThreadState* const next = *detail::sweep.next; next != nullptr) [[likely]] {
       ++detail::sweep.next;
       return detail::go_to(next);
@@ -110,8 +116,8 @@ inline int block_barrier_or(int predicate, const Site& site = Site::here()) {
   return block_barrier_count(predicate, site) != 0 ? 1 : 0;
 }
 
-/// __threadfence: what this block wrote before it is ordered before what a block reads that later sees an atomic
-/// operation of this thread. Only the checked build needs to know.
+/// __threadfence: what this block wrote before it is ordered before what a block reads that later sees an
+/// atomic operation of this thread. Only the checked build needs to know.
 void thread_fence(const Site& site = Site::here());
 
 // ---- warp -----------------------------------------------------------------------------------------------
@@ -149,12 +155,12 @@ struct Met {
 Met meet(std::uint32_t mask, const void* contribution, std::size_t bytes, const Site& site, const char* what);
 }  // namespace detail
 
-/// The one primitive under __syncwarp, shuffles, votes, match, reduce, ldmatrix and mma: waits until every lane
-/// of `mask` is here with the same mask, site and `what`, and shows all contributions. `what` names the
+/// The one primitive under __syncwarp, shuffles, votes, match, reduce, ldmatrix and mma: waits until every
+/// lane of `mask` is here with the same mask, site and `what`, and shows all contributions. `what` names the
 /// operation in messages ("__shfl_down_sync"). An incomplete meeting is a `warp-mask` error, never a hang.
 /// `bytes` may be 0 (contribution is then ignored) and must be equal in all lanes.
-inline WarpView warp_exchange(std::uint32_t mask, const void* contribution, std::size_t bytes, const Site& site,
-                              const char* what) {
+inline WarpView warp_exchange(std::uint32_t mask, const void* contribution, std::size_t bytes,
+                              const Site& site, const char* what) {
   const detail::Met met = detail::meet(mask, contribution, bytes, site, what);
   detail::go_to(met.next);
   return {met.slots, bytes, mask};
@@ -204,8 +210,12 @@ inline void* static_shared(SharedSite& site) {
   return detail::place_static_shared(site);
 }
 /// extern __shared__: 1024-byte aligned, poisoned at block start; null when the launch asked for none.
-inline void* dynamic_shared() { return detail::shared_view.dynamic; }
-inline std::size_t dynamic_shared_bytes() { return detail::shared_view.dynamic_bytes; }
+inline void* dynamic_shared() {
+  return detail::shared_view.dynamic;
+}
+inline std::size_t dynamic_shared_bytes() {
+  return detail::shared_view.dynamic_bytes;
+}
 /// Whether the address lies in this block's shared memory.
 inline bool is_shared(const void* pointer) {
   const auto* address = static_cast<const std::byte*>(pointer);
@@ -238,19 +248,21 @@ inline void count(Counter counter, std::uint64_t n) {
   this_thread().counters[static_cast<std::size_t>(counter)] += n;
 }
 
-/// Memory that the engine's host code reads or writes for a kernel (ldmatrix rows, copies): in the checked build the same
-/// checks as for a load or store in a kernel, in the fast build nothing. `alignment` 1 asks for no alignment.
+/// Memory that the engine's host code reads or writes for a kernel (ldmatrix rows, copies): in the checked
+/// build the same checks as for a load or store in a kernel, in the fast build nothing. `alignment` 1 asks
+/// for no alignment.
 #ifdef REMEASURE_SIMT_CHECKED
-void check_read(const void* address, std::size_t bytes, std::size_t alignment, const Site& site = Site::here());
+void check_read(const void* address, std::size_t bytes, std::size_t alignment,
+                const Site& site = Site::here());
 void check_write(void* address, std::size_t bytes, std::size_t alignment, const Site& site = Site::here());
 #else
 inline void check_read(const void*, std::size_t, std::size_t, const Site& = Site::here()) {}
 inline void check_write(void*, std::size_t, std::size_t, const Site& = Site::here()) {}
 #endif
 
-/// Device printf: what one call prints stays together. In the order of the calls where one worker runs the launch, as it
-/// does under a seed; on several workers block by block at the launch's end, as a GPU does at a synchronisation.
-/// Goes to stdout, or to Engine::capture_prints().
+/// Device printf: what one call prints stays together. In the order of the calls where one worker runs the
+/// launch, as it does under a seed; on several workers block by block at the launch's end, as a GPU does at a
+/// synchronisation. Goes to stdout, or to Engine::capture_prints().
 [[gnu::format(printf, 1, 2)]] int print(const char* format, ...);
 int print(const char* format, std::va_list arguments);
 

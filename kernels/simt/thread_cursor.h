@@ -8,10 +8,10 @@
 
 namespace remeasure::simt {
 
-/// Hands out the threads of a block, one after another, to whichever fiber asks. A block in which nobody waits is
-/// thus one loop on one fiber. The loop is compiled together with the kernel: it takes a row of threads (consecutive x)
-/// at a time, and whoever has to wait gives the rest of its row back, so that between two threads nothing of
-/// the cursor is touched.
+/// Hands out the threads of a block, one after another, to whichever fiber asks. A block in which nobody
+/// waits is thus one loop on one fiber. The loop is compiled together with the kernel: it takes a row of
+/// threads (consecutive x) at a time, and whoever has to wait gives the rest of its row back, so that between
+/// two threads nothing of the cursor is touched.
 class ThreadCursor {
  public:
   template <class Body>
@@ -36,8 +36,8 @@ class ThreadCursor {
   unsigned started() const { return next_; }
   const std::uint16_t* order() const { return order_; }
 
-  /// The fiber of this thread is about to be left, or has to look after the thread when it returns: what it has not
-  /// begun of its row is free to be claimed again.
+  /// The fiber of this thread is about to be left, or has to look after the thread when it returns: what it
+  /// has not begun of its row is free to be claimed again.
   void give_back(ThreadState& state) {
     const unsigned begun = state.thread_index.x + 1;
     if (begun >= state.row_end) return;

@@ -50,8 +50,8 @@ void BlockRunner::refuse_exchange(std::uint32_t mask, std::size_t bytes, const S
   if (bytes > kMaxContribution) {
     why = fmt::format("{} brings {} bytes a lane; at most {} fit", what, bytes, kMaxContribution);
   } else if ((mask & ~present) != 0) {
-    why = fmt::format("{} with mask {:#010x} names lanes that warp {} does not have (its lanes: {:#010x})", what, mask,
-                      thread.warp(), present);
+    why = fmt::format("{} with mask {:#010x} names lanes that warp {} does not have (its lanes: {:#010x})",
+                      what, mask, thread.warp(), present);
   } else {
     why = fmt::format("{} with mask {:#010x} is called by lane {}, which the mask does not name", what, mask,
                       thread.lane());
@@ -59,9 +59,10 @@ void BlockRunner::refuse_exchange(std::uint32_t mask, std::size_t bytes, const S
   fail_here(ErrorKind::warp_mask, std::move(why), {site});
 }
 
-detail::Met BlockRunner::meet(std::uint32_t mask, const void* contribution, std::size_t bytes, const Site& site,
-                              const char* what) {
-  // As at the barrier: the lane in the middle of a meeting whose value has a register's size takes a path without calls.
+detail::Met BlockRunner::meet(std::uint32_t mask, const void* contribution, std::size_t bytes,
+                              const Site& site, const char* what) {
+  // As at the barrier: the lane in the middle of a meeting whose value has a register's size takes a path
+  // without calls.
   Carrier& self = current();
   const unsigned lane = self.thread.lane();
   const unsigned warp = self.thread.warp();

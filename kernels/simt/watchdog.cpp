@@ -41,7 +41,8 @@ class Clock {
     if (!made_) return false;
     itimerspec period{};
     period.it_value.tv_sec = static_cast<time_t>(seconds);
-    period.it_value.tv_nsec = static_cast<long>((seconds - static_cast<double>(period.it_value.tv_sec)) * 1e9);
+    period.it_value.tv_nsec =
+        static_cast<long>((seconds - static_cast<double>(period.it_value.tv_sec)) * 1e9);
     period.it_interval = period.it_value;
     return timer_settime(timer_, 0, &period, nullptr) == 0;
   }
@@ -96,8 +97,8 @@ Watchdog::~Watchdog() {
   clock_of_thread().set(0);
   watched = nullptr;
   const std::lock_guard lock(mutex);
-  // A tick that is under way would end the process once SIGVTALRM has its default meaning again, so that is not put
-  // back; our handler ignores the tick.
+  // A tick that is under way would end the process once SIGVTALRM has its default meaning again, so that is
+  // not put back; our handler ignores the tick.
   if (--users == 0 && previous.sa_handler != SIG_DFL) sigaction(SIGVTALRM, &previous, nullptr);
 }
 

@@ -4,7 +4,8 @@
 namespace remeasure::simt {
 namespace {
 
-/// Waits some ten microseconds: launches often follow each other at once, and to be woken takes as long as a small launch.
+/// Waits some ten microseconds: launches often follow each other at once, and to be woken takes as long as a
+/// small launch.
 template <class Condition>
 void look_for(Condition&& condition) {
   for (int i = 0; i < 500 && !condition(); ++i) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <testing/catch.h>
 #include <bit>
 #include <cmath>
 #include <limits>
-#include <testing/catch.h>
 #include <vector>
 
 #include "kernels/simt/engine.h"
@@ -24,7 +24,8 @@ struct Forward {
 };
 
 template <class Target>
-Forward forward(Device<Target>& device, const SpikingShape& shape, float threshold, const std::vector<float>& current) {
+Forward forward(Device<Target>& device, const SpikingShape& shape, float threshold,
+                const std::vector<float>& current) {
   Stream<Target> stream(device);
   DeviceBuffer<Target, float> x(device, shape.values()), m(device, shape.values());
   DeviceBuffer<Target, std::uint32_t> z(device, shape.spike_words());
@@ -37,10 +38,11 @@ Forward forward(Device<Target>& device, const SpikingShape& shape, float thresho
 }
 
 template <class Target>
-std::vector<float> backward(Device<Target>& device, const SpikingShape& shape, const std::vector<float>& membrane,
-                            const std::vector<float>& gradient) {
+std::vector<float> backward(Device<Target>& device, const SpikingShape& shape,
+                            const std::vector<float>& membrane, const std::vector<float>& gradient) {
   Stream<Target> stream(device);
-  DeviceBuffer<Target, float> m(device, shape.values()), dz(device, shape.values()), dx(device, shape.values());
+  DeviceBuffer<Target, float> m(device, shape.values()), dz(device, shape.values()),
+      dx(device, shape.values());
   stream.upload(std::span<const float>(membrane), m.span());
   stream.upload(std::span<const float>(gradient), dz.span());
   lif_fused_backward<Target>(stream, shape, kDecay, 1.0f, m, dz, dx);
@@ -50,13 +52,16 @@ std::vector<float> backward(Device<Target>& device, const SpikingShape& shape, c
 }
 
 /// Strong enough that neurons fire every few steps.
-std::vector<float> strong_currents(const SpikingShape& shape) { return noise(shape.values(), 31, 3.0f); }
+std::vector<float> strong_currents(const SpikingShape& shape) {
+  return noise(shape.values(), 31, 3.0f);
+}
 
 }  // namespace
 
 TEST_CASE("lif_fused is the loop in f32 bit for bit, at lengths around its unrolling", "[simt]") {
   Device<Simt> device;
-  for (const SpikingShape& shape : {SpikingShape{1, 1, 32}, SpikingShape{2, 7, 33}, SpikingShape{1, 8, 5}, SpikingShape{3, 65, 64}}) {
+  for (const SpikingShape& shape :
+       {SpikingShape{1, 1, 32}, SpikingShape{2, 7, 33}, SpikingShape{1, 8, 5}, SpikingShape{3, 65, 64}}) {
     INFO(shape.batch << " x " << shape.steps << " x " << shape.neurons);
     const std::vector<float> current = strong_currents(shape);
     const Forward result = forward(device, shape, 1.0f, current);
@@ -64,9 +69,11 @@ TEST_CASE("lif_fused is the loop in f32 bit for bit, at lengths around its unrol
     lif_reference<float>(shape, kDecay, 1.0, current, loop);
     REQUIRE(result.membrane == loop);
     std::size_t i = 0;
-    for (std::size_t row = 0; row < static_cast<std::size_t>(shape.batch) * static_cast<std::size_t>(shape.steps); ++row) {
+    for (std::size_t row = 0;
+         row < static_cast<std::size_t>(shape.batch) * static_cast<std::size_t>(shape.steps); ++row) {
       for (int neuron = 0; neuron < shape.neurons; ++neuron, ++i) {
-        const std::uint32_t word = result.spikes[row * shape.words_per_step() + static_cast<std::size_t>(neuron) / 32];
+        const std::uint32_t word =
+            result.spikes[row * shape.words_per_step() + static_cast<std::size_t>(neuron) / 32];
         REQUIRE((word >> (neuron % 32) & 1) == (loop[i] > 1.0f ? 1u : 0u));
       }
     }
@@ -81,7 +88,8 @@ TEST_CASE("a neuron that fires begins again at zero", "[simt]") {
   for (std::size_t t = 0; t + 1 < 200; ++t) {
     if (result.membrane[t] <= 1.0f) continue;
     ++fired;
-    CHECK(result.membrane[t + 1] < 1.05f * (1 - static_cast<float>(kDecay.beta)) * 21);   // one step's share of s <= 20.5
+    CHECK(result.membrane[t + 1] <
+          1.05f * (1 - static_cast<float>(kDecay.beta)) * 21);  // one step's share of s <= 20.5
   }
   CHECK(fired > 10);
 }
@@ -94,14 +102,16 @@ TEST_CASE("with a threshold that is never reached LIF is the SPSN membrane", "[s
   spsn_membrane_reference<double>(shape, kDecay, current, spsn);
   CHECK(lif == spsn);
   lif_reference<double>(shape, kDecay, 1.0, current, lif);
-  CHECK(relative_error(lif, spsn) > 0.1);   // and with one that is, it isn't
+  CHECK(relative_error(lif, spsn) > 0.1);  // and with one that is, it isn't
   Device<Simt> device;
-  CHECK(relative_error(forward(device, shape, std::numeric_limits<float>::infinity(), current).membrane, spsn) < 2e-6);   // decays rounded to f32
+  CHECK(relative_error(forward(device, shape, std::numeric_limits<float>::infinity(), current).membrane,
+                       spsn) < 2e-6);  // decays rounded to f32
 }
 
 TEST_CASE("lif_fused_backward is backpropagation through time in double", "[simt]") {
   Device<Simt> device;
-  for (const SpikingShape& shape : {SpikingShape{2, 100, 40}, SpikingShape{1, 7, 32}, SpikingShape{1, 9, 1}}) {
+  for (const SpikingShape& shape :
+       {SpikingShape{2, 100, 40}, SpikingShape{1, 7, 32}, SpikingShape{1, 9, 1}}) {
     const std::vector<float> current = strong_currents(shape), gradient = noise(shape.values(), 32);
     const Forward made = forward(device, shape, 1.0f, current);
     const std::vector<double> membrane(made.membrane.begin(), made.membrane.end());
@@ -125,7 +135,9 @@ TEST_CASE("the LIF gradient is the finite difference of the loop where nothing f
   const std::vector<double> m = weighted();
   std::vector<double> gradient(30);
   lif_gradient_reference<double>(shape, kDecay, 1.0, m, dz, gradient);
-  const auto weight = [&](std::size_t t) { return static_cast<double>(dz[t]) / std::pow(100 * std::abs(m[t] - 1) + 1, 2); };
+  const auto weight = [&](std::size_t t) {
+    return static_cast<double>(dz[t]) / std::pow(100 * std::abs(m[t] - 1) + 1, 2);
+  };
   for (const std::size_t i : {0u, 13u, 20u, 25u}) {
     const float before = x[i];
     x[i] = before + 0x1p-8f;
@@ -145,12 +157,15 @@ TEST_CASE("steps of LIF in launches of their own are the loop, forward and backw
   // The linear parts are plain loops here: on a GPU cuBLAS does them.
   const SpikingShape shape{2, 20, 5};
   const std::vector<float> current = strong_currents(shape), gradient = noise(shape.values(), 34);
-  const auto alpha = static_cast<float>(kDecay.alpha), beta = static_cast<float>(kDecay.beta), gain = static_cast<float>(1 - kDecay.beta);
+  const auto alpha = static_cast<float>(kDecay.alpha), beta = static_cast<float>(kDecay.beta),
+             gain = static_cast<float>(1 - kDecay.beta);
   Device<Simt> device;
   Stream<Simt> stream(device);
-  const auto plain = [](DeviceBuffer<Simt, float>& buffer) { return std::span<float>(buffer.data(), buffer.size()); };
-  DeviceBuffer<Simt, float> state(device, 10), dm(device, 10), membrane(device, shape.values()), spikes(device, shape.values()),
-      dz(device, shape.values());
+  const auto plain = [](DeviceBuffer<Simt, float>& buffer) {
+    return std::span<float>(buffer.data(), buffer.size());
+  };
+  DeviceBuffer<Simt, float> state(device, 10), dm(device, 10), membrane(device, shape.values()),
+      spikes(device, shape.values()), dz(device, shape.values());
   stream.fill_bytes(state.span(), 0);
   stream.fill_bytes(dm.span(), 0);
   stream.upload(std::span<const float>(gradient), dz.span());
@@ -167,7 +182,8 @@ TEST_CASE("steps of LIF in launches of their own are the loop, forward and backw
   }
   const Forward fused = forward(device, shape, 1.0f, current);
   CHECK(std::vector<float>(plain(membrane).begin(), plain(membrane).end()) == fused.membrane);
-  for (std::size_t i = 0; i < shape.values(); ++i) CHECK(plain(spikes)[i] == (fused.membrane[i] > 1.0f ? 1.0f : 0.0f));
+  for (std::size_t i = 0; i < shape.values(); ++i)
+    CHECK(plain(spikes)[i] == (fused.membrane[i] > 1.0f ? 1.0f : 0.0f));
 
   std::vector<float> ds(10, 0.0f), dx(shape.values());
   for (int t = shape.steps - 1; t >= 0; --t) {
@@ -190,7 +206,8 @@ TEST_CASE("LIF by steps fires above the threshold, and begins again at zero", "[
   CHECK(std::vector<float>(state.data(), state.data() + 3) == std::vector<float>{0.5f, 1.0f, 0.0f});
   CHECK(std::vector<float>(membrane.data(), membrane.data() + 3) == values);
   CHECK(std::vector<float>(spikes.data(), spikes.data() + 3) == std::vector<float>{0, 0, 1});
-  CHECK_THROWS_WITH(lif_step_fire<Simt>(stream, {1, 1, 3}, 1, 1.0f, state, membrane, spikes), Catch::Matchers::ContainsSubstring("step 1 of 1"));
+  CHECK_THROWS_WITH(lif_step_fire<Simt>(stream, {1, 1, 3}, 1, 1.0f, state, membrane, spikes),
+                    Catch::Matchers::ContainsSubstring("step 1 of 1"));
 }
 
 TEST_CASE("LIF kernels refuse sizes that don't fit", "[simt]") {
@@ -199,8 +216,10 @@ TEST_CASE("LIF kernels refuse sizes that don't fit", "[simt]") {
   Stream<Simt> stream(device);
   DeviceBuffer<Simt, float> x(device, 8), m(device, 7);
   DeviceBuffer<Simt, std::uint32_t> z(device, 4);
-  CHECK_THROWS_WITH(lif_fused<Simt>(stream, {1, 4, 2}, kDecay, 1, x, m, z), ContainsSubstring("an array of 7 values"));
-  CHECK_THROWS_WITH(lif_fused<Simt>(stream, {2, 4, 1}, kDecay, 1, x, {}, z), ContainsSubstring("4 words of spikes; it writes 8"));
+  CHECK_THROWS_WITH(lif_fused<Simt>(stream, {1, 4, 2}, kDecay, 1, x, m, z),
+                    ContainsSubstring("an array of 7 values"));
+  CHECK_THROWS_WITH(lif_fused<Simt>(stream, {2, 4, 1}, kDecay, 1, x, {}, z),
+                    ContainsSubstring("4 words of spikes; it writes 8"));
   CHECK_THROWS_WITH(lif_fused<Simt>(stream, {0, 4, 1}, kDecay, 1, x, {}, z), ContainsSubstring("batch 0"));
 }
 
@@ -213,8 +232,10 @@ TEST_CASE("On a GPU lif_fused agrees with the loop", "[gpu]") {
     const Forward result = forward(device, shape, 1.0f, current);
     std::vector<float> loop(shape.values());
     lif_reference<float>(shape, kDecay, 1.0, current, loop);
-    std::size_t different = 0;   // nvcc contracts a * b + c: a membrane that just reaches the threshold may fire a step apart
-    for (std::size_t i = 0; i < loop.size(); ++i) different += std::abs(result.membrane[i] - loop[i]) > 1e-4f ? 1 : 0;
+    std::size_t different =
+        0;  // nvcc contracts a * b + c: a membrane that just reaches the threshold may fire a step apart
+    for (std::size_t i = 0; i < loop.size(); ++i)
+      different += std::abs(result.membrane[i] - loop[i]) > 1e-4f ? 1 : 0;
     CHECK(different < loop.size() / 500);
   }
 }

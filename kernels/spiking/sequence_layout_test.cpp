@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/spiking/sequence_layout.h"
 
-#include <complex>
 #include <testing/catch.h>
+#include <complex>
 #include <vector>
 
 #include "kernels/spiking/testing/spiking_problem.h"
@@ -11,10 +11,12 @@ using namespace remeasure;
 using namespace remeasure::kernels;
 using namespace remeasure::kernels::testing;
 
-TEST_CASE("layers become padded sequences, and cropped sequences layers, at sizes around the tile", "[simt]") {
+TEST_CASE("layers become padded sequences, and cropped sequences layers, at sizes around the tile",
+          "[simt]") {
   Device<Simt> device;
   Stream<Simt> stream(device);
-  for (const auto& [shape, length] : {std::pair<SpikingShape, std::size_t>{{2, 33, 31}, 66}, {{1, 32, 32}, 32}, {{3, 1, 65}, 5}}) {
+  for (const auto& [shape, length] :
+       {std::pair<SpikingShape, std::size_t>{{2, 33, 31}, 66}, {{1, 32, 32}, 32}, {{3, 1, 65}, 5}}) {
     const std::vector<float> current = noise(shape.values(), 1);
     const std::size_t all = static_cast<std::size_t>(shape.batch * shape.neurons) * length;
     DeviceBuffer<Simt, float> x(device, shape.values()), sequences(device, all), back(device, shape.values());
@@ -27,7 +29,9 @@ TEST_CASE("layers become padded sequences, and cropped sequences layers, at size
         for (std::size_t t = 0; t < length; ++t) {
           const bool inside = t < static_cast<std::size_t>(shape.steps);
           const std::size_t row = static_cast<std::size_t>(b * shape.steps) + t;
-          const float wanted = inside ? current[row * static_cast<std::size_t>(shape.neurons) + static_cast<std::size_t>(h)] : 0.0f;
+          const float wanted =
+              inside ? current[row * static_cast<std::size_t>(shape.neurons) + static_cast<std::size_t>(h)]
+                     : 0.0f;
           REQUIRE(padded[static_cast<std::size_t>(b * shape.neurons + h) * length + t] == wanted);
         }
       }
@@ -56,5 +60,6 @@ TEST_CASE("multiply_spectra is the complex product, scaled", "[simt]") {
                                        std::complex<float>(response[2 * k], response[2 * k + 1]);
     REQUIRE(std::abs(wanted - std::complex<float>(out[2 * i], out[2 * i + 1])) < 1e-5f);
   }
-  CHECK_THROWS_WITH(multiply_spectra<Simt>(stream, kBins + 1, 1.0f, r, s), Catch::Matchers::ContainsSubstring("301 bins, response of 600"));
+  CHECK_THROWS_WITH(multiply_spectra<Simt>(stream, kBins + 1, 1.0f, r, s),
+                    Catch::Matchers::ContainsSubstring("301 bins, response of 600"));
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Random spikes as functions of (seed, batch entry, time step, neuron), the same draws on every target and in any order.
-// One Philox call gives four words; sigmoid-Bernoulli takes one a step, Gumbel-softmax two, so a call serves a group of four
-// or two neighbouring steps.
+// Random spikes as functions of (seed, batch entry, time step, neuron), the same draws on every target and in
+// any order. One Philox call gives four words; sigmoid-Bernoulli takes one a step, Gumbel-softmax two, so a
+// call serves a group of four or two neighbouring steps.
 #pragma once
 
 #include <cmath>
@@ -25,7 +25,9 @@ RM_HOST_DEVICE inline Philox4 spike_random(std::uint64_t seed, std::size_t entry
 }
 
 /// -log(-log(u)): the standard Gumbel distribution.
-RM_HOST_DEVICE inline float gumbel(std::uint32_t word) { return -std::log(-std::log(uniform_float(word))); }
+RM_HOST_DEVICE inline float gumbel(std::uint32_t word) {
+  return -std::log(-std::log(uniform_float(word)));
+}
 
 /// The spike of the `place`-th step of the group whose words are `random`.
 template <Spiking kSpiking>
@@ -37,10 +39,12 @@ RM_HOST_DEVICE inline bool draw_spike(float membrane, const Philox4& random, int
   }
 }
 
-/// dz/dm as the authors' code takes it. Sigmoid-Bernoulli: p from the draw (its gradient is multiplied by its input), sigmoid'
-/// after it; Gumbel-softmax: straight through, the derivative of the soft sample at temperature 1, its noise drawn again.
+/// dz/dm as the authors' code takes it. Sigmoid-Bernoulli: p from the draw (its gradient is multiplied by its
+/// input), sigmoid' after it; Gumbel-softmax: straight through, the derivative of the soft sample at
+/// temperature 1, its noise drawn again.
 template <Spiking kSpiking>
-RM_HOST_DEVICE inline float spike_slope(float membrane, std::uint64_t seed, std::size_t entry, int step, int neuron) {
+RM_HOST_DEVICE inline float spike_slope(float membrane, std::uint64_t seed, std::size_t entry, int step,
+                                        int neuron) {
   if constexpr (kSpiking == Spiking::sigmoid_bernoulli) {
     const float p = 1.0f / (1.0f + std::exp(-membrane));
     return p * p * (1.0f - p);

@@ -20,10 +20,14 @@ using Map = Eigen::Map<Matrix>;
 using ConstMap = Eigen::Map<const Matrix>;
 
 constexpr double kThreshold = 1;
-constexpr int kPartsOfBatch = 8;   // however many threads there are, so that sums have one order
+constexpr int kPartsOfBatch = 8;  // however many threads there are, so that sums have one order
 
-std::span<const float> values(const Matrix& m) { return {m.data(), static_cast<std::size_t>(m.size())}; }
-std::span<float> values(Matrix& m) { return {m.data(), static_cast<std::size_t>(m.size())}; }
+std::span<const float> values(const Matrix& m) {
+  return {m.data(), static_cast<std::size_t>(m.size())};
+}
+std::span<float> values(Matrix& m) {
+  return {m.data(), static_cast<std::size_t>(m.size())};
+}
 
 /// Where each layer's weights and biases lie in the parameters.
 struct Layout {
@@ -56,21 +60,22 @@ struct LayerOf {
 };
 
 template <Spiking kSpiking>
-void draw_layer(const SpikingShape& shape, std::span<const std::size_t> samples, std::uint64_t seed, const Matrix& membrane,
-                Matrix& spikes) {
+void draw_layer(const SpikingShape& shape, std::span<const std::size_t> samples, std::uint64_t seed,
+                const Matrix& membrane, Matrix& spikes) {
   for (Eigen::Index row = 0; row < membrane.rows(); ++row) {
     const int t = static_cast<int>(row) % shape.steps;
     const std::size_t sample = samples[static_cast<std::size_t>(row) / static_cast<std::size_t>(shape.steps)];
     for (int neuron = 0; neuron < shape.neurons; ++neuron) {
       const Philox4 random = spike_random<kSpiking>(seed, sample, t, neuron);
-      spikes(row, neuron) = draw_spike<kSpiking>(membrane(row, neuron), random, t % kDrawsPerPhilox<kSpiking>) ? 1.0f : 0.0f;
+      spikes(row, neuron) =
+          draw_spike<kSpiking>(membrane(row, neuron), random, t % kDrawsPerPhilox<kSpiking>) ? 1.0f : 0.0f;
     }
   }
 }
 
 template <Spiking kSpiking>
-void multiply_slopes(const SpikingShape& shape, std::span<const std::size_t> samples, std::uint64_t seed, const Matrix& membrane,
-                     Matrix& gradient) {
+void multiply_slopes(const SpikingShape& shape, std::span<const std::size_t> samples, std::uint64_t seed,
+                     const Matrix& membrane, Matrix& gradient) {
   for (Eigen::Index row = 0; row < membrane.rows(); ++row) {
     const int t = static_cast<int>(row) % shape.steps;
     const std::size_t sample = samples[static_cast<std::size_t>(row) / static_cast<std::size_t>(shape.steps)];
@@ -83,10 +88,16 @@ void multiply_slopes(const SpikingShape& shape, std::span<const std::size_t> sam
 /// Some samples of a batch through the network and back, on one thread.
 class Pass {
  public:
-  Pass(Neuron neuron, const NetworkShape& shape, const Decay& decay, std::uint64_t noise_seed, const SpikeEvents& events,
-       std::span<const std::size_t> samples, std::span<const float> parameters)
-      : neuron_(neuron), shape_(shape), decay_(decay), noise_seed_(noise_seed), events_(events), samples_(samples),
-        parameters_(parameters), layout_(shape) {}
+  Pass(Neuron neuron, const NetworkShape& shape, const Decay& decay, std::uint64_t noise_seed,
+       const SpikeEvents& events, std::span<const std::size_t> samples, std::span<const float> parameters)
+      : neuron_(neuron),
+        shape_(shape),
+        decay_(decay),
+        noise_seed_(noise_seed),
+        events_(events),
+        samples_(samples),
+        parameters_(parameters),
+        layout_(shape) {}
 
   /// Mean over the steps of the output layer's membrane: [samples, classes].
   Matrix forward() {
@@ -107,7 +118,8 @@ class Pass {
   void backward(const Matrix& logit_gradient, std::span<float> gradient) {
     Matrix above(static_cast<Eigen::Index>(samples_.size()) * shape_.steps, shape_.classes);
     for (Eigen::Index i = 0; i < logit_gradient.rows(); ++i) {
-      above.middleRows(i * shape_.steps, shape_.steps).rowwise() = logit_gradient.row(i) / static_cast<float>(shape_.steps);
+      above.middleRows(i * shape_.steps, shape_.steps).rowwise() =
+          logit_gradient.row(i) / static_cast<float>(shape_.steps);
     }
     Matrix of_current = neuron_ == Neuron::non_spiking ? above : adjoint(above);
     for (std::size_t layer = layout_.layers(); layer-- > 0;) {
@@ -115,9 +127,11 @@ class Pass {
       sum.bias += of_current.colwise().sum();
       if (layer == 0) {
         for (std::size_t i = 0; i < samples_.size(); ++i) {
-          add_event_gradients(events_, samples_[i], static_cast<std::size_t>(shape_.steps),
-                              values(of_current).subspan(i * rows_of_sample(of_current), rows_of_sample(of_current)),
-                              static_cast<std::size_t>(of_current.cols()), {sum.weights.data(), static_cast<std::size_t>(sum.weights.size())});
+          add_event_gradients(
+              events_, samples_[i], static_cast<std::size_t>(shape_.steps),
+              values(of_current).subspan(i * rows_of_sample(of_current), rows_of_sample(of_current)),
+              static_cast<std::size_t>(of_current.cols()),
+              {sum.weights.data(), static_cast<std::size_t>(sum.weights.size())});
         }
         break;
       }
@@ -153,7 +167,8 @@ class Pass {
     x.rowwise() = of.bias.row(0);
     for (std::size_t i = 0; i < samples_.size(); ++i) {
       add_event_currents(events_, samples_[i], static_cast<std::size_t>(shape_.steps),
-                         {of.weights.data(), static_cast<std::size_t>(of.weights.size())}, static_cast<std::size_t>(x.cols()),
+                         {of.weights.data(), static_cast<std::size_t>(of.weights.size())},
+                         static_cast<std::size_t>(x.cols()),
                          values(x).subspan(i * rows_of_sample(x), rows_of_sample(x)));
     }
     return x;
@@ -185,8 +200,10 @@ class Pass {
       spikes = (membrane.array() > static_cast<float>(kThreshold)).cast<float>();
     } else {
       spsn_membrane_reference<float>(shape, decay_, values(state), values(membrane), 1);
-      if (neuron_ == Neuron::gumbel_softmax) draw_layer<Spiking::gumbel_softmax>(shape, samples_, seed_of(layer), membrane, spikes);
-      else draw_layer<Spiking::sigmoid_bernoulli>(shape, samples_, seed_of(layer), membrane, spikes);
+      if (neuron_ == Neuron::gumbel_softmax)
+        draw_layer<Spiking::gumbel_softmax>(shape, samples_, seed_of(layer), membrane, spikes);
+      else
+        draw_layer<Spiking::sigmoid_bernoulli>(shape, samples_, seed_of(layer), membrane, spikes);
     }
     state.swap(membrane);
   }
@@ -197,11 +214,14 @@ class Pass {
     if (neuron_ == Neuron::non_spiking) return (state.array() > 0).select(of_spikes, 0.0f);
     if (neuron_ == Neuron::lif) {
       Matrix result(state.rows(), state.cols());
-      lif_gradient_reference<float>(shape, decay_, kThreshold, values(state), values(of_spikes), values(result), 1);
+      lif_gradient_reference<float>(shape, decay_, kThreshold, values(state), values(of_spikes),
+                                    values(result), 1);
       return result;
     }
-    if (neuron_ == Neuron::gumbel_softmax) multiply_slopes<Spiking::gumbel_softmax>(shape, samples_, seed_of(layer), state, of_spikes);
-    else multiply_slopes<Spiking::sigmoid_bernoulli>(shape, samples_, seed_of(layer), state, of_spikes);
+    if (neuron_ == Neuron::gumbel_softmax)
+      multiply_slopes<Spiking::gumbel_softmax>(shape, samples_, seed_of(layer), state, of_spikes);
+    else
+      multiply_slopes<Spiking::sigmoid_bernoulli>(shape, samples_, seed_of(layer), state, of_spikes);
     return adjoint(of_spikes);
   }
 
@@ -213,11 +233,11 @@ class Pass {
   std::span<const std::size_t> samples_;
   std::span<const float> parameters_;
   Layout layout_;
-  std::vector<Matrix> membranes_, spikes_;   // of the hidden layers
+  std::vector<Matrix> membranes_, spikes_;  // of the hidden layers
 };
 
 struct BatchResult {
-  double loss = 0;          // summed over the samples
+  double loss = 0;  // summed over the samples
   std::size_t right = 0;
   double spikes = 0;
 };
@@ -240,12 +260,13 @@ struct Network {
   const SpikeEvents& events;
 
   /// One batch; `gradient` (empty: only test) receives the mean over the batch.
-  BatchResult run(std::span<const std::size_t> samples, std::uint64_t noise_seed, std::span<const float> parameters,
-                  std::span<float> gradient) const {
+  BatchResult run(std::span<const std::size_t> samples, std::uint64_t noise_seed,
+                  std::span<const float> parameters, std::span<float> gradient) const {
     const std::size_t each = (samples.size() + kPartsOfBatch - 1) / kPartsOfBatch;
     const int parts = static_cast<int>((samples.size() + each - 1) / each);
     std::vector<BatchResult> results(static_cast<std::size_t>(parts));
-    std::vector<std::vector<float>> sums(static_cast<std::size_t>(parts), std::vector<float>(gradient.size(), 0.0f));
+    std::vector<std::vector<float>> sums(static_cast<std::size_t>(parts),
+                                         std::vector<float>(gradient.size(), 0.0f));
     for_each_row_block(parts, 1, 0, [&](int index, int, int) {
       const auto part = static_cast<std::size_t>(index);
       const auto mine = samples.subspan(part * each, std::min(each, samples.size() - part * each));
@@ -295,17 +316,23 @@ class Adamax {
 };
 
 void require_fit(const NetworkShape& shape, const SpikeEvents& events, std::size_t train) {
-  const bool positive = shape.units > 0 && shape.steps > 0 && shape.hidden > 0 && shape.layers >= 0 && shape.classes > 1;
+  const bool positive =
+      shape.units > 0 && shape.steps > 0 && shape.hidden > 0 && shape.layers >= 0 && shape.classes > 1;
   if (!positive || events.offset.size() != events.samples() + 1 || train == 0 || train > events.samples()) {
-    throw std::invalid_argument("spiking network: " + std::to_string(shape.units) + " units, " + std::to_string(shape.steps) +
-                                " steps, " + std::to_string(shape.classes) + " classes, trained on " + std::to_string(train) + " of " +
+    throw std::invalid_argument("spiking network: " + std::to_string(shape.units) + " units, " +
+                                std::to_string(shape.steps) + " steps, " + std::to_string(shape.classes) +
+                                " classes, trained on " + std::to_string(train) + " of " +
                                 std::to_string(events.samples()) + " samples");
   }
   for (const std::uint16_t unit : events.unit) {
-    if (unit >= shape.units) throw std::invalid_argument("spiking network: an event on unit " + std::to_string(unit) + " of " + std::to_string(shape.units));
+    if (unit >= shape.units)
+      throw std::invalid_argument("spiking network: an event on unit " + std::to_string(unit) + " of " +
+                                  std::to_string(shape.units));
   }
   for (const std::uint8_t label : events.label) {
-    if (label >= shape.classes) throw std::invalid_argument("spiking network: label " + std::to_string(label) + " of " + std::to_string(shape.classes) + " classes");
+    if (label >= shape.classes)
+      throw std::invalid_argument("spiking network: label " + std::to_string(label) + " of " +
+                                  std::to_string(shape.classes) + " classes");
   }
 }
 
@@ -336,20 +363,22 @@ std::vector<float> initial_parameters(const NetworkShape& shape, std::uint64_t s
   return parameters;
 }
 
-LossAndGradient loss_and_gradient(Neuron neuron, const NetworkShape& shape, const Decay& decay, std::uint64_t noise_seed,
-                                  const SpikeEvents& events, std::span<const float> parameters) {
+LossAndGradient loss_and_gradient(Neuron neuron, const NetworkShape& shape, const Decay& decay,
+                                  std::uint64_t noise_seed, const SpikeEvents& events,
+                                  std::span<const float> parameters) {
   require_fit(shape, events, events.samples());
   std::vector<std::size_t> all(events.samples());
   std::iota(all.begin(), all.end(), std::size_t{0});
   LossAndGradient result;
   result.gradient.resize(Layout(shape).size);
-  const BatchResult batch = Network{neuron, shape, decay, events}.run(all, noise_seed, parameters, result.gradient);
+  const BatchResult batch =
+      Network{neuron, shape, decay, events}.run(all, noise_seed, parameters, result.gradient);
   result.loss = batch.loss / static_cast<double>(all.size());
   return result;
 }
 
-Trained train_spiking_network(Neuron neuron, const NetworkShape& shape, const TrainingPlan& plan, const SpikeEvents& events,
-                              std::size_t train) {
+Trained train_spiking_network(Neuron neuron, const NetworkShape& shape, const TrainingPlan& plan,
+                              const SpikeEvents& events, std::size_t train) {
   require_fit(shape, events, train);
   const Network network{neuron, shape, plan.decay, events};
   std::vector<float> parameters = initial_parameters(shape, plan.seed);
@@ -362,7 +391,8 @@ Trained train_spiking_network(Neuron neuron, const NetworkShape& shape, const Tr
     BatchResult total;
     for (std::size_t first = 0; first < train; first += batch) {
       const auto part = std::span(order).subspan(first, std::min(batch, train - first));
-      const BatchResult one = network.run(part, plan.seed * 10'000 + static_cast<std::uint64_t>(epoch), parameters, gradient);
+      const BatchResult one =
+          network.run(part, plan.seed * 10'000 + static_cast<std::uint64_t>(epoch), parameters, gradient);
       optimizer.step(gradient, parameters);
       total.loss += one.loss;
       total.right += one.right;

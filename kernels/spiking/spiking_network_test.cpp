@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/spiking/spiking_network.h"
 
-#include <cmath>
 #include <testing/catch.h>
+#include <cmath>
 
 #include "kernels/spiking/testing/spiking_problem.h"
 
@@ -13,7 +13,8 @@ namespace {
 
 const Decay kDecay{std::exp(-1.0 / 5), std::exp(-1.0 / 5)};
 
-/// Samples that say their class by when unit 0 and unit 1 fire: first 0 then 1, or first 1 then 0. Rates are equal.
+/// Samples that say their class by when unit 0 and unit 1 fire: first 0 then 1, or first 1 then 0. Rates are
+/// equal.
 struct Order {
   std::vector<std::uint16_t> time, unit;
   std::vector<std::int64_t> offset = {0};
@@ -37,13 +38,14 @@ struct Order {
 
 }  // namespace
 
-TEST_CASE("event currents are the product of binary spikes with the weights, and gradients its transpose", "[cpu]") {
+TEST_CASE("event currents are the product of binary spikes with the weights, and gradients its transpose",
+          "[cpu]") {
   const std::vector<std::uint16_t> time = {0, 2, 2, 5}, unit = {1, 0, 1, 0};
   const std::vector<std::int64_t> offset = {0, 4};
   const std::vector<std::uint8_t> label = {0};
   const SpikeEvents events{time, unit, offset, label};
-  const std::vector<float> weights = {1, 2, 3, 10, 20, 30};   // [2, 3]
-  std::vector<float> out(9, 0.5f);                              // 3 steps: the event at 5 is beyond
+  const std::vector<float> weights = {1, 2, 3, 10, 20, 30};  // [2, 3]
+  std::vector<float> out(9, 0.5f);                           // 3 steps: the event at 5 is beyond
   add_event_currents(events, 0, 3, weights, 3, out);
   CHECK(out == std::vector<float>{10.5f, 20.5f, 30.5f, 0.5f, 0.5f, 0.5f, 11.5f, 22.5f, 33.5f});
   std::vector<float> gradient(6, 0.0f);
@@ -52,7 +54,8 @@ TEST_CASE("event currents are the product of binary spikes with the weights, and
 }
 
 TEST_CASE("gradients of the smooth networks are finite differences", "[cpu]") {
-  // Without hidden layers every neuron's network is its output membrane, without spikes; relu is smooth nearly everywhere.
+  // Without hidden layers every neuron's network is its output membrane, without spikes; relu is smooth
+  // nearly everywhere.
   const Order data(6);
   const auto check = [&](Neuron neuron, int layers) {
     const NetworkShape shape{.units = 2, .steps = 24, .hidden = 5, .layers = layers, .classes = 2};
@@ -67,7 +70,8 @@ TEST_CASE("gradients of the smooth networks are finite differences", "[cpu]") {
       const double below = loss_and_gradient(neuron, shape, kDecay, 1, data.events(), parameters).loss;
       parameters[i] = before;
       INFO("parameter " << i << " of " << parameters.size());
-      CHECK(std::abs((above - below) * 64 - static_cast<double>(at.gradient[i])) < 2e-3 * (1 + std::abs(static_cast<double>(at.gradient[i]))));
+      CHECK(std::abs((above - below) * 64 - static_cast<double>(at.gradient[i])) <
+            2e-3 * (1 + std::abs(static_cast<double>(at.gradient[i]))));
     }
   };
   check(Neuron::lif, 0);
@@ -81,14 +85,15 @@ TEST_CASE("spiking networks learn an order in time that a rate doesn't show", "[
   const TrainingPlan plan{.epochs = 40, .batch = 32, .learning_rate = 1e-2, .decay = kDecay, .seed = 2};
   for (const Neuron neuron : {Neuron::lif, Neuron::sigmoid_bernoulli, Neuron::gumbel_softmax}) {
     const Trained trained = train_spiking_network(neuron, shape, plan, data.events(), 128);
-    INFO("neuron " << static_cast<int>(neuron) << ", losses " << trained.losses.front() << " to " << trained.losses.back());
+    INFO("neuron " << static_cast<int>(neuron) << ", losses " << trained.losses.front() << " to "
+                   << trained.losses.back());
     CHECK(trained.test_accuracy > 0.8);
     CHECK(trained.losses.back() < 0.8 * trained.losses.front());
     CHECK(trained.firing_rate > 0);
     CHECK(trained.firing_rate < 1);
   }
   const Trained rates = train_spiking_network(Neuron::non_spiking, shape, plan, data.events(), 128);
-  CHECK(rates.test_accuracy < 0.7);   // a sum over steps of a function of each step can't see their order
+  CHECK(rates.test_accuracy < 0.7);  // a sum over steps of a function of each step can't see their order
 }
 
 TEST_CASE("training is the same on any number of threads, and another with another seed", "[cpu]") {
@@ -96,15 +101,19 @@ TEST_CASE("training is the same on any number of threads, and another with anoth
   const NetworkShape shape{.units = 2, .steps = 24, .hidden = 8, .layers = 1, .classes = 2};
   TrainingPlan plan{.epochs = 3, .batch = 16, .learning_rate = 1e-2, .decay = kDecay, .seed = 2};
   const Trained first = train_spiking_network(Neuron::sigmoid_bernoulli, shape, plan, data.events(), 32);
-  CHECK(train_spiking_network(Neuron::sigmoid_bernoulli, shape, plan, data.events(), 32).losses == first.losses);
+  CHECK(train_spiking_network(Neuron::sigmoid_bernoulli, shape, plan, data.events(), 32).losses ==
+        first.losses);
   plan.seed = 3;
-  CHECK(train_spiking_network(Neuron::sigmoid_bernoulli, shape, plan, data.events(), 32).losses != first.losses);
+  CHECK(train_spiking_network(Neuron::sigmoid_bernoulli, shape, plan, data.events(), 32).losses !=
+        first.losses);
 }
 
 TEST_CASE("a network that doesn't fit its events is refused", "[cpu]") {
   const Order data(4);
   NetworkShape shape{.units = 1, .steps = 24, .hidden = 4, .layers = 1, .classes = 2};
-  CHECK_THROWS_WITH(train_spiking_network(Neuron::lif, shape, {}, data.events(), 2), Catch::Matchers::ContainsSubstring("an event on unit 1 of 1"));
+  CHECK_THROWS_WITH(train_spiking_network(Neuron::lif, shape, {}, data.events(), 2),
+                    Catch::Matchers::ContainsSubstring("an event on unit 1 of 1"));
   shape.units = 2;
-  CHECK_THROWS_WITH(train_spiking_network(Neuron::lif, shape, {}, data.events(), 5), Catch::Matchers::ContainsSubstring("trained on 5 of 4"));
+  CHECK_THROWS_WITH(train_spiking_network(Neuron::lif, shape, {}, data.events(), 5),
+                    Catch::Matchers::ContainsSubstring("trained on 5 of 4"));
 }

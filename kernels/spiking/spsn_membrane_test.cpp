@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <testing/catch.h>
 #include <algorithm>
 #include <cmath>
-#include <testing/catch.h>
 #include <vector>
 
 #include "kernels/simt/engine.h"
@@ -16,7 +16,7 @@ using namespace remeasure::kernels::testing;
 
 namespace {
 
-const Decay kDecay{std::exp(-1.0 / 20), std::exp(-1.0 / 20)};   // 1 ms steps, 20 ms for both
+const Decay kDecay{std::exp(-1.0 / 20), std::exp(-1.0 / 20)};  // 1 ms steps, 20 ms for both
 
 struct Forward {
   std::vector<float> membrane;
@@ -38,10 +38,12 @@ Forward forward(Device<Target>& device, const SpikingShape& shape, const Decay& 
 }
 
 template <class Target>
-std::vector<float> backward(Device<Target>& device, const SpikingShape& shape, const Decay& decay, Spiking spiking,
-                            const std::vector<float>& membrane, const std::vector<float>& gradient, std::uint64_t seed = 3) {
+std::vector<float> backward(Device<Target>& device, const SpikingShape& shape, const Decay& decay,
+                            Spiking spiking, const std::vector<float>& membrane,
+                            const std::vector<float>& gradient, std::uint64_t seed = 3) {
   Stream<Target> stream(device);
-  DeviceBuffer<Target, float> m(device, shape.values()), dz(device, shape.values()), dx(device, shape.values());
+  DeviceBuffer<Target, float> m(device, shape.values()), dz(device, shape.values()),
+      dx(device, shape.values());
   stream.upload(std::span<const float>(membrane), m.span());
   stream.upload(std::span<const float>(gradient), dz.span());
   spsn_membrane_backward<Target>(stream, shape, decay, spiking, {seed}, m, dz, dx);
@@ -50,7 +52,8 @@ std::vector<float> backward(Device<Target>& device, const SpikingShape& shape, c
   return result;
 }
 
-std::vector<double> expected(const SpikingShape& shape, const Decay& decay, const std::vector<float>& current) {
+std::vector<double> expected(const SpikingShape& shape, const Decay& decay,
+                             const std::vector<float>& current) {
   std::vector<double> membrane(shape.values());
   spsn_membrane_reference<double>(shape, decay, current, membrane);
   return membrane;
@@ -61,7 +64,8 @@ std::vector<double> expected(const SpikingShape& shape, const Decay& decay, cons
 TEST_CASE("spsn_membrane is the recurrence in double, at lengths around its chunks and tiles", "[simt]") {
   Device<Simt> device;
   for (const int steps : {1, 15, 16, 17, 63, 64, 65, 127, 129, 255, 256, 257, 600}) {
-    for (const SpikingShape& shape : {SpikingShape{1, steps, 32}, SpikingShape{2, steps, 45}, SpikingShape{1, steps, 3}}) {
+    for (const SpikingShape& shape :
+         {SpikingShape{1, steps, 32}, SpikingShape{2, steps, 45}, SpikingShape{1, steps, 3}}) {
       INFO(shape.batch << " x " << shape.steps << " x " << shape.neurons);
       const std::vector<float> current = noise(shape.values(), 5);
       const Forward result = forward(device, shape, kDecay, Spiking::none, current);
@@ -102,12 +106,14 @@ TEST_CASE("the response to one current is the closed form, for equal decays too"
   }
   const std::vector<double> equal = membrane_response(kDecay, 100);
   for (const std::size_t t : {0u, 1u, 50u, 99u}) {
-    CHECK(std::abs(equal[t] - (1 - kDecay.beta) * static_cast<double>(t + 1) * std::pow(kDecay.alpha, t)) < 1e-15);
+    CHECK(std::abs(equal[t] - (1 - kDecay.beta) * static_cast<double>(t + 1) * std::pow(kDecay.alpha, t)) <
+          1e-15);
   }
 }
 
 TEST_CASE("spsn_membrane_backward is the adjoint of the membrane", "[simt]") {
-  // <dm, h * x> = <adjoint dm, x> for any two, which finite differences of a linear map would only approximate.
+  // <dm, h * x> = <adjoint dm, x> for any two, which finite differences of a linear map would only
+  // approximate.
   const SpikingShape shape{2, 300, 40};
   const Decay decay{0.9, 0.97};
   const std::vector<float> x = noise(shape.values(), 7), dm = noise(shape.values(), 8);
@@ -158,7 +164,7 @@ TEST_CASE("spsn_membrane_backward goes through the spikes as the forward pass dr
     std::vector<double> dx(shape.values());
     spsn_membrane_adjoint<double>(shape, kDecay, dm, dx);
     CHECK(relative_error(backward(device, shape, kDecay, spiking, made.membrane, gradient, 21), dx) < 1e-5);
-    if (spiking == Spiking::gumbel_softmax) {   // other noise, another slope
+    if (spiking == Spiking::gumbel_softmax) {  // other noise, another slope
       CHECK(relative_error(backward(device, shape, kDecay, spiking, made.membrane, gradient, 22), dx) > 1e-2);
     }
   }
@@ -178,13 +184,16 @@ TEST_CASE("spikes are packed by neuron, and are the draws of (seed, batch entry,
           const bool spike = (words[neuron / 32] >> (neuron % 32) & 1) != 0;
           const bool wanted =
               spiking == Spiking::gumbel_softmax
-                  ? draw_spike<Spiking::gumbel_softmax>(result.membrane[i], spike_random<Spiking::gumbel_softmax>(5, entry, t, neuron), t % 2)
-                  : draw_spike<Spiking::sigmoid_bernoulli>(result.membrane[i], spike_random<Spiking::sigmoid_bernoulli>(5, entry, t, neuron), t % 4);
+                  ? draw_spike<Spiking::gumbel_softmax>(
+                        result.membrane[i], spike_random<Spiking::gumbel_softmax>(5, entry, t, neuron), t % 2)
+                  : draw_spike<Spiking::sigmoid_bernoulli>(
+                        result.membrane[i], spike_random<Spiking::sigmoid_bernoulli>(5, entry, t, neuron),
+                        t % 4);
           INFO("entry " << entry << ", step " << t << ", neuron " << neuron);
           REQUIRE(spike == wanted);
           ones += spike ? 1 : 0;
         }
-        REQUIRE(words[1] >> (45 - 32) == 0);   // neurons that don't exist don't spike
+        REQUIRE(words[1] >> (45 - 32) == 0);  // neurons that don't exist don't spike
       }
     }
     CHECK(ones > i / 5);
@@ -192,19 +201,26 @@ TEST_CASE("spikes are packed by neuron, and are the draws of (seed, batch entry,
   }
 }
 
-TEST_CASE("spike rates are sigmoid(m) for Bernoulli and sigmoid(2 m) for Gumbel-softmax, and not the other way", "[cpu]") {
+TEST_CASE(
+    "spike rates are sigmoid(m) for Bernoulli and sigmoid(2 m) for Gumbel-softmax, and not the other way",
+    "[cpu]") {
   constexpr int kDraws = 100'000;
   const auto rate = [](Spiking spiking, float m) {
     int ones = 0;
     for (int i = 0; i < kDraws; ++i) {
       ones += (spiking == Spiking::gumbel_softmax
-                   ? draw_spike<Spiking::gumbel_softmax>(m, spike_random<Spiking::gumbel_softmax>(1, 0, i, 0), i % 2)
-                   : draw_spike<Spiking::sigmoid_bernoulli>(m, spike_random<Spiking::sigmoid_bernoulli>(1, 0, i, 0), i % 4))
-                  ? 1 : 0;
+                   ? draw_spike<Spiking::gumbel_softmax>(m, spike_random<Spiking::gumbel_softmax>(1, 0, i, 0),
+                                                         i % 2)
+                   : draw_spike<Spiking::sigmoid_bernoulli>(
+                         m, spike_random<Spiking::sigmoid_bernoulli>(1, 0, i, 0), i % 4))
+                  ? 1
+                  : 0;
     }
     return static_cast<double>(ones) / kDraws;
   };
-  const auto within = [](double seen, double p) { return std::abs(seen - p) < 4 * std::sqrt(p * (1 - p) / kDraws); };
+  const auto within = [](double seen, double p) {
+    return std::abs(seen - p) < 4 * std::sqrt(p * (1 - p) / kDraws);
+  };
   for (const float m : {-2.0f, 0.0f, 0.3f, 1.0f}) {
     for (const Spiking spiking : {Spiking::sigmoid_bernoulli, Spiking::gumbel_softmax}) {
       INFO("membrane " << m);
@@ -227,7 +243,8 @@ TEST_CASE("spsn_membrane has the same bits under every schedule", "[simt]") {
   }
 }
 
-TEST_CASE("the scan waits log2(chunks) times where a loop takes every step, and reads each current once", "[simt]") {
+TEST_CASE("the scan waits log2(chunks) times where a loop takes every step, and reads each current once",
+          "[simt]") {
   if (!simt::Engine::checked()) SKIP_TEST("counted in the checked build only");
   Device<Simt> device;
   for (const int steps : {64, 128, 256, 1024}) {
@@ -247,11 +264,13 @@ TEST_CASE("the scan waits log2(chunks) times where a loop takes every step, and 
 TEST_CASE("spsn_membrane refuses sizes and decays that don't fit", "[simt]") {
   using Catch::Matchers::ContainsSubstring;
   Device<Simt> device;
-  CHECK_THROWS_WITH(forward(device, {1, 4, 2}, {1.0, 0.5}, Spiking::none, noise(8, 1)), ContainsSubstring("must be in [0, 1)"));
+  CHECK_THROWS_WITH(forward(device, {1, 4, 2}, {1.0, 0.5}, Spiking::none, noise(8, 1)),
+                    ContainsSubstring("must be in [0, 1)"));
   Stream<Simt> stream(device);
   DeviceBuffer<Simt, float> x(device, 8), m(device, 7);
   DeviceBuffer<Simt, std::uint32_t> z(device, 3);
-  CHECK_THROWS_WITH(spsn_membrane<Simt>(stream, {1, 4, 2}, kDecay, Spiking::none, {}, x, m, {}), ContainsSubstring("8 values in, 7 out"));
+  CHECK_THROWS_WITH(spsn_membrane<Simt>(stream, {1, 4, 2}, kDecay, Spiking::none, {}, x, m, {}),
+                    ContainsSubstring("8 values in, 7 out"));
   CHECK_THROWS_WITH(spsn_membrane<Simt>(stream, {1, 4, 2}, kDecay, Spiking::gumbel_softmax, {}, x, {}, z),
                     ContainsSubstring("3 words of spikes; it writes 4"));
 }
@@ -267,7 +286,8 @@ TEST_CASE("On a GPU spsn_membrane agrees with the reference, and draws the same 
     CHECK(relative_error(result.membrane, expected(shape, kDecay, current)) < 1e-5);
     const Forward checked = forward(simt, shape, kDecay, Spiking::sigmoid_bernoulli, current);
     std::size_t different = 0;
-    for (std::size_t i = 0; i < result.spikes.size(); ++i) different += std::popcount(result.spikes[i] ^ checked.spikes[i]) > 0 ? 1 : 0;
-    CHECK(different < result.spikes.size() / 10'000 + 2);   // exp differs in the last bit
+    for (std::size_t i = 0; i < result.spikes.size(); ++i)
+      different += std::popcount(result.spikes[i] ^ checked.spikes[i]) > 0 ? 1 : 0;
+    CHECK(different < result.spikes.size() / 10'000 + 2);  // exp differs in the last bit
   }
 }

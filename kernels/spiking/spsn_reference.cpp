@@ -45,7 +45,8 @@ auto rows_of(const SpikingShape& shape, Scalar* data, int entry) {
 
 /// s = alpha s + input(t); m = beta m + (1 - beta) s; use(t, m), for t in the given order.
 template <class Scalar, class Input, class Use>
-void recur(const SpikingShape& shape, const Decay& decay, bool backwards, const Input& input, const Use& use) {
+void recur(const SpikingShape& shape, const Decay& decay, bool backwards, const Input& input,
+           const Use& use) {
   const auto alpha = static_cast<Scalar>(decay.alpha), beta = static_cast<Scalar>(decay.beta);
   const auto gain = static_cast<Scalar>(1 - decay.beta);
   Row<Scalar> s = Row<Scalar>::Zero(shape.neurons), m = s;
@@ -62,9 +63,10 @@ void recur(const SpikingShape& shape, const Decay& decay, bool backwards, const 
 std::vector<double> membrane_response(const Decay& decay, std::size_t steps) {
   std::vector<double> h(steps);
   const double alpha = decay.alpha, beta = decay.beta;
-  // Near alpha = beta the quotient loses digits: (alpha^n - beta^n) / (alpha - beta) = sum_k alpha^k beta^{n-1-k}.
+  // Near alpha = beta the quotient loses digits: (alpha^n - beta^n) / (alpha - beta) = sum_k alpha^k
+  // beta^{n-1-k}.
   const bool separate = std::abs(alpha - beta) > 1e-3;
-  double alpha_power = 1, beta_power = 1, sum = 0;   // alpha^t, beta^t, the sum up to t
+  double alpha_power = 1, beta_power = 1, sum = 0;  // alpha^t, beta^t, the sum up to t
   for (std::size_t t = 0; t < steps; ++t) {
     sum = alpha * sum + beta_power;
     h[t] = (1 - beta) * (separate ? (alpha_power * alpha - beta_power * beta) / (alpha - beta) : sum);
@@ -81,8 +83,9 @@ void spsn_membrane_reference(const SpikingShape& shape, const Decay& decay, std:
   for_each_entry(shape, threads, [&](int entry) {
     const auto x = rows_of(shape, current.data(), entry);
     auto out = rows_of(shape, membrane.data(), entry);
-    recur<Scalar>(shape, decay, false, [&](int t) { return x.row(t).template cast<Scalar>(); },
-                  [&](int t, const Row<Scalar>& m) { out.row(t) = m; });
+    recur<Scalar>(
+        shape, decay, false, [&](int t) { return x.row(t).template cast<Scalar>(); },
+        [&](int t, const Row<Scalar>& m) { out.row(t) = m; });
   });
 }
 
@@ -106,7 +109,8 @@ void spsn_membrane_fourier(const SpikingShape& shape, const Decay& decay, std::s
     std::vector<Scalar> sequence(length, Scalar(0)), result;
     std::vector<Complex> spectrum;
     for (int neuron = 0; neuron < shape.neurons; ++neuron) {
-      for (int t = 0; t < shape.steps; ++t) sequence[static_cast<std::size_t>(t)] = static_cast<Scalar>(x(t, neuron));
+      for (int t = 0; t < shape.steps; ++t)
+        sequence[static_cast<std::size_t>(t)] = static_cast<Scalar>(x(t, neuron));
       transform.fwd(spectrum, sequence);
       for (std::size_t k = 0; k < length; ++k) spectrum[k] *= response[k];
       transform.inv(result, spectrum);
@@ -116,20 +120,22 @@ void spsn_membrane_fourier(const SpikingShape& shape, const Decay& decay, std::s
 }
 
 template <class Scalar>
-void spsn_membrane_adjoint(const SpikingShape& shape, const Decay& decay, std::span<const Scalar> membrane_gradient,
-                           std::span<Scalar> current_gradient, int threads) {
+void spsn_membrane_adjoint(const SpikingShape& shape, const Decay& decay,
+                           std::span<const Scalar> membrane_gradient, std::span<Scalar> current_gradient,
+                           int threads) {
   require_sizes("spsn_membrane_adjoint", shape, {membrane_gradient.size(), current_gradient.size()});
   for_each_entry(shape, threads, [&](int entry) {
     const auto gradient = rows_of(shape, membrane_gradient.data(), entry);
     auto out = rows_of(shape, current_gradient.data(), entry);
-    recur<Scalar>(shape, decay, true, [&](int t) { return gradient.row(t); },
-                  [&](int t, const Row<Scalar>& m) { out.row(t) = m; });
+    recur<Scalar>(
+        shape, decay, true, [&](int t) { return gradient.row(t); },
+        [&](int t, const Row<Scalar>& m) { out.row(t) = m; });
   });
 }
 
 template <class Scalar>
-void lif_reference(const SpikingShape& shape, const Decay& decay, double threshold, std::span<const float> current,
-                   std::span<Scalar> membrane, int threads) {
+void lif_reference(const SpikingShape& shape, const Decay& decay, double threshold,
+                   std::span<const float> current, std::span<Scalar> membrane, int threads) {
   require_sizes("lif_reference", shape, {current.size(), membrane.size()});
   const auto alpha = static_cast<Scalar>(decay.alpha), beta = static_cast<Scalar>(decay.beta);
   const auto gain = static_cast<Scalar>(1 - decay.beta), limit = static_cast<Scalar>(threshold);
@@ -147,9 +153,11 @@ void lif_reference(const SpikingShape& shape, const Decay& decay, double thresho
 }
 
 template <class Scalar>
-void lif_gradient_reference(const SpikingShape& shape, const Decay& decay, double threshold, std::span<const Scalar> membrane,
-                            std::span<const float> spike_gradient, std::span<Scalar> current_gradient, int threads) {
-  require_sizes("lif_gradient_reference", shape, {membrane.size(), spike_gradient.size(), current_gradient.size()});
+void lif_gradient_reference(const SpikingShape& shape, const Decay& decay, double threshold,
+                            std::span<const Scalar> membrane, std::span<const float> spike_gradient,
+                            std::span<Scalar> current_gradient, int threads) {
+  require_sizes("lif_gradient_reference", shape,
+                {membrane.size(), spike_gradient.size(), current_gradient.size()});
   const auto alpha = static_cast<Scalar>(decay.alpha), beta = static_cast<Scalar>(decay.beta);
   const auto gain = static_cast<Scalar>(1 - decay.beta), limit = static_cast<Scalar>(threshold);
   for_each_entry(shape, threads, [&](int entry) {
@@ -172,8 +180,9 @@ double spike_probability(Spiking spiking, double membrane) {
   return 1 / (1 + std::exp(-(spiking == Spiking::gumbel_softmax ? 2 : 1) * membrane));
 }
 
-std::vector<double> spike_gradient_reference(const SpikingShape& shape, Spiking spiking, const SpikeNoise& noise,
-                                             std::span<const double> membrane, std::span<const float> spike_gradient) {
+std::vector<double> spike_gradient_reference(const SpikingShape& shape, Spiking spiking,
+                                             const SpikeNoise& noise, std::span<const double> membrane,
+                                             std::span<const float> spike_gradient) {
   require_sizes("spike_gradient_reference", shape, {membrane.size(), spike_gradient.size()});
   std::vector<double> result(membrane.size());
   std::size_t i = 0;
@@ -185,7 +194,8 @@ std::vector<double> spike_gradient_reference(const SpikingShape& shape, Spiking 
           const double p = spike_probability(spiking, membrane[i]);
           slope = p * p * (1 - p);
         } else if (spiking == Spiking::gumbel_softmax) {
-          const Philox4 random = spike_random<Spiking::gumbel_softmax>(noise.seed, static_cast<std::size_t>(entry), t, neuron);
+          const Philox4 random =
+              spike_random<Spiking::gumbel_softmax>(noise.seed, static_cast<std::size_t>(entry), t, neuron);
           const auto draw = [&](int which) {
             const double u = static_cast<double>(uniform_float(random.word[2 * (t % 2) + which]));
             return -std::log(-std::log(u));
@@ -200,17 +210,25 @@ std::vector<double> spike_gradient_reference(const SpikingShape& shape, Spiking 
   return result;
 }
 
-template void spsn_membrane_reference(const SpikingShape&, const Decay&, std::span<const float>, std::span<float>, int);
-template void spsn_membrane_reference(const SpikingShape&, const Decay&, std::span<const float>, std::span<double>, int);
-template void spsn_membrane_fourier(const SpikingShape&, const Decay&, std::span<const float>, std::span<float>, int);
-template void spsn_membrane_fourier(const SpikingShape&, const Decay&, std::span<const float>, std::span<double>, int);
-template void spsn_membrane_adjoint(const SpikingShape&, const Decay&, std::span<const float>, std::span<float>, int);
-template void spsn_membrane_adjoint(const SpikingShape&, const Decay&, std::span<const double>, std::span<double>, int);
-template void lif_reference(const SpikingShape&, const Decay&, double, std::span<const float>, std::span<float>, int);
-template void lif_reference(const SpikingShape&, const Decay&, double, std::span<const float>, std::span<double>, int);
-template void lif_gradient_reference(const SpikingShape&, const Decay&, double, std::span<const float>, std::span<const float>,
-                                     std::span<float>, int);
-template void lif_gradient_reference(const SpikingShape&, const Decay&, double, std::span<const double>, std::span<const float>,
-                                     std::span<double>, int);
+template void spsn_membrane_reference(const SpikingShape&, const Decay&, std::span<const float>,
+                                      std::span<float>, int);
+template void spsn_membrane_reference(const SpikingShape&, const Decay&, std::span<const float>,
+                                      std::span<double>, int);
+template void spsn_membrane_fourier(const SpikingShape&, const Decay&, std::span<const float>,
+                                    std::span<float>, int);
+template void spsn_membrane_fourier(const SpikingShape&, const Decay&, std::span<const float>,
+                                    std::span<double>, int);
+template void spsn_membrane_adjoint(const SpikingShape&, const Decay&, std::span<const float>,
+                                    std::span<float>, int);
+template void spsn_membrane_adjoint(const SpikingShape&, const Decay&, std::span<const double>,
+                                    std::span<double>, int);
+template void lif_reference(const SpikingShape&, const Decay&, double, std::span<const float>,
+                            std::span<float>, int);
+template void lif_reference(const SpikingShape&, const Decay&, double, std::span<const float>,
+                            std::span<double>, int);
+template void lif_gradient_reference(const SpikingShape&, const Decay&, double, std::span<const float>,
+                                     std::span<const float>, std::span<float>, int);
+template void lif_gradient_reference(const SpikingShape&, const Decay&, double, std::span<const double>,
+                                     std::span<const float>, std::span<double>, int);
 
 }  // namespace remeasure::kernels

@@ -10,7 +10,9 @@
 namespace remeasure::kernels {
 namespace {
 
-std::size_t at(int i) { return static_cast<std::size_t>(i); }
+std::size_t at(int i) {
+  return static_cast<std::size_t>(i);
+}
 
 /// The lower median.
 template <class Scalar>
@@ -22,7 +24,7 @@ Scalar median(std::vector<Scalar> values) {
 
 template <class Scalar>
 struct Spread {
-  Scalar median, limit;   ///< limit: hot times 1.4826 times the median absolute deviation
+  Scalar median, limit;  ///< limit: hot times 1.4826 times the median absolute deviation
 };
 template <class Scalar>
 Spread<Scalar> spread_of(std::vector<Scalar> values, float hot) {
@@ -81,7 +83,8 @@ Verdict straggler(const DelayShape& s, std::span<const float> wait) {
   Verdict verdict;
   for (int r = 0; r < s.ranks; ++r) {
     const Scalar w = mean[at(r)];
-    if (!(w < static_cast<Scalar>(kDelayNearZero) * spread.median && spread.median - w > spread.limit)) continue;
+    if (!(w < static_cast<Scalar>(kDelayNearZero) * spread.median && spread.median - w > spread.limit))
+      continue;
     if (verdict.blamed++ == 0) verdict.source = r;
   }
   if (verdict.blamed == 1) verdict.fault = DelayFault::straggler;
@@ -99,8 +102,8 @@ bool stands_still(const DelayShape& s, std::span<const std::int32_t> numbers, in
 }
 
 template <class Scalar>
-Verdict judge(const DelayShape& s, std::span<const Scalar> mean, std::span<const float> wait, std::span<const std::int32_t> entered,
-              std::span<const std::int32_t> finished) {
+Verdict judge(const DelayShape& s, std::span<const Scalar> mean, std::span<const float> wait,
+              std::span<const std::int32_t> entered, std::span<const std::int32_t> finished) {
   const auto last = entered.subspan(at((s.collectives - 1) * s.ranks), at(s.ranks));
   const std::int32_t goal = *std::max_element(last.begin(), last.end());
   Verdict absent{.fault = DelayFault::hang};
@@ -122,8 +125,8 @@ Verdict judge(const DelayShape& s, std::span<const Scalar> mean, std::span<const
 
 template <class Scalar>
 void delay_localise_reference(const DelayShape& s, std::span<const float> delay, std::span<const float> wait,
-                              std::span<const std::int32_t> entered, std::span<const std::int32_t> finished, std::span<Scalar> mean,
-                              std::span<std::int32_t> verdict, int threads) {
+                              std::span<const std::int32_t> entered, std::span<const std::int32_t> finished,
+                              std::span<Scalar> mean, std::span<std::int32_t> verdict, int threads) {
   for_each_row_block(s.windows, 1, threads, [&](int window, int, int) {
     const std::size_t cells = at(s.cells()), numbers = at(s.collectives * s.ranks), w = at(window);
     const auto of_window = mean.subspan(w * cells, cells);
@@ -142,9 +145,11 @@ void delay_localise_reference(const DelayShape& s, std::span<const float> delay,
     std::copy_n(values, kDelayVerdict, verdict.begin() + window * kDelayVerdict);
   });
 }
-template void delay_localise_reference(const DelayShape&, std::span<const float>, std::span<const float>, std::span<const std::int32_t>,
-                                       std::span<const std::int32_t>, std::span<float>, std::span<std::int32_t>, int);
-template void delay_localise_reference(const DelayShape&, std::span<const float>, std::span<const float>, std::span<const std::int32_t>,
-                                       std::span<const std::int32_t>, std::span<double>, std::span<std::int32_t>, int);
+template void delay_localise_reference(const DelayShape&, std::span<const float>, std::span<const float>,
+                                       std::span<const std::int32_t>, std::span<const std::int32_t>,
+                                       std::span<float>, std::span<std::int32_t>, int);
+template void delay_localise_reference(const DelayShape&, std::span<const float>, std::span<const float>,
+                                       std::span<const std::int32_t>, std::span<const std::int32_t>,
+                                       std::span<double>, std::span<std::int32_t>, int);
 
 }  // namespace remeasure::kernels

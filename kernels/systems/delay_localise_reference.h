@@ -12,8 +12,9 @@ namespace remeasure::kernels {
 
 /// All windows; `threads` 0 = all cores. Arrays as in delay_localise.
 template <class Scalar>
-void delay_localise_reference(const DelayShape& shape, std::span<const float> delay, std::span<const float> wait,
-                              std::span<const std::int32_t> entered, std::span<const std::int32_t> finished, std::span<Scalar> mean,
+void delay_localise_reference(const DelayShape& shape, std::span<const float> delay,
+                              std::span<const float> wait, std::span<const std::int32_t> entered,
+                              std::span<const std::int32_t> finished, std::span<Scalar> mean,
                               std::span<std::int32_t> verdict, int threads = 0);
 
 }  // namespace remeasure::kernels

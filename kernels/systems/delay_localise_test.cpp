@@ -22,8 +22,10 @@ struct Log {
   std::vector<std::int32_t> entered, finished;
 
   std::size_t at(int window, int k, int rank) const {
-    return (static_cast<std::size_t>(window) * static_cast<std::size_t>(shape.collectives) + static_cast<std::size_t>(k)) *
-        static_cast<std::size_t>(shape.ranks) + static_cast<std::size_t>(rank);
+    return (static_cast<std::size_t>(window) * static_cast<std::size_t>(shape.collectives) +
+            static_cast<std::size_t>(k)) *
+               static_cast<std::size_t>(shape.ranks) +
+           static_cast<std::size_t>(rank);
   }
   /// Multiplies the delays of a source (-1: all) to a destination (-1: all).
   void slow(int window, int source, int destination, float factor) {
@@ -31,7 +33,8 @@ struct Log {
       for (int s = 0; s < shape.ranks; ++s) {
         for (int d = 0; d < shape.ranks; ++d) {
           if ((source < 0 || s == source) && (destination < 0 || d == destination)) {
-            delay[at(window, k, s) * static_cast<std::size_t>(shape.ranks) + static_cast<std::size_t>(d)] *= factor;
+            delay[at(window, k, s) * static_cast<std::size_t>(shape.ranks) + static_cast<std::size_t>(d)] *=
+                factor;
           }
         }
       }
@@ -41,7 +44,11 @@ struct Log {
 
 /// Delays between 18 and 22, waits between 4 and 6, everyone in step.
 Log quiet(int windows, int collectives, int ranks, bool ring = false) {
-  Log log{.shape = {.windows = windows, .collectives = collectives, .ranks = ranks, .ring = ring}, .delay = {}, .wait = {}, .entered = {}, .finished = {}};
+  Log log{.shape = {.windows = windows, .collectives = collectives, .ranks = ranks, .ring = ring},
+          .delay = {},
+          .wait = {},
+          .entered = {},
+          .finished = {}};
   const auto numbers = static_cast<std::size_t>(windows * collectives * ranks);
   for (std::size_t i = 0; i < numbers; ++i) {
     const int rank = static_cast<int>(i) % ranks, k = static_cast<int>(i) / ranks % collectives;
@@ -67,7 +74,8 @@ Found run(TestBench<Target>& bench, const Log& log) {
   const auto delay = bench.upload(log.delay), wait = bench.upload(log.wait);
   const auto entered = bench.upload(log.entered), finished = bench.upload(log.finished);
   auto mean = bench.template output<float>(static_cast<std::size_t>(log.shape.windows * log.shape.cells()));
-  auto verdict = bench.template output<std::int32_t>(static_cast<std::size_t>(log.shape.windows * kDelayVerdict));
+  auto verdict =
+      bench.template output<std::int32_t>(static_cast<std::size_t>(log.shape.windows * kDelayVerdict));
   delay_localise<Target>(bench.stream(), log.shape, {delay, wait, entered, finished}, mean, verdict);
   return {bench.download(mean), bench.download(verdict)};
 }
@@ -76,7 +84,8 @@ template <class Scalar>
 std::vector<std::int32_t> reference(const Log& log, std::vector<Scalar>& mean) {
   mean.resize(static_cast<std::size_t>(log.shape.windows * log.shape.cells()));
   std::vector<std::int32_t> verdict(static_cast<std::size_t>(log.shape.windows * kDelayVerdict));
-  delay_localise_reference<Scalar>(log.shape, log.delay, log.wait, log.entered, log.finished, mean, verdict, 1);
+  delay_localise_reference<Scalar>(log.shape, log.delay, log.wait, log.entered, log.finished, mean, verdict,
+                                   1);
   return verdict;
 }
 
@@ -111,7 +120,8 @@ Log with_faults(int collectives, int ranks, bool ring = false) {
 
 }  // namespace
 
-TEST_CASE("delay_localise is the reference bit for bit, at odd sizes, on rings and for all to all", "[simt]") {
+TEST_CASE("delay_localise is the reference bit for bit, at odd sizes, on rings and for all to all",
+          "[simt]") {
   for (const bool ring : {false, true}) {
     for (const auto& [collectives, ranks] : {std::pair{16, 16}, {7, 5}, {5, 33}, {16, 47}, {1, 8}}) {
       INFO(collectives << " collectives of " << ranks << (ring ? ", ring" : ""));
@@ -140,7 +150,8 @@ TEST_CASE("delay_localise names each fault and its place", "[simt]") {
   CHECK(verdict_of(found.verdict, 8) == Verdict{3, 19, 9, 10});
   std::vector<double> mean;
   CHECK(reference<double>(log, mean) == found.verdict);
-  for (std::size_t i = 0; i < mean.size(); ++i) REQUIRE(std::abs(mean[i] - static_cast<double>(found.mean[i])) <= 1e-6 * 200);
+  for (std::size_t i = 0; i < mean.size(); ++i)
+    REQUIRE(std::abs(mean[i] - static_cast<double>(found.mean[i])) <= 1e-6 * 200);
   // On a ring a slow rank is a slow link.
   const Found ring = run(bench, with_faults(16, 20, true));
   CHECK(verdict_of(ring.verdict, 1) == Verdict{3, 2, 3, 1});
@@ -151,7 +162,7 @@ TEST_CASE("a hang needs the timeout, and two that wait for nobody are no straggl
   Log log = quiet(2, 16, 8);
   for (int k = 0; k < 16; ++k) {
     log.wait[log.at(0, k, 2)] = log.wait[log.at(0, k, 5)] = 0;
-    if (k >= 12) log.entered[log.at(1, k, 3)] = 111;   // the same number in five snapshots, with k = 11
+    if (k >= 12) log.entered[log.at(1, k, 3)] = 111;  // the same number in five snapshots, with k = 11
   }
   TestBench<Simt> bench;
   CHECK(verdict_of(run(bench, log).verdict, 0) == Verdict{0, -1, -1, 0});
@@ -184,7 +195,8 @@ TEST_CASE("delay_localise_flops is what the kernel does", "[simt]") {
     const Log log = quiet(3, 16, ranks);
     TestBench<Simt> bench;
     run(bench, log);
-    const double counted = static_cast<double>(bench.device().engine().counts("delay_localise")[simt::Counter::scalar_flops]);
+    const double counted =
+        static_cast<double>(bench.device().engine().counts("delay_localise")[simt::Counter::scalar_flops]);
     CHECK(counted == Approx(3 * delay_localise_flops(log.shape)).epsilon(0.02));
   }
 }

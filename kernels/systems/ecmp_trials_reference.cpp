@@ -11,7 +11,9 @@
 namespace remeasure::kernels {
 namespace {
 
-std::size_t at(int i) { return static_cast<std::size_t>(i); }
+std::size_t at(int i) {
+  return static_cast<std::size_t>(i);
+}
 
 template <class Visit>
 void for_each_flow(const ClosShape& s, Visit visit) {
@@ -38,7 +40,11 @@ std::vector<std::array<int, 4>> links_of_flows(const Traffic& t, std::span<const
 class RailFilling {
  public:
   explicit RailFilling(const Traffic& t)
-      : traffic_(t), residual_(at(t.shape.rail_links())), share_(residual_.size()), count_(residual_.size()), sum_(at(t.shape.pairs)),
+      : traffic_(t),
+        residual_(at(t.shape.rail_links())),
+        share_(residual_.size()),
+        count_(residual_.size()),
+        sum_(at(t.shape.pairs)),
         least_(sum_.size()) {
     flows_.reserve(at(t.shape.rail_flows()));
   }
@@ -56,8 +62,10 @@ class RailFilling {
     for (int pair = 0; pair < s.pairs; ++pair) {
       for (int qp = 0; qp < s.qps; ++qp) {
         Active flow{links_of(traffic_, pair, path(pair, qp, s.flow(pair, rail, qp))), at(pair)};
-        if (flow.links[1] < 0) flow.links[1] = flow.links[2] = flow.links[0];
-        else ++count_[at(flow.links[1])], ++count_[at(flow.links[2])];
+        if (flow.links[1] < 0)
+          flow.links[1] = flow.links[2] = flow.links[0];
+        else
+          ++count_[at(flow.links[1])], ++count_[at(flow.links[2])];
         ++count_[at(flow.links[0])], ++count_[at(flow.links[3])];
         flows_.push_back(flow);
       }
@@ -65,15 +73,18 @@ class RailFilling {
     while (!flows_.empty()) freeze(smallest_share());
     for (std::size_t pair = 0; pair < sum_.size(); ++pair) {
       const auto job = at(traffic_.job[pair]);
-      const auto capped = [&](std::uint64_t rate) { return static_cast<std::uint32_t>(std::min<std::uint64_t>(rate, s.nvlink)); };
-      even[job] = std::min(even[job], capped(std::uint64_t{least_[pair]} * static_cast<std::uint32_t>(s.qps)));
+      const auto capped = [&](std::uint64_t rate) {
+        return static_cast<std::uint32_t>(std::min<std::uint64_t>(rate, s.nvlink));
+      };
+      even[job] =
+          std::min(even[job], capped(std::uint64_t{least_[pair]} * static_cast<std::uint32_t>(s.qps)));
       weighted[job] = std::min(weighted[job], capped(sum_[pair]));
     }
   }
 
  private:
   struct Active {
-    std::array<int, 4> links;   ///< a path inside a leaf has its tx three times
+    std::array<int, 4> links;  ///< a path inside a leaf has its tx three times
     std::size_t pair;
   };
 
@@ -112,12 +123,14 @@ class RailFilling {
 
 }  // namespace
 
-std::vector<std::uint16_t> trial_paths(const Traffic& t, Routing routing, std::span<const std::uint16_t> plan, std::uint32_t seed,
-                                       std::uint32_t trial) {
+std::vector<std::uint16_t> trial_paths(const Traffic& t, Routing routing, std::span<const std::uint16_t> plan,
+                                       std::uint32_t seed, std::uint32_t trial) {
   std::vector<std::uint16_t> codes(at(t.shape.flows()));
   for_each_flow(t.shape, [&](int pair, int rail, int qp, std::size_t flow) {
-    codes[flow] = choose_path(t.shape, routing, plan.empty() ? std::uint16_t{0} : plan[flow], seed, trial, static_cast<std::uint32_t>(flow), qp,
-                              t.groups(pair), t.rail_capacity(rail).data()).code();
+    codes[flow] =
+        choose_path(t.shape, routing, plan.empty() ? std::uint16_t{0} : plan[flow], seed, trial,
+                    static_cast<std::uint32_t>(flow), qp, t.groups(pair), t.rail_capacity(rail).data())
+            .code();
   });
   return codes;
 }
@@ -139,7 +152,9 @@ Filling<Rate> fill_rates(const Traffic& t, std::span<const std::uint16_t> paths)
     }
     const Rate smallest = *std::min_element(share.begin(), share.end());
     for (std::size_t f = 0; f < links.size(); ++f) {
-      if (!active[f] || std::none_of(links[f].begin(), links[f].end(), [&](int l) { return l >= 0 && share[at(l)] == smallest; })) continue;
+      if (!active[f] || std::none_of(links[f].begin(), links[f].end(),
+                                     [&](int l) { return l >= 0 && share[at(l)] == smallest; }))
+        continue;
       active[f] = false;
       filling.rates[f] = smallest;
       --left;
@@ -167,7 +182,8 @@ Busbw<Rate> busbw(const Traffic& t, std::span<const Rate> rates) {
       Rate sum = 0;
       for (const Rate rate : of_pair) sum += rate;
       result.weighted[job] = std::min(result.weighted[job], sum);
-      result.even[job] = std::min(result.even[job], static_cast<Rate>(s.qps) * *std::min_element(of_pair.begin(), of_pair.end()));
+      result.even[job] = std::min(
+          result.even[job], static_cast<Rate>(s.qps) * *std::min_element(of_pair.begin(), of_pair.end()));
     }
   }
   return result;
@@ -175,7 +191,8 @@ Busbw<Rate> busbw(const Traffic& t, std::span<const Rate> rates) {
 template Busbw<std::int64_t> busbw(const Traffic&, std::span<const std::int64_t>);
 template Busbw<double> busbw(const Traffic&, std::span<const double>);
 
-FairnessFaults fairness_faults(const Traffic& t, std::span<const std::uint16_t> paths, std::span<const std::int64_t> rates) {
+FairnessFaults fairness_faults(const Traffic& t, std::span<const std::uint16_t> paths,
+                               std::span<const std::int64_t> rates) {
   const auto links = links_of_flows(t, paths);
   std::vector<std::int64_t> used(t.capacity.size()), flows(used.size()), fastest(used.size());
   for (std::size_t f = 0; f < links.size(); ++f) {
@@ -187,19 +204,22 @@ FairnessFaults fairness_faults(const Traffic& t, std::span<const std::uint16_t> 
     }
   }
   FairnessFaults faults;
-  for (std::size_t l = 0; l < used.size(); ++l) faults.overfull += used[l] > static_cast<std::int64_t>(t.capacity[l]) ? 1 : 0;
+  for (std::size_t l = 0; l < used.size(); ++l)
+    faults.overfull += used[l] > static_cast<std::int64_t>(t.capacity[l]) ? 1 : 0;
   for (std::size_t f = 0; f < links.size(); ++f) {
     // Rounding down leaves less than a unit for each flow; a flow frozen later may have got that remainder.
     const bool bottleneck = std::any_of(links[f].begin(), links[f].end(), [&](int l) {
-      return l >= 0 && used[at(l)] > static_cast<std::int64_t>(t.capacity[at(l)]) - flows[at(l)] && fastest[at(l)] <= rates[f] + flows[at(l)];
+      return l >= 0 && used[at(l)] > static_cast<std::int64_t>(t.capacity[at(l)]) - flows[at(l)] &&
+             fastest[at(l)] <= rates[f] + flows[at(l)];
     });
     faults.without_bottleneck += bottleneck ? 0 : 1;
   }
   return faults;
 }
 
-void ecmp_trials_reference(const Traffic& t, Routing routing, std::span<const std::uint16_t> plan, std::uint32_t seed, int trials,
-                           std::span<std::uint32_t> even, std::span<std::uint32_t> weighted, int threads) {
+void ecmp_trials_reference(const Traffic& t, Routing routing, std::span<const std::uint16_t> plan,
+                           std::uint32_t seed, int trials, std::span<std::uint32_t> even,
+                           std::span<std::uint32_t> weighted, int threads) {
   const std::size_t jobs = at(t.shape.jobs);
   for_each_row_block(1, trials, threads, [&](int, int first, int count) {
     RailFilling filling(t);
@@ -208,21 +228,27 @@ void ecmp_trials_reference(const Traffic& t, Routing routing, std::span<const st
       std::fill_n(of_trial(even).begin(), jobs, t.shape.nvlink);
       std::fill_n(of_trial(weighted).begin(), jobs, t.shape.nvlink);
       for (int rail = 0; rail < t.shape.rails; ++rail) {
-        filling.run(rail, [&](int pair, int qp, int flow) {
-          return choose_path(t.shape, routing, plan.empty() ? std::uint16_t{0} : plan[at(flow)], seed, static_cast<std::uint32_t>(trial),
-                             static_cast<std::uint32_t>(flow), qp, t.groups(pair), t.rail_capacity(rail).data());
-        }, of_trial(even), of_trial(weighted));
+        filling.run(
+            rail,
+            [&](int pair, int qp, int flow) {
+              return choose_path(t.shape, routing, plan.empty() ? std::uint16_t{0} : plan[at(flow)], seed,
+                                 static_cast<std::uint32_t>(trial), static_cast<std::uint32_t>(flow), qp,
+                                 t.groups(pair), t.rail_capacity(rail).data());
+            },
+            of_trial(even), of_trial(weighted));
       }
     }
   });
 }
 
-void path_trial(const Traffic& t, std::span<const std::uint16_t> paths, std::span<std::uint32_t> even, std::span<std::uint32_t> weighted) {
+void path_trial(const Traffic& t, std::span<const std::uint16_t> paths, std::span<std::uint32_t> even,
+                std::span<std::uint32_t> weighted) {
   RailFilling filling(t);
   std::fill(even.begin(), even.end(), t.shape.nvlink);
   std::fill(weighted.begin(), weighted.end(), t.shape.nvlink);
   for (int rail = 0; rail < t.shape.rails; ++rail) {
-    filling.run(rail, [&](int, int, int flow) { return FlowPath::of(paths[at(flow)]); }, even, weighted);
+    filling.run(
+        rail, [&](int, int, int flow) { return FlowPath::of(paths[at(flow)]); }, even, weighted);
   }
 }
 
@@ -243,11 +269,15 @@ std::vector<double> spray_busbw(const Traffic& t) {
         pairs[at(pair)].push_back({s.rx(t.to[at(pair)], port), 0.5});
         std::vector<int> alive;
         for (int spine = 0; groups.from != groups.to && spine < s.uplinks; ++spine) {
-          if (capacity[at(s.up(groups.from, port, spine))] != 0 && capacity[at(s.down(groups.to, port, spine))] != 0) alive.push_back(spine);
+          if (capacity[at(s.up(groups.from, port, spine))] != 0 &&
+              capacity[at(s.down(groups.to, port, spine))] != 0)
+            alive.push_back(spine);
         }
         for (const int spine : alive) {
-          pairs[at(pair)].push_back({s.up(groups.from, port, spine), 0.5 / static_cast<double>(alive.size())});
-          pairs[at(pair)].push_back({s.down(groups.to, port, spine), 0.5 / static_cast<double>(alive.size())});
+          pairs[at(pair)].push_back(
+              {s.up(groups.from, port, spine), 0.5 / static_cast<double>(alive.size())});
+          pairs[at(pair)].push_back(
+              {s.down(groups.to, port, spine), 0.5 / static_cast<double>(alive.size())});
         }
       }
     }
@@ -260,11 +290,14 @@ std::vector<double> spray_busbw(const Traffic& t) {
       }
       const auto level = [&](int l) { return residual[at(l)] / wanted[at(l)]; };
       double smallest = std::numeric_limits<double>::infinity();
-      for (int l = 0; l < s.rail_links(); ++l) smallest = wanted[at(l)] > 0 ? std::min(smallest, level(l)) : smallest;
+      for (int l = 0; l < s.rail_links(); ++l)
+        smallest = wanted[at(l)] > 0 ? std::min(smallest, level(l)) : smallest;
       std::vector<std::size_t> frozen;
       for (std::size_t p = 0; p < pairs.size(); ++p) {
         // Sums of parts round: a link within 1e-12 of the smallest level is at it.
-        if (active[p] && std::any_of(pairs[p].begin(), pairs[p].end(), [&](const Share& x) { return level(x.link) <= smallest * (1 + 1e-12); })) {
+        if (active[p] && std::any_of(pairs[p].begin(), pairs[p].end(), [&](const Share& x) {
+              return level(x.link) <= smallest * (1 + 1e-12);
+            })) {
           frozen.push_back(p);
         }
       }

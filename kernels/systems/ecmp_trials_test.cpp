@@ -11,13 +11,14 @@
 using namespace remeasure;
 using namespace remeasure::kernels;
 using namespace remeasure::kernels::testing;
-using remeasure::testing::TestBench;
 using Catch::Matchers::ContainsSubstring;
+using remeasure::testing::TestBench;
 
 namespace {
 
 /// What the oracle makes of each trial's paths.
-Trials expected(const Traffic& t, Routing routing, const std::vector<std::uint16_t>& plan, std::uint32_t seed, int trials) {
+Trials expected(const Traffic& t, Routing routing, const std::vector<std::uint16_t>& plan, std::uint32_t seed,
+                int trials) {
   Trials all;
   const auto append = [](std::vector<std::uint32_t>& to, const std::vector<std::int64_t>& from) {
     for (const std::int64_t value : from) to.push_back(static_cast<std::uint32_t>(value));
@@ -36,11 +37,12 @@ Trials expected(const Traffic& t, Routing routing, const std::vector<std::uint16
 }  // namespace
 
 TEST_CASE("ecmp_trials is the oracle bit for bit, at odd sizes, for both teams", "[simt]") {
-  const Cluster clusters[] = {{.nodes = 2, .groups = 1, .uplinks = 1, .qps = 1, .rails = 1},
-                              {.nodes = 4, .groups = 2, .uplinks = 2, .qps = 3, .ring = false},
-                              {.nodes = 6, .groups = 3, .uplinks = 5, .qps = 7, .rails = 3},
-                              {.nodes = 16, .groups = 2, .uplinks = 8, .qps = 2},
-                              {.nodes = 12, .groups = 4, .uplinks = 3, .qps = 5, .rails = 9, .ring = false, .scattered = 5}};
+  const Cluster clusters[] = {
+      {.nodes = 2, .groups = 1, .uplinks = 1, .qps = 1, .rails = 1},
+      {.nodes = 4, .groups = 2, .uplinks = 2, .qps = 3, .ring = false},
+      {.nodes = 6, .groups = 3, .uplinks = 5, .qps = 7, .rails = 3},
+      {.nodes = 16, .groups = 2, .uplinks = 8, .qps = 2},
+      {.nodes = 12, .groups = 4, .uplinks = 3, .qps = 5, .rails = 9, .ring = false, .scattered = 5}};
   for (const Cluster& cluster : clusters) {
     const Traffic t = traffic_of(cluster);
     const auto plan = plan_paths(t);
@@ -68,7 +70,7 @@ TEST_CASE("ecmp_trials finds a living spine for flows whose own is dead, and non
   const Trials cut = run_trials(bench, t, Routing::planned, plan, 3, 2, RailTeam::block);
   CHECK(cut == expected(t, Routing::planned, plan, 3, 2));
   CHECK(cut.even[0] == 0);
-  CHECK(cut.weighted[0] == 200 * kRateUnits);   // the other port carries on
+  CHECK(cut.weighted[0] == 200 * kRateUnits);  // the other port carries on
 }
 
 TEST_CASE("ecmp_trials gives the same bits for every order of blocks and lanes", "[simt]") {
@@ -86,9 +88,12 @@ TEST_CASE("ecmp_trials gives the same bits for every order of blocks and lanes",
 
 TEST_CASE("ecmp_trials takes warps where eight rails fit, and the block where they don't", "[simt]") {
   const Traffic small = traffic_of({}), large = traffic_of({.nodes = 128, .groups = 16, .qps = 8});
-  CHECK(ecmp_shared_bytes(small.shape, RailTeam::automatic) == ecmp_shared_bytes(small.shape, RailTeam::warp));
-  CHECK(ecmp_shared_bytes(large.shape, RailTeam::automatic) == ecmp_shared_bytes(large.shape, RailTeam::block));
-  CHECK(ecmp_shared_bytes(traffic_of({.nodes = 256, .groups = 32, .qps = 16}).shape, RailTeam::block) < 48 * 1024);
+  CHECK(ecmp_shared_bytes(small.shape, RailTeam::automatic) ==
+        ecmp_shared_bytes(small.shape, RailTeam::warp));
+  CHECK(ecmp_shared_bytes(large.shape, RailTeam::automatic) ==
+        ecmp_shared_bytes(large.shape, RailTeam::block));
+  CHECK(ecmp_shared_bytes(traffic_of({.nodes = 256, .groups = 32, .qps = 16}).shape, RailTeam::block) <
+        48 * 1024);
   TestBench<Simt> bench;
   bench.device().engine().reset_counts();
   run_trials(bench, small, Routing::hashed, {}, 1, 1, RailTeam::automatic, false);
@@ -111,10 +116,13 @@ TEST_CASE("ecmp_trials refuses arrays that don't fit, with their sizes", "[simt]
     return std::string("accepted");
   };
   CHECK(message([](auto&, auto&) {}) == "accepted");
-  CHECK_THAT(message([](auto&, auto& plan) { plan.pop_back(); }), ContainsSubstring("a plan of 127 paths; expected 128"));
-  CHECK_THAT(message([](auto& t, auto&) { t.capacity.pop_back(); }), ContainsSubstring("255 capacities; expected 4, 4, 256"));
+  CHECK_THAT(message([](auto&, auto& plan) { plan.pop_back(); }),
+             ContainsSubstring("a plan of 127 paths; expected 128"));
+  CHECK_THAT(message([](auto& t, auto&) { t.capacity.pop_back(); }),
+             ContainsSubstring("255 capacities; expected 4, 4, 256"));
   CHECK_THAT(message([](auto& t, auto&) { t.shape.uplinks = 0; }), ContainsSubstring("0 uplinks"));
-  CHECK_THROWS_WITH(run_trials(bench, traffic_of({.nodes = 512, .groups = 64, .qps = 8}), Routing::hashed, {}, 1, 1, RailTeam::warp),
+  CHECK_THROWS_WITH(run_trials(bench, traffic_of({.nodes = 512, .groups = 64, .qps = 8}), Routing::hashed, {},
+                               1, 1, RailTeam::warp),
                     ContainsSubstring("bytes of shared memory"));
 }
 
@@ -123,7 +131,8 @@ TEST_CASE("ecmp_trials gives the oracle's bits on a GPU", "[gpu]") {
   remeasure::testing::on_gpu([](auto& bench) {
     for (const RailTeam team : {RailTeam::warp, RailTeam::block}) {
       const Traffic t = traffic_of({.qps = 8});
-      CHECK(run_trials(bench, t, Routing::hashed, {}, 5, 40, team) == expected(t, Routing::hashed, {}, 5, 40));
+      CHECK(run_trials(bench, t, Routing::hashed, {}, 5, 40, team) ==
+            expected(t, Routing::hashed, {}, 5, 40));
     }
   });
 }

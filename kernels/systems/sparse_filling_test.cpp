@@ -27,7 +27,7 @@ TEST_CASE("filling by products is the oracle, step by step on a device", "[simt]
   const ClosShape& s = t.shape;
   constexpr int kTrials = 2;
   const int systems = kTrials * s.rails;
-  std::vector<std::array<int, 4>> links;   // [trial, rail, pair, qp]
+  std::vector<std::array<int, 4>> links;  // [trial, rail, pair, qp]
   std::vector<double> exact;
   std::vector<std::int64_t> jobs_even, jobs_weighted;
   for (std::uint32_t trial = 0; trial < kTrials; ++trial) {
@@ -41,7 +41,8 @@ TEST_CASE("filling by products is the oracle, step by step on a device", "[simt]
         for (int qp = 0; qp < s.qps; ++qp) {
           const auto flow = static_cast<std::size_t>(s.flow(pair, rail, qp));
           auto of_flow = links_of(t, pair, FlowPath::of(paths[flow]));
-          for (int& link : of_flow) link = link < 0 ? -1 : link + (static_cast<int>(trial) * s.rails + rail) * s.rail_links();
+          for (int& link : of_flow)
+            link = link < 0 ? -1 : link + (static_cast<int>(trial) * s.rails + rail) * s.rail_links();
           links.push_back(of_flow);
           exact.push_back(static_cast<double>(filling.rates[flow]));
         }
@@ -49,9 +50,16 @@ TEST_CASE("filling by products is the oracle, step by step on a device", "[simt]
     }
   }
   const std::size_t all_links = static_cast<std::size_t>(kTrials * s.links());
-  Vectors v{std::vector<float>(all_links), std::vector<float>(all_links), std::vector<float>(links.size()), std::vector<float>(links.size(), 1.0f),
-            {}, std::vector<double>(static_cast<std::size_t>(systems)), std::vector<double>(links.size()), std::vector<double>(links.size())};
-  for (int trial = 0; trial < kTrials; ++trial) v.residual.insert(v.residual.end(), t.capacity.begin(), t.capacity.end());
+  Vectors v{std::vector<float>(all_links),
+            std::vector<float>(all_links),
+            std::vector<float>(links.size()),
+            std::vector<float>(links.size(), 1.0f),
+            {},
+            std::vector<double>(static_cast<std::size_t>(systems)),
+            std::vector<double>(links.size()),
+            std::vector<double>(links.size())};
+  for (int trial = 0; trial < kTrials; ++trial)
+    v.residual.insert(v.residual.end(), t.capacity.begin(), t.capacity.end());
   const auto for_links = [&](auto visit) {
     for (std::size_t f = 0; f < links.size(); ++f) {
       for (const int link : links[f]) {
@@ -88,12 +96,14 @@ TEST_CASE("filling by products is the oracle, step by step on a device", "[simt]
   CHECK(v.rate == exact);
   const auto job = bench.upload(t.job);
   const auto rate = bench.upload(v.rate);
-  auto even = bench.output<std::uint32_t>(jobs_even.size()), weighted = bench.output<std::uint32_t>(jobs_even.size());
+  auto even = bench.output<std::uint32_t>(jobs_even.size()),
+       weighted = bench.output<std::uint32_t>(jobs_even.size());
   filling_busbw<Simt>(bench.stream(), s, kTrials, job, rate, even, weighted);
   const auto got_even = bench.download(even), got_weighted = bench.download(weighted);
   for (std::size_t j = 0; j < jobs_even.size(); ++j) {
     CHECK(got_even[j] == jobs_even[j]);
     CHECK(got_weighted[j] == jobs_weighted[j]);
   }
-  CHECK_THROWS_WITH(filling_busbw<Simt>(bench.stream(), s, kTrials + 1, job, rate, even, weighted), Catch::Matchers::ContainsSubstring("filling_busbw"));
+  CHECK_THROWS_WITH(filling_busbw<Simt>(bench.stream(), s, kTrials + 1, job, rate, even, weighted),
+                    Catch::Matchers::ContainsSubstring("filling_busbw"));
 }

@@ -12,16 +12,22 @@
 namespace remeasure::kernels {
 namespace {
 
-std::size_t at(int i) { return static_cast<std::size_t>(i); }
+std::size_t at(int i) {
+  return static_cast<std::size_t>(i);
+}
 
 void check(const ClosShape& s, double largest_gbps) {
-  const bool counts = s.nodes > 0 && s.rails > 0 && s.groups > 0 && s.uplinks > 0 && s.qps > 0 && s.pairs > 0 && s.jobs > 0;
+  const bool counts =
+      s.nodes > 0 && s.rails > 0 && s.groups > 0 && s.uplinks > 0 && s.qps > 0 && s.pairs > 0 && s.jobs > 0;
   if (!counts || s.uplinks > kMostUplinks) {
-    throw std::invalid_argument(fmt::format("ring_traffic: {} nodes, {} rails, {} groups, {} uplinks, {} queue pairs, {} pairs, {} jobs; all "
-                                            "positive, at most {} uplinks", s.nodes, s.rails, s.groups, s.uplinks, s.qps, s.pairs, s.jobs, kMostUplinks));
+    throw std::invalid_argument(fmt::format(
+        "ring_traffic: {} nodes, {} rails, {} groups, {} uplinks, {} queue pairs, {} pairs, {} jobs; all "
+        "positive, at most {} uplinks",
+        s.nodes, s.rails, s.groups, s.uplinks, s.qps, s.pairs, s.jobs, kMostUplinks));
   }
   // 32 bits of 2^-20 Gb/s.
-  if (largest_gbps >= 4096) throw std::invalid_argument(fmt::format("ring_traffic: a link of {} Gb/s; below 4096", largest_gbps));
+  if (largest_gbps >= 4096)
+    throw std::invalid_argument(fmt::format("ring_traffic: a link of {} Gb/s; below 4096", largest_gbps));
 }
 
 /// Flows on the links of all rails, without dead spines.
@@ -32,7 +38,8 @@ class Loads {
   int& on(int rail, int link) { return flows_[at(rail * traffic_.shape.rail_links() + link)]; }
   bool alive(int rail, int link) const { return traffic_.rail_capacity(rail)[at(link)] != 0; }
   bool alive(int rail, PairGroups pair, const FlowPath& path) const {
-    return alive(rail, traffic_.shape.up(pair.from, path.out, path.spine)) && alive(rail, traffic_.shape.down(pair.to, path.in, path.spine));
+    return alive(rail, traffic_.shape.up(pair.from, path.out, path.spine)) &&
+           alive(rail, traffic_.shape.down(pair.to, path.in, path.spine));
   }
   void add(int rail, PairGroups pair, const FlowPath& path) {
     if (!crosses_spine(pair, path)) return;
@@ -67,9 +74,13 @@ void for_each_flow(const ClosShape& s, Visit visit) {
 
 }  // namespace
 
-Traffic ring_traffic(int nodes, int rails, int uplinks, int qps, double port_gbps, double nvlink_gbps, std::vector<std::int32_t> group,
-                     std::span<const std::vector<std::int32_t>> jobs) {
-  Traffic t{.shape = {.nodes = nodes, .rails = rails, .uplinks = uplinks, .jobs = static_cast<int>(jobs.size()), .qps = qps},
+Traffic ring_traffic(int nodes, int rails, int uplinks, int qps, double port_gbps, double nvlink_gbps,
+                     std::vector<std::int32_t> group, std::span<const std::vector<std::int32_t>> jobs) {
+  Traffic t{.shape = {.nodes = nodes,
+                      .rails = rails,
+                      .uplinks = uplinks,
+                      .jobs = static_cast<int>(jobs.size()),
+                      .qps = qps},
             .group = std::move(group)};
   t.shape.groups = *std::max_element(t.group.begin(), t.group.end()) + 1;
   for (std::size_t j = 0; j < jobs.size(); ++j) {
@@ -144,10 +155,12 @@ std::vector<std::uint16_t> replan_paths(const Traffic& traffic, std::span<const 
 int uplink_imbalance(const Traffic& traffic, std::span<const std::uint16_t> paths) {
   const ClosShape& s = traffic.shape;
   Loads loads(traffic);
-  for_each_flow(s, [&](int pair, int rail, int, std::size_t flow) { loads.add(rail, traffic.groups(pair), FlowPath::of(paths[flow])); });
+  for_each_flow(s, [&](int pair, int rail, int, std::size_t flow) {
+    loads.add(rail, traffic.groups(pair), FlowPath::of(paths[flow]));
+  });
   int worst = 0;
   for (int rail = 0; rail < s.rails; ++rail) {
-    for (int leaf = 0; leaf < 2 * s.groups * kPorts; ++leaf) {   // up, then down
+    for (int leaf = 0; leaf < 2 * s.groups * kPorts; ++leaf) {  // up, then down
       int least = std::numeric_limits<int>::max(), most = 0;
       for (int spine = 0; spine < s.uplinks; ++spine) {
         const int link = s.up(0, 0, 0) + leaf * s.uplinks + spine;

@@ -9,12 +9,14 @@
 #include <catch2/catch.hpp>
 namespace Catch::Matchers {
 /// v3's name for v2's string matcher.
-inline auto ContainsSubstring(const std::string& text) { return Contains(text); }
+inline auto ContainsSubstring(const std::string& text) {
+  return Contains(text);
+}
 }  // namespace Catch::Matchers
 #endif
 
-/// Ends a test that this machine can't run, and says why. v2 has no SKIP: there the reason is a warning, and ctest marks
-/// the test as skipped by its text.
+/// Ends a test that this machine can't run, and says why. v2 has no SKIP: there the reason is a warning, and
+/// ctest marks the test as skipped by its text.
 #ifdef SKIP
 #define SKIP_TEST(reason) SKIP("skipped: " << (reason))
 #else

@@ -10,9 +10,12 @@
 
 namespace remeasure::kernels::testing {
 
-inline NeighborhoodAxis axis(int length, int window, int dilation = 1, bool causal = false) { return {length, window, dilation, causal}; }
+inline NeighborhoodAxis axis(int length, int window, int dilation = 1, bool causal = false) {
+  return {length, window, dilation, causal};
+}
 
-inline NeighborhoodShape along(int batch, int heads, int dim, NeighborhoodAxis a, NeighborhoodAxis b = {}, NeighborhoodAxis c = {}) {
+inline NeighborhoodShape along(int batch, int heads, int dim, NeighborhoodAxis a, NeighborhoodAxis b = {},
+                               NeighborhoodAxis c = {}) {
   return {batch, heads, dim, {a, b, c}};
 }
 
@@ -57,8 +60,11 @@ template <class T, class U>
 double largest_difference(const std::vector<T>& a, const std::vector<U>& b) {
   double largest = a.size() == b.size() ? 0 : INFINITY;
   for (std::size_t i = 0; i < a.size() && i < b.size(); ++i) {
-    const double difference = std::abs(static_cast<double>(static_cast<float>(a[i])) - static_cast<double>(b[i]));
-    largest = difference > largest || std::isnan(difference) ? (std::isnan(difference) ? INFINITY : difference) : largest;
+    const double difference =
+        std::abs(static_cast<double>(static_cast<float>(a[i])) - static_cast<double>(b[i]));
+    largest = difference > largest || std::isnan(difference)
+                  ? (std::isnan(difference) ? INFINITY : difference)
+                  : largest;
   }
   return largest;
 }

@@ -26,12 +26,18 @@ struct NmProblem {
   }
 };
 
-inline float rounded(float value) { return static_cast<float>(bfloat16(value)); }
+inline float rounded(float value) {
+  return static_cast<float>(bfloat16(value));
+}
 
 inline NmProblem gauss_problem(const AttentionShape& shape, unsigned seed = 1) {
   std::mt19937 random(seed);
   std::normal_distribution<float> normal;
-  NmProblem p{.shape = shape, .scale = 1 / std::sqrt(static_cast<float>(shape.dim)), .query = {}, .key = {}, .value = {},
+  NmProblem p{.shape = shape,
+              .scale = 1 / std::sqrt(static_cast<float>(shape.dim)),
+              .query = {},
+              .key = {},
+              .value = {},
               .bias = {}};
   for (std::vector<float>* tensor : {&p.query, &p.key, &p.value}) {
     tensor->resize(shape.elements());
@@ -61,7 +67,8 @@ inline std::vector<float> fp32_scores(const NmProblem& p) {
     const std::size_t matrix = row / tokens;
     for (std::size_t j = 0; j < tokens; ++j) {
       float sum = 0;
-      for (std::size_t c = 0; c < dim; ++c) sum += p.query[row * dim + c] * p.key[(matrix * tokens + j) * dim + c];
+      for (std::size_t c = 0; c < dim; ++c)
+        sum += p.query[row * dim + c] * p.key[(matrix * tokens + j) * dim + c];
       const float bias = p.bias.empty() ? 0.0F : p.bias[matrix / heads * tokens + j];
       scores[row * tokens + j] = std::fma(sum, p.scale, bias);
     }
@@ -87,14 +94,15 @@ std::vector<float> to_float(const std::vector<Element>& values) {
 /// Compressed scores in plain order.
 struct NmCompressed {
   std::vector<float> nonzeros;
-  std::vector<std::uint32_t> hardware;   // as the kernel wrote it
-  std::vector<std::uint16_t> plain;      // [matrices * tokens, tokens / keys per word]
+  std::vector<std::uint32_t> hardware;  // as the kernel wrote it
+  std::vector<std::uint16_t> plain;     // [matrices * tokens, tokens / keys per word]
 
   /// One nibble per group of four 16-bit values.
   std::vector<std::uint8_t> nibbles() const {
     std::vector<std::uint8_t> result;
     for (const std::uint16_t word : plain) {
-      for (int group = 0; group < 4; ++group) result.push_back(static_cast<std::uint8_t>(nibble_at(word, group)));
+      for (int group = 0; group < 4; ++group)
+        result.push_back(static_cast<std::uint8_t>(nibble_at(word, group)));
     }
     return result;
   }
@@ -118,7 +126,8 @@ inline std::vector<std::uint32_t> joined(const std::vector<std::uint16_t>& words
 
 /// Applies `reorder(words of one matrix, tokens)` to every matrix.
 template <class Reorder>
-std::vector<std::uint16_t> per_matrix(const std::vector<std::uint16_t>& words, const AttentionShape& shape, Reorder reorder) {
+std::vector<std::uint16_t> per_matrix(const std::vector<std::uint16_t>& words, const AttentionShape& shape,
+                                      Reorder reorder) {
   std::vector<std::uint16_t> result;
   const std::size_t each = words.size() / static_cast<std::size_t>(shape.matrices());
   for (std::size_t first = 0; first < words.size(); first += each) {
@@ -137,7 +146,8 @@ NmCompressed run_sddmm(testing::TestBench<Target>& bench, const NmProblem& p, Nm
   const auto bias = bench.upload(p.bias, "bias");
   auto nonzeros = bench.template output<Element>(nonzeros_size(p.shape), "nonzeros");
   auto metadata = bench.template output<std::uint32_t>(metadata_size<Element>(p.shape), "metadata");
-  sddmm_nm<Target, Element>(bench.stream(), p.shape, pattern, p.scale, query, key, bias, nonzeros, metadata, tile);
+  sddmm_nm<Target, Element>(bench.stream(), p.shape, pattern, p.scale, query, key, bias, nonzeros, metadata,
+                            tile);
   NmCompressed result{to_float(bench.download(nonzeros)), bench.download(metadata), {}};
   result.plain = per_matrix(halves(result.hardware), p.shape, plain_metadata);
   return result;
@@ -145,9 +155,9 @@ NmCompressed run_sddmm(testing::TestBench<Target>& bench, const NmProblem& p, Nm
 
 /// `plain` metadata as the kernel wants it.
 template <class Element, class Target>
-std::vector<float> run_spmm(testing::TestBench<Target>& bench, const AttentionShape& shape, const std::vector<float>& weights,
-                            const std::vector<std::uint16_t>& plain, const std::vector<float>& value,
-                            NmTile tile = NmTile::automatic) {
+std::vector<float> run_spmm(testing::TestBench<Target>& bench, const AttentionShape& shape,
+                            const std::vector<float>& weights, const std::vector<std::uint16_t>& plain,
+                            const std::vector<float>& value, NmTile tile = NmTile::automatic) {
   const auto probabilities = bench.upload(cast<Element>(weights), "probabilities");
   const auto metadata = bench.upload(joined(per_matrix(plain, shape, hardware_metadata)), "metadata");
   const auto values = bench.upload(cast<Element>(value), "value");
@@ -171,13 +181,14 @@ NmAttention run_attention(testing::TestBench<Target>& bench, const NmProblem& p,
   auto nonzeros = bench.template output<Element>(nonzeros_size(p.shape), "nonzeros");
   auto metadata = bench.template output<std::uint32_t>(metadata_size<Element>(p.shape), "metadata");
   auto out = bench.template output<Element>(p.shape.elements(), "out");
-  nm_sparse_attention<Target, Element>(bench.stream(), p.shape, pattern, p.scale, query, key, value, bias, nonzeros,
-                                       metadata, out, tile);
+  nm_sparse_attention<Target, Element>(bench.stream(), p.shape, pattern, p.scale, query, key, value, bias,
+                                       nonzeros, metadata, out, tile);
   return {to_float(bench.download(out)), to_float(bench.download(nonzeros)),
           per_matrix(halves(bench.download(metadata)), p.shape, plain_metadata)};
 }
 
-/// What the reference keeps, given scores, as nibbles in the form of the element type: TF32 has one per pair of keys.
+/// What the reference keeps, given scores, as nibbles in the form of the element type: TF32 has one per pair
+/// of keys.
 template <class Element, class Scalar>
 std::vector<std::uint8_t> reference_nibbles(const std::vector<Scalar>& scores, NmPattern pattern) {
   std::vector<std::uint8_t> of_four(scores.size() / 4);
@@ -192,12 +203,14 @@ std::vector<std::uint8_t> reference_nibbles(const std::vector<Scalar>& scores, N
 }
 
 /// Scores at the kept positions, in order.
-inline std::vector<float> kept_values(const std::vector<float>& scores, const std::vector<std::uint16_t>& plain,
-                                      std::size_t rows, int keys_per_word) {
+inline std::vector<float> kept_values(const std::vector<float>& scores,
+                                      const std::vector<std::uint16_t>& plain, std::size_t rows,
+                                      int keys_per_word) {
   std::vector<float> result;
   const std::size_t columns = scores.size() / rows, words = plain.size() / rows;
   for (std::size_t row = 0; row < rows; ++row) {
-    for (const int key : kept_keys(std::span<const std::uint16_t>(plain).subspan(row * words, words), keys_per_word)) {
+    for (const int key :
+         kept_keys(std::span<const std::uint16_t>(plain).subspan(row * words, words), keys_per_word)) {
       result.push_back(scores[row * columns + static_cast<std::size_t>(key)]);
     }
   }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A library with NVML's names and made-up answers, for nvml_test.cpp: one device at "0000:65:00.0", limited by its power cap
-// while it runs at locked clocks. The older name for the reasons alone, as in drivers before 535.
+// A library with NVML's names and made-up answers, for nvml_test.cpp: one device at "0000:65:00.0", limited
+// by its power cap while it runs at locked clocks. The older name for the reasons alone, as in drivers before
+// 535.
 #include <cstring>
 
 extern "C" {
@@ -11,8 +12,12 @@ int device = 0;
 constexpr int kNotFound = 6;
 }  // namespace
 
-int nvmlInit_v2() { return 0; }
-int nvmlShutdown() { return 0; }
+int nvmlInit_v2() {
+  return 0;
+}
+int nvmlShutdown() {
+  return 0;
+}
 int nvmlDeviceGetHandleByPciBusId_v2(const char* id, void** handle) {
   *handle = &device;
   return std::strcmp(id, "0000:65:00.0") == 0 ? 0 : kNotFound;
@@ -46,9 +51,11 @@ int nvmlDeviceGetEccMode(void*, int* current, int* pending) {
   *pending = 0;
   return 0;
 }
-int nvmlDeviceGetPersistenceMode(void*, int*) { return 3; }   // not supported
+int nvmlDeviceGetPersistenceMode(void*, int*) {
+  return 3;
+}  // not supported
 int nvmlDeviceGetComputeRunningProcesses_v3(void*, unsigned* count, void*) {
   *count = 2;
-  return 7;                                                   // no room for them
+  return 7;  // no room for them
 }
 }

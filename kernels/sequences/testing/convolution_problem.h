@@ -5,8 +5,8 @@
 #include <functional>
 #include <vector>
 
-#include "kernels/device/testing/relative_error.h"
 #include "kernels/device/philox.h"
+#include "kernels/device/testing/relative_error.h"
 #include "kernels/sequences/monarch_reference.h"
 
 namespace remeasure::kernels::testing {
@@ -42,16 +42,19 @@ inline Problem make_problem(const ConvolutionShape& shape, int taps, bool gated)
 inline std::vector<double> oracle(const ConvolutionShape& shape, const Problem& problem) {
   const std::size_t row = shape.planes() * static_cast<std::size_t>(shape.length);
   const std::size_t taps = problem.filters.size() / static_cast<std::size_t>(shape.channels);
-  const std::size_t transform = shape.hop == 0 ? static_cast<std::size_t>(shape.transform) : static_cast<std::size_t>(shape.length) + taps;
+  const std::size_t transform = shape.hop == 0 ? static_cast<std::size_t>(shape.transform)
+                                               : static_cast<std::size_t>(shape.length) + taps;
   std::vector<double> result;
   for (std::size_t i = 0; i < static_cast<std::size_t>(shape.batch * shape.channels); ++i) {
     const auto part = [&](const std::vector<float>& values) {
       return values.empty() ? std::span<const float>() : std::span<const float>(values).subspan(i * row, row);
     };
     const std::span<const float> filter =
-        std::span<const float>(problem.filters).subspan(i % static_cast<std::size_t>(shape.channels) * taps, taps);
-    const std::vector<double> y = convolution_oracle(transform, part(problem.u), part(problem.pregate), filter, part(problem.postgate), {},
-                                                     shape.signal == Signal::complex);
+        std::span<const float>(problem.filters)
+            .subspan(i % static_cast<std::size_t>(shape.channels) * taps, taps);
+    const std::vector<double> y =
+        convolution_oracle(transform, part(problem.u), part(problem.pregate), filter, part(problem.postgate),
+                           {}, shape.signal == Signal::complex);
     result.insert(result.end(), y.begin(), y.end());
   }
   return result;

@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "kernels/device/testing/relative_error.h"
 #include "kernels/device/philox.h"
+#include "kernels/device/testing/relative_error.h"
 
 namespace remeasure::kernels::testing {
 
