@@ -41,6 +41,12 @@ void implicit_gemm_backward_weights(Stream<Target>& stream, const ConvolutionSha
 /// Floats of workspace for backward weights; 0 where one slice is enough.
 std::size_t implicit_gemm_workspace(const ConvolutionShape& shape, std::size_t element_bytes);
 
+/// result[i] = sum over slices of sums[slice][i], in a fixed order: the second stage of every gradient of
+/// weights.
+template <class Target, class Element>
+void sum_weight_slices(Stream<Target>& stream, int slices, DeviceSpan<Target, const float> sums,
+                       DeviceSpan<Target, Element> result);
+
 /// Throws std::invalid_argument unless the kernels take these channels.
 void check_implicit_gemm(const char* what, const ConvolutionShape& shape, std::size_t element_bytes);
 
