@@ -31,6 +31,11 @@ namespace remeasure {
                : "=" x(d[0]), "=" x(d[1]), "=" x(d[2]), "=" x(d[3])                                  \
                : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]), x(c[0]), x(c[1]), \
                  x(c[2]), x(c[3]))
+// 16-bit elements with K = 8: half the registers of A and B.
+#define RM_MMA_K8_PTX(instruction)                                          \
+  asm volatile(instruction " {%0,%1,%2,%3}, {%4,%5}, {%6}, {%7,%8,%9,%10};" \
+               : "=f"(d[0]), "=f"(d[1]), "=f"(d[2]), "=f"(d[3])             \
+               : "r"(a[0]), "r"(a[1]), "r"(b[0]), "f"(c[0]), "f"(c[1]), "f"(c[2]), "f"(c[3]))
 #define RM_MMA_SPARSE_PTX(instruction)                                                                    \
   asm volatile(instruction " {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9,%10,%11}, {%12,%13,%14,%15}, %16, %17;" \
                : "=f"(d[0]), "=f"(d[1]), "=f"(d[2]), "=f"(d[3])                                           \
@@ -60,6 +65,32 @@ struct Mma16x8x16Bf16 : MmaLayout<16, 2> {
     RM_MMA_PTX("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32", "f");
 #else
     emulation::dense<Layout, emulation::Bfloat16>(d, a, b, c, "mma.m16n8k16.f32.bf16", site);
+#endif
+  }
+};
+
+/// f32 = f16 * f16 + f32 with half the inner dimension: a group of eight channels fills it.
+struct Mma16x8x8F16 : MmaLayout<8, 2> {
+  using Layout = MmaLayout<8, 2>;
+  RM_DEVICE static void multiply(float (&d)[4], const std::uint32_t (&a)[2], const std::uint32_t (&b)[1],
+                                 const float (&c)[4], [[maybe_unused]] KernelSite site = KernelSite::here()) {
+#ifdef __CUDACC__
+    RM_MMA_K8_PTX("mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32");
+#else
+    emulation::dense<Layout, emulation::Half>(d, a, b, c, "mma.m16n8k8.f32.f16", site);
+#endif
+  }
+};
+
+/// f32 = bf16 * bf16 + f32, likewise.
+struct Mma16x8x8Bf16 : MmaLayout<8, 2> {
+  using Layout = MmaLayout<8, 2>;
+  RM_DEVICE static void multiply(float (&d)[4], const std::uint32_t (&a)[2], const std::uint32_t (&b)[1],
+                                 const float (&c)[4], [[maybe_unused]] KernelSite site = KernelSite::here()) {
+#ifdef __CUDACC__
+    RM_MMA_K8_PTX("mma.sync.aligned.m16n8k8.row.col.f32.bf16.bf16.f32");
+#else
+    emulation::dense<Layout, emulation::Bfloat16>(d, a, b, c, "mma.m16n8k8.f32.bf16", site);
 #endif
   }
 };
@@ -191,6 +222,7 @@ struct MmaSparse16x8x16Tf32 : MmaLayout<16, 1, true> {
 
 #ifdef __CUDACC__
 #undef RM_MMA_PTX
+#undef RM_MMA_K8_PTX
 #undef RM_MMA_SPARSE_PTX
 #endif
 

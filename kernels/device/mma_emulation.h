@@ -19,10 +19,11 @@ struct Tf32;
 struct Int8;
 struct Int4;
 
-/// d = a*b + c. `what` names the instruction in messages. Sum: float or std::int32_t.
+/// d = a*b + c; a and b have Layout's registers. `what` names the instruction in messages. Sum: float or
+/// std::int32_t.
 template <class Layout, class Element, class Sum>
-void dense(Sum (&d)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2], const Sum (&c)[4],
-           const char* what, const simt::Site& where);
+void dense(Sum (&d)[4], const std::uint32_t* a, const std::uint32_t* b, const Sum (&c)[4], const char* what,
+           const simt::Site& where);
 
 enum class BitOperation { exclusive_or, conjunction };
 /// m16n8k256: c plus the number of bits that are set in (a xor b), or in (a and b).

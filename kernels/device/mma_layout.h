@@ -28,8 +28,8 @@ struct MmaLayout {
   static constexpr int kN = 8;
   static constexpr int kK = K_;
   static constexpr int kElementsPerRegister = ElementsPerRegister;
-  static constexpr int kARegisters = 4;
-  static constexpr int kBRegisters = SparseA ? 4 : 2;
+  static constexpr int kBRegisters = K_ / (4 * ElementsPerRegister);
+  static constexpr int kARegisters = SparseA ? kBRegisters : 2 * kBRegisters;
   static constexpr int kCRegisters = 4;
   static constexpr int kAElements = kARegisters * ElementsPerRegister;
   static constexpr int kBElements = kBRegisters * ElementsPerRegister;

@@ -111,8 +111,8 @@ constexpr int b_element(AlongK<Layout> at) {
 }  // namespace
 
 template <class Layout, class Element, class Sum>
-void dense(Sum (&d)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2], const Sum (&c)[4],
-           const char* what, const simt::Site& where) {
+void dense(Sum (&d)[4], const std::uint32_t* a, const std::uint32_t* b, const Sum (&c)[4], const char* what,
+           const simt::Site& where) {
   using Lane = Fragments<Layout, Element>;
   const Lane mine = unpack<Layout, Element>(a, b);
   const simt::WarpView warp = simt::warp_exchange(simt::kFullMask, &mine, sizeof mine, where, what);
@@ -225,15 +225,17 @@ using Floats = float (&)[4];
 using ConstFloats = const float (&)[4];
 using Ints = std::int32_t (&)[4];
 using ConstInts = const std::int32_t (&)[4];
-using Words2 = const std::uint32_t (&)[2];
+using Words = const std::uint32_t*;
 using Words4 = const std::uint32_t (&)[4];
 using Name = const char*;
 using Where = const simt::Site&;
-template void dense<MmaLayout<16, 2>, Half>(Floats, Words4, Words2, ConstFloats, Name, Where);
-template void dense<MmaLayout<16, 2>, Bfloat16>(Floats, Words4, Words2, ConstFloats, Name, Where);
-template void dense<MmaLayout<8, 1>, Tf32>(Floats, Words4, Words2, ConstFloats, Name, Where);
-template void dense<MmaLayout<32, 4>, Int8>(Ints, Words4, Words2, ConstInts, Name, Where);
-template void dense<MmaLayout<64, 8>, Int4>(Ints, Words4, Words2, ConstInts, Name, Where);
+template void dense<MmaLayout<16, 2>, Half>(Floats, Words, Words, ConstFloats, Name, Where);
+template void dense<MmaLayout<16, 2>, Bfloat16>(Floats, Words, Words, ConstFloats, Name, Where);
+template void dense<MmaLayout<8, 2>, Half>(Floats, Words, Words, ConstFloats, Name, Where);
+template void dense<MmaLayout<8, 2>, Bfloat16>(Floats, Words, Words, ConstFloats, Name, Where);
+template void dense<MmaLayout<8, 1>, Tf32>(Floats, Words, Words, ConstFloats, Name, Where);
+template void dense<MmaLayout<32, 4>, Int8>(Ints, Words, Words, ConstInts, Name, Where);
+template void dense<MmaLayout<64, 8>, Int4>(Ints, Words, Words, ConstInts, Name, Where);
 using Metadata = std::uint32_t;
 template void sparse<MmaLayout<32, 2, true>, Half, TwoOfFour>(Floats, Words4, Words4, ConstFloats, Metadata,
                                                               int, Name, Where);

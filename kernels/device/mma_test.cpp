@@ -4,6 +4,7 @@
 // formulas.
 #include <cmath>
 #include <random>
+#include <span>
 #include <string>
 
 #include <testing/catch.h>
@@ -43,6 +44,8 @@ struct DenseCase {
 };
 const DenseCase kDenseCases[] = {{"m16n8k16 f16", Dense::f16, &testing::kF16, 16, false},
                                  {"m16n8k16 bf16", Dense::bf16, &testing::kBf16, 16, false},
+                                 {"m16n8k8 f16", Dense::f16_k8, &testing::kF16, 8, false},
+                                 {"m16n8k8 bf16", Dense::bf16_k8, &testing::kBf16, 8, false},
                                  {"m16n8k8 tf32", Dense::tf32, &testing::kTf32, 8, false},
                                  {"m16n8k32 s8", Dense::s8, &testing::kS8, 32, true},
                                  {"m16n8k64 s4", Dense::s4, &testing::kS4, 64, true},
@@ -105,7 +108,7 @@ TEST_CASE("the mma check fails for one wrong element, a transposed B and a wrong
 }
 
 TEST_CASE("a float mma is exact where every partial sum fits a float", "[simt]") {
-  for (const DenseCase& what : {kDenseCases[0], kDenseCases[1], kDenseCases[2]}) {
+  for (const DenseCase& what : std::span(kDenseCases).first(5)) {
     std::mt19937 random(3);
     Inputs in{Matrix(16, what.k), Matrix(what.k, 8), Matrix(16, 8)};
     for (double& v : in.a.values) v = draw_integer(random, -15, 15);
@@ -122,12 +125,12 @@ TEST_CASE("integer mma wraps around on overflow", "[simt]") {
   for (double& v : in.b.values) v = 127;
   for (double& v : in.c.values) v = 2147483647.0;
   TestBench<Simt> bench;
-  const Words d = run_dense(bench, kDenseCases[3], in);
+  const Words d = run_dense(bench, kDenseCases[5], in);
   CHECK(d[77] == 0x7fffffffu + 32u * 127u * 127u);
 }
 
 TEST_CASE("a tf32 mma ignores the 13 low bits of its operands", "[simt]") {
-  const DenseCase what = kDenseCases[2];
+  const DenseCase what = kDenseCases[4];
   const Inputs in = inputs_of(what, 4);
   TestBench<Simt> bench;
   const Words clean = run_dense(bench, what, in);
@@ -178,6 +181,8 @@ TEST_CASE("a dense mma counts the operations of its shape", "[simt]") {
   TestBench<Simt> bench;
   run_dense(bench, kDenseCases[0], inputs_of(kDenseCases[0], 1));
   CHECK(bench.device().engine().last_launch()[simt::Counter::mma_flops] == 2 * 16 * 8 * 16);
+  run_dense(bench, kDenseCases[2], inputs_of(kDenseCases[2], 1));
+  CHECK(bench.device().engine().last_launch()[simt::Counter::mma_flops] == 2 * 16 * 8 * 8);
 }
 
 template <class Layout>
@@ -200,6 +205,7 @@ void check_layout_covers() {
 TEST_CASE("layout functions follow PTX's formulas for every shape", "[cpu]") {
   check_layout_covers<MmaLayout<8, 1>>();
   check_layout_covers<MmaLayout<16, 2>>();
+  check_layout_covers<MmaLayout<8, 2>>();
   check_layout_covers<MmaLayout<32, 4>>();
   check_layout_covers<MmaLayout<64, 8>>();
   check_layout_covers<MmaLayout<256, 32>>();

@@ -12,10 +12,9 @@
 // 8 j + 2 (lane % 4) + i % 2.
 #pragma once
 
-#include "kernels/attention/neighborhood_tile.h"  // TileProduct
 #include "kernels/device/copy.h"
 #include "kernels/device/kernel.h"
-#include "kernels/device/mma.h"
+#include "kernels/device/tile_product.h"
 
 namespace remeasure::kernels {
 

@@ -89,6 +89,7 @@ inline Words pack_a(const Matrix& a, const Format& format) {
     const int group = lane >> 2, thread = lane % 4;
     words.push_back(pack(a, format, group, thread * elements, true));
     words.push_back(pack(a, format, group + 8, thread * elements, true));
+    if (a.columns == 4 * elements) continue;  // m16n8k8 of 16-bit elements: two registers
     words.push_back(pack(a, format, group, thread * elements + a.columns / 2, true));
     words.push_back(pack(a, format, group + 8, thread * elements + a.columns / 2, true));
   }

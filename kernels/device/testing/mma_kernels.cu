@@ -30,7 +30,7 @@ RM_DEVICE inline void load(std::uint32_t (&registers)[Count], const std::uint32_
 template <class Mma, class Sum>
 __global__ void dense_kernel(const std::uint32_t* a_of_lane, const std::uint32_t* b_of_lane,
                              const std::uint32_t* c_of_lane, std::uint32_t* d_of_lane) {
-  std::uint32_t a[4], b[2];
+  std::uint32_t a[Mma::kARegisters], b[Mma::kBRegisters];
   load(a, a_of_lane);
   load(b, b_of_lane);
   Sum sum[4];
@@ -80,6 +80,12 @@ void mma_dense(Stream<Target>& stream, Dense kind, DeviceSpan<Target, const std:
       break;
     case Dense::bf16:
       run(&dense_kernel<Mma16x8x16Bf16, float>);
+      break;
+    case Dense::f16_k8:
+      run(&dense_kernel<Mma16x8x8F16, float>);
+      break;
+    case Dense::bf16_k8:
+      run(&dense_kernel<Mma16x8x8Bf16, float>);
       break;
     case Dense::tf32:
       run(&dense_kernel<Mma16x8x8Tf32, float>);

@@ -7,11 +7,11 @@
 
 namespace remeasure::kernels {
 
-enum class Dense { f16, bf16, tf32, s8, s4, b1_xor, b1_and };
+enum class Dense { f16, bf16, f16_k8, bf16_k8, tf32, s8, s4, b1_xor, b1_and };
 enum class Sparse { f16, bf16, tf32 };
 
-/// One warp executes the instruction on raw registers: a [32][4], b [32][2], c and d [32][4] (float bits or
-/// integers).
+/// One warp executes the instruction on raw registers: a [32][4], b [32][2] (k8: [32][2], [32][1]), c and d
+/// [32][4] (float bits or integers).
 template <class Target>
 void mma_dense(Stream<Target>&, Dense, DeviceSpan<Target, const std::uint32_t> a,
                DeviceSpan<Target, const std::uint32_t> b, DeviceSpan<Target, const std::uint32_t> c,
