@@ -30,9 +30,9 @@ double waterline_seconds(std::span<const KernelCost> kernels, const Machine& mac
 }
 
 double ideal_seconds(std::span<const KernelCost> kernels, const Machine& machine) {
-  double flops = 0;
-  for (const KernelCost& kernel : kernels) flops += kernel.flops;
-  return flops / machine.peak;
+  double seconds = 0;  // rounded as the attainable times are, so that no efficiency exceeds 1
+  for (const KernelCost& kernel : kernels) seconds += kernel.flops / machine.peak;
+  return seconds;
 }
 
 double waterline_efficiency(std::span<const KernelCost> kernels, const Machine& machine) {
