@@ -110,11 +110,11 @@ struct LinearCublasLt<Element>::State {
 
   const Element* c_of(const Pointers& p) const { return shape.residual ? p.residual : p.y; }
 
-  void run(const cublasLtMatmulAlgo_t& algorithm, const Pointers& p) {
+  void run(const cublasLtMatmulAlgo_t& by, const Pointers& p) {
     set(description.handle, CUBLASLT_MATMUL_DESC_BIAS_POINTER, p.bias, "the bias");
     const float alpha = 1, beta = shape.residual ? 1.0f : 0.0f;
     check(cublasLtMatmul(lt.handle, description.handle, &alpha, p.weights, weights.handle, p.x, x.handle,
-                         &beta, c_of(p), y.handle, p.y, y.handle, &algorithm, workspace.data(),
+                         &beta, c_of(p), y.handle, p.y, y.handle, &by, workspace.data(),
                          workspace.size_bytes(), static_cast<cudaStream_t>(stream.native())),
           "cublasLtMatmul of a dense layer");
   }
