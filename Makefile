@@ -12,7 +12,7 @@ REMEASURE = $(BUILD)/remeasure
 GENERATOR = $(shell command -v ninja >/dev/null 2>&1 && echo "-G Ninja")
 
 .DEFAULT_GOAL := build
-.PHONY: help setup configure build test named run reproduce-all report check check-rates mutants kills bundle lint lint-floors lint-format format clean
+.PHONY: help setup configure build test named run reproduce-all report check check-rates kernels mutants kills bundle lint lint-floors lint-format format clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -53,6 +53,11 @@ check: ## compare the results with the recorded reference
 
 check-rates: build ## how often `check` is wrong: one program against itself, and planted slowdowns (minutes)
 	BUILD=$(BUILD) cmake/scripts/check_rates.sh
+
+kernels: build ## registers, spills and occupancy of every kernel, in the shapes that the tests launch it in
+	rm -f $(BUILD)/launches.txt
+	REMEASURE_LAUNCH_LOG=$(BUILD)/launches.txt $(BUILD)/kernels_test "[simt]" -o $(BUILD)/launches.log
+	$(BUILD)/remeasure kernels --launches $(BUILD)/launches.txt
 
 mutants: build ## plant known bugs in kernels, bench and reports; every one must be caught by its named test
 	BUILD=$(BUILD) cmake/scripts/mutants.sh

@@ -6,8 +6,9 @@
 #include <tuple>
 
 #include "bench/occupancy.h"
-#include "bench/program_symbols.h"
 #include "bench/ptxas.h"
+#include "kernels/simt/launch_log.h"
+#include "kernels/simt/program_symbols.h"
 
 namespace remeasure::bench {
 namespace {
@@ -44,7 +45,7 @@ void add_shape(KernelFigures& figures, int barriers, const KernelLaunch& launch)
 std::vector<KernelLaunch> named_launches(const std::set<simt::LaunchShape>& shapes) {
   std::set<const void*> functions;
   for (const simt::LaunchShape& shape : shapes) functions.insert(shape.function);
-  const auto symbols = program_symbols(functions);
+  const auto symbols = simt::program_symbols(functions);
   std::set<KernelLaunch> launches;
   for (const simt::LaunchShape& shape : shapes) {
     const auto symbol = symbols.find(shape.function);
@@ -52,6 +53,13 @@ std::vector<KernelLaunch> named_launches(const std::set<simt::LaunchShape>& shap
     launches.insert({kernel_name(symbol->second.name), symbol->second.file,
                      static_cast<int>(shape.block_threads), shape.shared_bytes});
   }
+  return {launches.begin(), launches.end()};
+}
+
+std::vector<KernelLaunch> logged_launches(const std::filesystem::path& log) {
+  std::set<KernelLaunch> launches;
+  for (const simt::LoggedLaunch& it : simt::read_launch_log(log))
+    launches.insert({kernel_name(it.symbol), it.file, static_cast<int>(it.block_threads), it.shared_bytes});
   return {launches.begin(), launches.end()};
 }
 

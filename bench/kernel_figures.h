@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstddef>
+#include <filesystem>
 #include <set>
 #include <string>
 #include <string_view>
@@ -29,6 +30,9 @@ struct KernelLaunch {
 
 /// Names the functions that an engine of this program launched. A stripped program gives nothing.
 std::vector<KernelLaunch> named_launches(const std::set<simt::LaunchShape>& shapes);
+
+/// Those of a log that test programs wrote (kernels/simt/launch_log.h). Throws what read_launch_log throws.
+std::vector<KernelLaunch> logged_launches(const std::filesystem::path& log);
 
 /// Figures of every kernel that `ptxas_output` tells of, by source, name and architecture. A launched kernel
 /// has the shape in which its occupancy is lowest. Throws what parse_ptxas throws.

@@ -2,12 +2,16 @@
 #include "bench/kernel_figures.h"
 
 #include <testing/catch.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
 #include <string>
 #include <vector>
 
-#include "bench/program_symbols.h"
 #include "kernels/device/target.h"
 #include "kernels/device/testing/saxpy.h"
+#include "kernels/simt/program_symbols.h"
 
 namespace remeasure::bench {
 namespace {
@@ -71,6 +75,19 @@ TEST_CASE("overloads have names of their own, and their launch is known by the n
   CHECK(used[0].block_threads == 64);
 }
 
+TEST_CASE("a log of launches names kernels as the compiler's figures do", "[cpu]") {
+  const std::filesystem::path path =
+      std::filesystem::temp_directory_path() / ("remeasure-figures-" + std::to_string(::getpid()));
+  std::ofstream(path) << "_Z3sumILi1EEvPf\tsum.cu\t96\t64\n_Z3sumILi1EEvPf\tsum.cu\t96\t64\n";
+  const auto launches = logged_launches(path);
+  std::filesystem::remove(path);
+  CHECK(launches == std::vector<KernelLaunch>{
+                        {.kernel = "sum<1>", .file = "sum.cu", .block_threads = 96, .shared_bytes = 64}});
+  const auto used = used_kernel_figures(kText, launches);
+  REQUIRE_FALSE(used.empty());
+  CHECK(used[0].block_threads == 96);
+}
+
 TEST_CASE("figures lead back to the launches that they tell of", "[cpu]") {
   const std::vector<KernelLaunch> launches = {
       {.kernel = "sum<1>", .file = "sum.cu", .block_threads = 96, .shared_bytes = 64}};
@@ -81,7 +98,7 @@ TEST_CASE("figures lead back to the launches that they tell of", "[cpu]") {
 TEST_CASE("a function of an unnamed namespace is found in the symbol table, with its file", "[cpu]") {
   const auto* function = reinterpret_cast<const void*>(&a_local_function);
   const auto* inside = static_cast<const void*>(static_cast<const char*>(function) + 1);
-  const auto symbols = program_symbols({function, inside});
+  const auto symbols = simt::program_symbols({function, inside});
   if (symbols.empty()) SKIP_TEST("this program is stripped");
   REQUIRE(symbols.size() == 1);
   CHECK(symbols.at(function).name.find("a_local_function") != std::string::npos);

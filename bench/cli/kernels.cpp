@@ -28,7 +28,7 @@ std::vector<reports::Record> results_of(const KernelsOptions& options) {
 }
 
 /// The kernels of one experiment are those of the files that it launched from; before it has run, those of
-/// its theme.
+/// its theme. Occupancy follows from the experiment's launches and those of a log.
 std::vector<KernelFigures> chosen_figures(const KernelsOptions& options, const Program& program,
                                           const std::vector<reports::Record>& records) {
   std::vector<KernelLaunch> launches;
@@ -36,11 +36,19 @@ std::vector<KernelFigures> chosen_figures(const KernelsOptions& options, const P
     const auto more = launches_of(record.kernels);
     launches.insert(launches.end(), more.begin(), more.end());
   }
-  if (options.id.empty()) return all_kernel_figures(program.ptxas_output, launches);
-  if (!launches.empty()) return used_kernel_figures(program.ptxas_output, launches);
-  std::vector<KernelFigures> figures = all_kernel_figures(program.ptxas_output, {});
+  std::set<std::string> sources;
+  for (const KernelFigures& it : used_kernel_figures(program.ptxas_output, launches))
+    sources.insert(it.source);
+  if (!options.launches.empty()) {
+    const auto more = logged_launches(options.launches);
+    launches.insert(launches.end(), more.begin(), more.end());
+  }
+  std::vector<KernelFigures> figures = all_kernel_figures(program.ptxas_output, launches);
+  if (options.id.empty()) return figures;
   const std::string theme = fmt::format("kernels/{}/", find_experiment(options.id, program).theme);
-  std::erase_if(figures, [&](const KernelFigures& it) { return !it.source.starts_with(theme); });
+  std::erase_if(figures, [&](const KernelFigures& it) {
+    return sources.empty() ? !it.source.starts_with(theme) : !sources.contains(it.source);
+  });
   return figures;
 }
 

@@ -70,6 +70,7 @@ struct DoctorOptions {
 struct KernelsOptions {
   std::string id;                   ///< empty: the kernels of all experiments
   std::string results = "results";  ///< where the launch shapes are taken from
+  std::string launches;             ///< log of further launches; empty: none
   bool json = false;
 };
 

@@ -277,6 +277,11 @@ struct Parser {
                      "Folder of results: what they launched decides about occupancy")
         ->type_name("DIR")
         ->capture_default_str();
+    kernels_command
+        ->add_option("--launches", kernels.launches,
+                     "Log of more launches, as `make kernels` writes it: those of the tests")
+        ->type_name("FILE")
+        ->check(CLI::ExistingFile);
     kernels_command->add_flag("--json", kernels.json, "For programs");
     auto* engine_command = add("engine", "Speed of the SIMT engine, which runs kernels on the CPU",
                                "  remeasure engine\n  remeasure engine --json");

@@ -60,6 +60,7 @@ TEST_CASE("ceilings may be measured again and given to programs", "[cpu]") {
 
 TEST_CASE("kernels takes one experiment or none", "[cpu]") {
   CHECK(parsed_as<KernelsOptions>({"kernels"}).id.empty());
+  CHECK(parsed_as<KernelsOptions>({"kernels"}).launches.empty());
   const auto kernels = parsed_as<KernelsOptions>({"kernels", "dfss", "--results", "r", "--json"});
   CHECK(kernels.id == "dfss");
   CHECK(kernels.results == "r");

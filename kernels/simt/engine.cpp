@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <iterator>
 #include <map>
 #include <mutex>
@@ -15,6 +16,7 @@
 #include "kernels/simt/checked.h"
 #include "kernels/simt/cooperative.h"
 #include "kernels/simt/cooperative_grid.h"
+#include "kernels/simt/launch_log.h"
 #include "kernels/simt/worker_pool.h"
 
 namespace remeasure::simt {
@@ -202,7 +204,10 @@ void Engine::run(const LaunchInfo& info, const Program& program) {
   if (entry == state.counts.end()) entry = state.counts.emplace(std::string(info.name), LaunchCounts{}).first;
   entry->second += state.last;
   if (info.function != nullptr) {
-    state.shapes.insert({info.function, static_cast<unsigned>(info.block.count()), info.shared_bytes});
+    const auto [shape, first] =
+        state.shapes.insert({info.function, static_cast<unsigned>(info.block.count()), info.shared_bytes});
+    const char* const log = first ? std::getenv("REMEASURE_LAUNCH_LOG") : nullptr;
+    if (log != nullptr && *log != '\0') log_launches(log, {*shape});
   }
 }
 

@@ -5,13 +5,13 @@
 #include <set>
 #include <string>
 
-namespace remeasure::bench {
+namespace remeasure::simt {
 
 /// The name that the linker has for a function.
 struct ProgramSymbol {
   std::string name = {};  ///< mangled
-  std::string file =
-      {};  ///< file name of the source, without folder, for a function of an unnamed namespace; else empty
+  /// File name of the source, without folder, for a function of an unnamed namespace; else empty.
+  std::string file = {};
 };
 
 /// Names of functions of the running program, by their addresses; what isn't found is left out. Reads the
@@ -19,4 +19,4 @@ struct ProgramSymbol {
 /// none.
 std::map<const void*, ProgramSymbol> program_symbols(const std::set<const void*>& functions);
 
-}  // namespace remeasure::bench
+}  // namespace remeasure::simt

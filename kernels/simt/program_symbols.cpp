@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "bench/program_symbols.h"
+#include "kernels/simt/program_symbols.h"
 
 #include <elf.h>
 #include <link.h>
@@ -9,7 +9,7 @@
 #include <fstream>
 #include <vector>
 
-namespace remeasure::bench {
+namespace remeasure::simt {
 namespace {
 
 /// Where the program was loaded: its own entry is the first.
@@ -60,22 +60,32 @@ class ElfFile {
   std::vector<ElfW(Shdr)> sections_;
 };
 
+/// Both empty for a stripped program.
+struct SymbolTable {
+  std::vector<ElfW(Sym)> symbols;
+  std::vector<char> names;
+
+  SymbolTable() {
+    ElfFile file("/proc/self/exe");
+    const auto* table = file.symbol_table();
+    if (table == nullptr) return;
+    symbols = file.contents<ElfW(Sym)>(*table);
+    names = file.contents<char>(file.section(table->sh_link));
+    names.push_back('\0');  // a name that a damaged table leaves open ends here
+  }
+};
+
 }  // namespace
 
 std::map<const void*, ProgramSymbol> program_symbols(const std::set<const void*>& functions) {
   std::map<const void*, ProgramSymbol> found;
   if (functions.empty()) return found;
-  ElfFile file("/proc/self/exe");
-  const auto* table = file.symbol_table();
-  if (table == nullptr) return found;
-  const auto symbols = file.contents<ElfW(Sym)>(*table);
-  auto names = file.contents<char>(file.section(table->sh_link));
-  names.push_back('\0');  // a name that a damaged table leaves open ends here
+  static const SymbolTable table;  // of this program, which doesn't change while it runs
   const std::uintptr_t base = load_address();
   std::string source;
-  for (const ElfW(Sym) & symbol : symbols) {
-    if (symbol.st_name >= names.size()) continue;
-    const char* name = &names[symbol.st_name];
+  for (const ElfW(Sym) & symbol : table.symbols) {
+    if (symbol.st_name >= table.names.size()) continue;
+    const char* name = &table.names[symbol.st_name];
     const unsigned type = ELF64_ST_TYPE(symbol.st_info);
     if (type == STT_FILE) source = name;  // the local symbols that follow are this file's
     if (type != STT_FUNC || symbol.st_shndx == SHN_UNDEF) continue;
@@ -87,4 +97,4 @@ std::map<const void*, ProgramSymbol> program_symbols(const std::set<const void*>
   return found;
 }
 
-}  // namespace remeasure::bench
+}  // namespace remeasure::simt
