@@ -12,7 +12,7 @@ REMEASURE = $(BUILD)/remeasure
 GENERATOR = $(shell command -v ninja >/dev/null 2>&1 && echo "-G Ninja")
 
 .DEFAULT_GOAL := build
-.PHONY: help setup configure build test named run reproduce-all report check check-rates kernels mutants kills bundle lint lint-floors lint-format format clean
+.PHONY: help setup configure build program test named run reproduce-all report check check-rates kernels mutants kills bundle lint lint-floors lint-format format clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -33,16 +33,19 @@ configure:
 build: configure ## configure and compile everything (Release, all cores, ccache if present)
 	cmake --build $(BUILD) --parallel $(JOBS)
 
+program: configure ## compile build/remeasure alone: what running needs is half of the build
+	cmake --build $(BUILD) --parallel $(JOBS) --target remeasure
+
 test: build ## every test (CTest over Catch2)
 	ctest --test-dir $(BUILD) --output-on-failure --parallel $(JOBS) --no-tests=error
 
 named:
 	@test -n "$(EXPERIMENT)" || { echo "make run needs EXPERIMENT=<id>, e.g. make run EXPERIMENT=dfss; ids: $(REMEASURE) list" >&2; exit 2; }
 
-run: named build ## one or more experiments: make run EXPERIMENT=dfss [SIZE=paper]
+run: named program ## one or more experiments: make run EXPERIMENT=dfss [SIZE=paper]
 	$(REMEASURE) run $(EXPERIMENT) --size $(SIZE) --out $(OUT) --data $(DATA)
 
-reproduce-all: build ## datasets, every experiment, tables and page, comparison with the recorded reference
+reproduce-all: program ## datasets, every experiment, tables and page, comparison with the recorded reference
 	BUILD=$(BUILD) OUT=$(OUT) DATA=$(DATA) SIZE=$(SIZE) BUDGET=$(BUDGET) cmake/scripts/reproduce_all.sh
 
 report: ## write all reports from the result files again
