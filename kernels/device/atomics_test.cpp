@@ -5,6 +5,7 @@
 
 #include "kernels/device/testing/atomic_kernels.h"
 #include "kernels/device/testing/test_bench.h"
+#include "kernels/simt/engine.h"
 
 namespace remeasure {
 namespace {
@@ -69,6 +70,16 @@ TEST_CASE("floating-point atomic sums lose no addend", "[simt]") {
   kernels::float_atomics(bench.stream(), 100, 128, sum.span(), double_sum.span());
   CHECK(bench.download(sum)[0] == 1 + 0.5f * 100 * 128);
   CHECK(bench.download(double_sum)[0] == 2 + 0.5 * 100 * 128);
+}
+
+TEST_CASE("an atomic function is counted as one, whether it is one instruction or a loop", "[simt]") {
+  if (!simt::Engine::checked()) SKIP_TEST("the engine's fast build sees no accesses");
+  TestBench<Simt> bench;
+  const simt::Engine& engine = bench.device().engine();
+  auto sum = bench.upload(std::vector<float>{1});
+  auto double_sum = bench.upload(std::vector<double>{2});
+  kernels::float_atomics(bench.stream(), 3, 64, sum.span(), double_sum.span());
+  CHECK(engine.last_launch()[simt::Counter::atomics] == 2 * 3 * 64);
 }
 
 TEST_CASE("a GPU's integer atomics give the bits of Simt", "[gpu]") {

@@ -190,7 +190,11 @@ void AccessChecks::check(Access kind, std::uintptr_t address, std::size_t bytes,
 }
 
 void AccessChecks::count(const Array& array, Access kind, std::size_t bytes) {
-  simt::count(atomic(kind) ? Counter::atomics : kind == Access::read ? Counter::loads : Counter::stores, 1);
+  // What CUDA calls an atomic function updates; the load that precedes a compare-and-swap loop is part of
+  // one.
+  const bool load = kind == Access::read || kind == Access::atomic_read;
+  const bool update = kind == Access::atomic_update;
+  simt::count(update ? Counter::atomics : load ? Counter::loads : Counter::stores, 1);
   if (reads(kind)) simt::count(array.shared ? Counter::shared_bytes_read : Counter::global_bytes_read, bytes);
   if (writes(kind))
     simt::count(array.shared ? Counter::shared_bytes_written : Counter::global_bytes_written, bytes);
