@@ -64,8 +64,7 @@ __global__ void __launch_bounds__(kSlidingThreads, 2)
   float* const d = shared + 2 * kWeights;
   const SlidingChannelShape& shape = band.shape;
   const int first_column = static_cast<int>(blockIdx.x) * kBlockColumns;
-  depthwise_columns(d, shape, depthwise, x, first_column);
-  __syncthreads();  // d is complete
+  depthwise_columns(d, shape, depthwise, x, first_column);  // complete at the first barrier of two_buffers
 #pragma unroll 1
   for (int first_row = 0; first_row < shape.outputs; first_row += kSlidingRows) {
     const BandRange all = band_range(band, first_row, kSlidingRows);
