@@ -122,26 +122,32 @@ inline void declare_host(Trial& t, const StepCase& c) {
   const auto total = static_cast<std::size_t>(c.shape.tensors().total());
   const auto rows = static_cast<std::size_t>(c.shape.rows);
   const double dense = textbook_flops(c.shape) + 8.0 * c.shape.rows * c.shape.modulus * c.shape.hidden;
-  t.host({.name = "eigen",
-          .what = "one-hot matrix, dense products, arrays, all cores",
-          .dtype = "f32",
-          .accept = c.accept(false),
-          .work = {.flops = dense},
-          .determinism = Determinism::order_dependent},
-         [c, total, rows](HostBench& b) -> Run {
-           const StepInputs& in = c.in[b.set()];
-           const baselines::HostTraining arrays{b.input(in.one_hot),
-                                                b.input(in.samples.labels),
-                                                b.input(in.weights),
-                                                b.input(in.mean),
-                                                b.input(in.square),
-                                                b.output<float>("weights", total),
-                                                b.output<float>("mean", total),
-                                                b.output<float>("square", total),
-                                                b.output<float>("gradient", total),
-                                                b.output<float>("losses", rows)};
-           return [=] { baselines::grokking_step_eigen(c.shape, c.loss, c.optimizer, kWarmUp + 1, arrays); };
-         });
+  // Products this small can lose more by a team of threads than they gain.
+  for (const bool all_cores : {true, false}) {
+    t.host({.name = all_cores ? "eigen" : "eigen/one-thread",
+            .what = fmt::format("one-hot matrix, dense products, arrays, {}",
+                                all_cores ? "all cores" : "one thread"),
+            .dtype = "f32",
+            .accept = c.accept(false),
+            .work = {.flops = dense},
+            .determinism = Determinism::order_dependent,
+            .threads = all_cores ? 0 : 1},
+           [c, total, rows](HostBench& b) -> Run {
+             const StepInputs& in = c.in[b.set()];
+             const baselines::HostTraining arrays{b.input(in.one_hot),
+                                                  b.input(in.samples.labels),
+                                                  b.input(in.weights),
+                                                  b.input(in.mean),
+                                                  b.input(in.square),
+                                                  b.output<float>("weights", total),
+                                                  b.output<float>("mean", total),
+                                                  b.output<float>("square", total),
+                                                  b.output<float>("gradient", total),
+                                                  b.output<float>("losses", rows)};
+             return
+                 [=] { baselines::grokking_step_eigen(c.shape, c.loss, c.optimizer, kWarmUp + 1, arrays); };
+           });
+  }
   t.host({.name = "method",
           .what = "gathered first layer, losses row by row, one thread",
           .dtype = "f32",
@@ -249,8 +255,9 @@ inline void run_step(Trial& t, int modulus, int hidden, double fraction, Grokkin
   declare_device(t, c);
   t.measure();
   t.speedup("method", "eigen");
+  t.speedup("method", "eigen/one-thread");
   if (loss == GrokkingLoss::ce32) t.speedup("kernel", "vendor");
-  for (const char* variant : {"eigen", "method"}) {
+  for (const char* variant : {"eigen", "eigen/one-thread", "method"}) {
     if (const Measured time = t.time(variant); time.value)
       t.metric({.name = fmt::format("epochs per second, {}", variant),
                 .value = 1 / time.value->median,

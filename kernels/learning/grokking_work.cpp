@@ -44,7 +44,7 @@ GrokkingWork grokking_work(const GrokkingShape& s, GrokkingLoss loss, bool proje
     add(n * (3 * p + 1 + sums + 64), n * row_bytes, n * (p + 32));
   const double weights = 3 * p * h + h * h;
   const double tensors = 3, parts = tensors * kPerpParts * 3;
-  if (project) add(6 * weights + 2 * 256.0 * parts, 8 * weights + 8 * parts);
+  if (project) add(6 * weights + 12 * 256.0 * parts, 8 * weights + 8 * parts);
   const double blocks = (2 * p * h + h * h + p * h) / 1024 + tensors;
   add((project ? 15 : 12) * weights + (project ? 256 * blocks * (15 + 8) : 0),
       28 * weights + (project ? 8 * parts : 0));
