@@ -21,6 +21,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "kernels/device/block_reduce.h"
 #include "kernels/device/kernel.h"
 
 namespace remeasure::kernels {
@@ -77,10 +78,7 @@ __global__ void __launch_bounds__(256)
       for (int i = 0; i < kPerVector; ++i) largest = max(largest, values[v][i]);
     }
   }
-  if constexpr (kThreads == 32)
-    largest = warp_max(largest);
-  else
-    largest = block_max(largest);
+  largest = row_max<kThreads>(largest);
 
   float sum = 0;
 #pragma unroll
@@ -93,10 +91,7 @@ __global__ void __launch_bounds__(256)
       }
     }
   }
-  if constexpr (kThreads == 32)
-    sum = warp_sum(sum);
-  else
-    sum = block_sum(sum);
+  sum = row_sum<kThreads>(sum);
 
   const float inverse = 1.0f / sum;
 #pragma unroll
