@@ -34,7 +34,7 @@ void draw_channels(Activations& a, std::uint64_t seed) {
 }
 
 /// Autoregression along a row, then of each row on the one above: rho^(|dy| + |dx|) exactly.
-void draw_values(Activations& a, std::uint64_t seed, std::uint64_t batch) {
+void draw_values(Activations& a, std::uint64_t seed, std::uint64_t batch, bool with_gradient) {
   const auto channels = static_cast<std::size_t>(a.channels), width = static_cast<std::size_t>(a.width);
   const auto height = static_cast<std::size_t>(a.height), images = static_cast<std::size_t>(a.images);
   const Philox noise = stream_of(seed, batch, field_stream), offsets = stream_of(seed, batch, offset_stream),
@@ -42,7 +42,7 @@ void draw_values(Activations& a, std::uint64_t seed, std::uint64_t batch) {
   const double rho = a.law.rho, fresh = std::sqrt(1 - rho * rho);
   const double spread = std::sqrt(1 + a.law.offset * a.law.offset);
   a.x.resize(images * height * width * channels);
-  a.gradient.resize(a.x.size());
+  if (with_gradient) a.gradient.resize(a.x.size());
   std::vector<double> field(width * channels), along(channels), offset(channels);
   std::size_t i = 0;
   for (std::size_t image = 0; image < images; ++image) {
@@ -58,7 +58,8 @@ void draw_values(Activations& a, std::uint64_t seed, std::uint64_t batch) {
           const double standard = (offset[c] + f) / spread;
           a.x[i] = static_cast<float>(static_cast<double>(a.mean[c]) +
                                       static_cast<double>(a.deviation[c]) * standard);
-          a.gradient[i] = static_cast<float>(0.5 * gradients.normal(i) + 0.25 + 0.25 * standard);
+          if (with_gradient)
+            a.gradient[i] = static_cast<float>(0.5 * gradients.normal(i) + 0.25 + 0.25 * standard);
         }
       }
     }
@@ -100,7 +101,7 @@ Activations empty(const Parameters& parameters) {
 void generate(const Parameters& parameters, Writer& writer) {
   Activations a = empty(parameters);
   draw_channels(a, parameters.seed);
-  draw_values(a, parameters.seed, 0);
+  draw_values(a, parameters.seed, 0, true);
   write(writer, parameters, a);
 }
 
@@ -203,10 +204,10 @@ Activations read_batch_norm_activations(Reader& reader) {
 }
 
 Activations activation_batch(int images, int height, int width, int channels, const ActivationLaw& law,
-                             std::uint64_t seed, std::uint64_t batch) {
+                             std::uint64_t seed, std::uint64_t batch, bool with_gradient) {
   Activations a = empty(batch_norm_activations(images, height, width, channels, law, seed));
   draw_channels(a, seed);
-  draw_values(a, seed, batch);
+  draw_values(a, seed, batch, with_gradient);
   return a;
 }
 

@@ -88,6 +88,7 @@ TEST_CASE("batch 0 is the file's, bit for bit; later ones share its channels", "
   CHECK(next.mean == file.mean);
   CHECK(next.deviation == file.deviation);
   CHECK(next.x != file.x);
+  CHECK(activation_batch(3, 5, 5, 7, {}, 9, 1, false).x == next.x);
 }
 
 TEST_CASE("laws that are none are refused", "[cpu]") {

@@ -10,7 +10,8 @@ namespace {
 TEST_CASE("FastDivisor divides exactly, next to every multiple and at the ends of its range", "[cpu]") {
   constexpr int kLargest = 0x7fffffff;
   std::uint32_t random = 1;
-  for (int d = 1; d > 0 && d < kLargest / 2; d = d < 300 ? d + 1 : d * 5 / 3) {
+  for (std::int64_t next = 1; next <= kLargest; next = next < 300 ? next + 1 : next * 5 / 3) {
+    const int d = static_cast<int>(next);
     const FastDivisor divisor(d);
     int wrong = 0;
     const auto check = [&](std::int64_t n) {

@@ -149,14 +149,16 @@ BatchNormWork gradient_sums_work(const BatchNormShape& shape, std::size_t sample
 
 BatchNormWork input_gradient_work(const BatchNormShape& shape, std::size_t sampled_rows,
                                   StatisticsGradient mode, bool relu) {
-  const bool parameters = mode == StatisticsGradient::sampled;
+  const bool parameters = mode != StatisticsGradient::exact;
   const auto values = static_cast<double>(shape.values());
-  const double sampled = static_cast<double>(sampled_rows) * channels_of(shape);
-  const double reads_x = relu || parameters ? values : sampled;
+  const double corrected =
+      mode == StatisticsGradient::estimated ? values : static_cast<double>(sampled_rows) * channels_of(shape);
+  const double reads_x = relu || parameters ? values : corrected;
   const BatchNormGrid grid = batch_norm_grid(shape, shape.rows(), parameters ? kReduceRows : kWriteRows,
                                              parameters ? kReduceBlocks : kWriteBlocks);
-  BatchNormWork work{values + reads_x + 3 * sampled + (relu ? 2 : 0) * values + 41 * threads_of(shape, grid),
-                     4 * values + 2 * reads_x + 4 * (relu ? 6 : 5) * channels_of(shape)};
+  BatchNormWork work{
+      values + reads_x + 3 * corrected + (relu ? 2 : 0) * values + 41 * threads_of(shape, grid),
+      4 * values + 2 * reads_x + 4 * (relu ? 6 : 5) * channels_of(shape)};
   if (parameters)
     work = work + sum_over_rows_work(grid) +
            BatchNormWork{3 * values + channels_of(shape), 8 * channels_of(shape)};

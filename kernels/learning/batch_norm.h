@@ -55,10 +55,12 @@ std::vector<std::int32_t> scattered_rows(const BatchNormShape& shape, std::size_
 
 inline constexpr float kBatchNormEpsilon = 1e-5f;
 
-/// How gradients pass the statistics. `exact`: every output depends on them, so their gradient is a mean over
-/// all rows, added to the sampled ones. `sampled`: that mean is taken over the sampled rows alone (the
-/// paper's saving).
-enum class StatisticsGradient { exact, sampled };
+/// How gradients pass the statistics. `exact`: the derivative; every output depends on them, so means of the
+/// gradient over all rows are taken off, at the sampled rows, where the statistics come from. The other two
+/// take those means over the sampled rows alone (the saving). `sampled`: as if only the sampled outputs
+/// depended on the statistics. `estimated`: they stand for the means of the full batch's gradient, and are
+/// taken off at all rows.
+enum class StatisticsGradient { exact, sampled, estimated };
 
 /// Working memory of a layer's launches. Tickets must be zero once, before the first launch.
 struct BatchNormWorkspace {
@@ -121,8 +123,9 @@ void gradient_sums(Stream<Target>& stream, const BatchNormShape& shape, const Sa
                    const BatchNormScratch<Target>& scratch);
 
 /// x_gradient = gamma inverse_deviation (g - [row in box] (sums.gradient + x^ sums.product) / box.rows()).
-/// StatisticsGradient::exact: `sums` are over all rows. sampled: over the box; then those over all rows, the
-/// gradients of beta and gamma, are made in passing and written to `parameters`.
+/// StatisticsGradient::exact: `sums` are over all rows. sampled and estimated: over the box (and estimated
+/// takes its shares off at every row); then those over all rows, the gradients of beta and gamma, are made in
+/// passing and written to `parameters`.
 template <class Target>
 void input_gradient(Stream<Target>& stream, const BatchNormShape& shape, const SampleBox& box,
                     StatisticsGradient mode, const BatchNormLayer<Target>& layer,

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Batch normalisation backward where the statistics came from the rows of a sample S (Chen et al., "Batch
-// Normalization Sampling", arXiv 1810.10962, section 3.3; the two forms are ours, as the paper's text doesn't
-// fix them).
+// Normalization Sampling", arXiv 1810.10962, section 3.3; the three forms are ours, as the abstract doesn't
+// fix one).
 //
 //   for (c) {
-//     for (r in R) { G += g[r, c]; P += g[r, c] normal(r, c); }      // R: all rows (exact), S (sampled)
+//     for (r in R) { G += g[r, c]; P += g[r, c] normal(r, c); }      // R: all rows (exact), S (others)
 //     for (r) {
 //       d = g[r, c];
-//       if (r in S) d -= (G + normal(r, c) P) / |S|;
+//       if (r in S) d -= (G + normal(r, c) P) / |S|;                 // estimated: at every r
 //       x_gradient[r, c] = gamma[c] inverse_deviation[c] d;
 //     }
 //   }                // normal(r, c) = (x[r, c] - mean[c]) inverse_deviation[c]; g is 0 where the ReLU was
@@ -32,6 +32,13 @@ struct LayerView {
 };
 struct SumsView {
   float *gradient, *product;
+};
+
+/// Rows from which the statistics' share is taken off.
+struct CorrectedRows {
+  BoxMembership box;
+  bool every;
+  RM_DEVICE bool operator()(int row) const { return every || box(row); }
 };
 
 /// The gradient before the ReLU. `centred` is x - mean; the same expression as in normalize_kernel.
@@ -104,7 +111,7 @@ __global__ void __launch_bounds__(kBatchNormThreads, 2)
 
 template <bool kRelu, bool kParameters>
 __global__ void __launch_bounds__(kBatchNormThreads, 2)
-    input_gradient_kernel(int count, int sampled_rows, BoxMembership sampled, int columns, int vectors,
+    input_gradient_kernel(int count, int sampled_rows, CorrectedRows corrected, int columns, int vectors,
                           LayerView layer, SumsView sums_of, const half* __restrict__ x,
                           const half* __restrict__ gradient, half* __restrict__ x_gradient, float* parts,
                           unsigned int* tickets, SumsView parameters) {
@@ -140,7 +147,7 @@ __global__ void __launch_bounds__(kBatchNormThreads, 2)
       for (int u = 0; u < kAhead; ++u) {
         const int row = begin + u * place.row_step;
         if (row >= count) break;
-        in_sample[u] = sampled(row);
+        in_sample[u] = corrected(row);
         const std::size_t at = place.at(row);
         packed_gradient[u] = gradient_from[at];
         if (kRelu || kParameters || in_sample[u]) packed[u] = from[at];
@@ -158,7 +165,7 @@ __global__ void __launch_bounds__(kBatchNormThreads, 2)
           if (kRelu || kParameters || in_sample[u]) centred = values[e] - mean[e];
           const float g = through_relu<kRelu>(gradients[e], centred, scale[e], beta[e]);
           if constexpr (kParameters) {
-            sums[e] += g;
+            sums[e] += g;  // of all rows
             sums[8 + e] += g * centred;
           }
           float d = scale[e] * g;
@@ -217,7 +224,7 @@ void input_gradient(Stream<Target>& stream, const BatchNormShape& shape, const S
   check_box("input_gradient", shape, box);
   check_layer<Target>("input_gradient", shape, layer, {x.size(), gradient.size(), x_gradient.size()});
   check_sizes("input_gradient", shape, {}, {sums.gradient.size(), sums.product.size()}, scratch);
-  const bool with_parameters = mode == StatisticsGradient::sampled;
+  const bool with_parameters = mode != StatisticsGradient::exact;
   if (with_parameters)
     check_sizes("input_gradient", shape, {}, {parameters.gradient.size(), parameters.product.size()},
                 scratch);
@@ -230,9 +237,9 @@ void input_gradient(Stream<Target>& stream, const BatchNormShape& shape, const S
             .block = kBatchNormThreads,
             .shared_bytes = with_parameters ? sum_over_rows_bytes<16>(grid.columns) : 0},
            stream, kernel, static_cast<int>(shape.rows()), static_cast<int>(box.rows()),
-           BoxMembership(shape, box), grid.columns, shape.channels / kBatchNormVector, view_of(layer),
-           view_of(sums), x.data(), gradient.data(), x_gradient.data(), scratch.partial_sums.data(),
-           scratch.tickets.data(), view_of(parameters));
+           CorrectedRows{BoxMembership(shape, box), mode == StatisticsGradient::estimated}, grid.columns,
+           shape.channels / kBatchNormVector, view_of(layer), view_of(sums), x.data(), gradient.data(),
+           x_gradient.data(), scratch.partial_sums.data(), scratch.tickets.data(), view_of(parameters));
   };
   if (with_parameters)
     run(layer.relu ? input_gradient_kernel<true, true> : input_gradient_kernel<false, true>);

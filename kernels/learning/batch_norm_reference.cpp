@@ -188,9 +188,13 @@ BatchNormGradients<Scalar> backward_reference(const BatchNormShape& shape, const
     const Row<Scalar> of_group = row_of(statistics.group_mean[k]);
     const Row<Scalar> constant = share * sums[k].head(channels),
                       slope = share * inverse * sums[k].tail(channels);
-    for (const std::int32_t row : group.rows) {
-      const auto r = static_cast<std::size_t>(row);
+    const auto take_off = [&](std::size_t r) {
       row_of(shape, g, r) -= constant + (row_of(shape, x, r) - of_group) * slope;
+    };
+    if (mode == StatisticsGradient::estimated) {
+      for (std::size_t r = 0; r < shape.rows(); ++r) take_off(r);
+    } else {
+      for (const std::int32_t row : group.rows) take_off(static_cast<std::size_t>(row));
     }
   }
   const Row<Scalar> scale = gamma * inverse;

@@ -53,8 +53,8 @@ struct BatchNormGradients {
   std::vector<Scalar> x, gamma, beta;
 };
 
-/// Of gradient . y. exact: the derivative, sums over all rows. sampled: the statistics' share is made from
-/// each group's own rows; gamma and beta get their exact gradients in both.
+/// Of gradient . y, by the mode; gamma and beta get their exact gradients in all. Each group makes its own
+/// share, by weight.
 template <class Scalar>
 BatchNormGradients<Scalar> backward_reference(const BatchNormShape& shape, const StatisticsSample& sample,
                                               StatisticsGradient mode,
