@@ -75,6 +75,7 @@ void measure_layer(Trial& t, const BatchNormShape& shape, int parts, bool simt) 
   t.measure();
 
   t.speedup("method", "eigen");
+  t.speedup("method/backward", "eigen/backward");
   for (const char* pass : {"", "/backward"}) {
     const std::string of = pass;
     t.speedup("kernel" + of, "kernel/full" + of);
@@ -165,9 +166,10 @@ std::vector<CaseDefinition> cases(Size size) {
   sweep({128, 16, 16, 32});
   sweep({64, 56, 56, 256});
   const CnnTraining plan{.width = 8, .batch = 128, .steps = 200, .learning_rate = 0.02};
+  const ToySet noisy{.noise = 0.7};  // at which the full batch isn't perfect either
   add("train", "images",
-      [=](Trial& t) { measure_training(t, {.plan = plan, .set = {}, .seeds = 3, .everything = true}); });
-  add("train", "shares", [=](Trial& t) { measure_shares(t, {.plan = plan, .set = {}, .seeds = 3}); });
+      [=](Trial& t) { measure_training(t, {.plan = plan, .set = noisy, .seeds = 3, .everything = true}); });
+  add("train", "shares", [=](Trial& t) { measure_shares(t, {.plan = plan, .set = noisy, .seeds = 3}); });
   add("train", "micro-batch", [](Trial& t) {
     measure_micro_batch(
         t, {.plan = {.width = 8, .batch = 2, .steps = 3200, .learning_rate = 2e-3}, .set = {}, .seeds = 5});
@@ -247,6 +249,14 @@ const Experiment bn_sampling = {
          "training that is 1.13x end to end at most; 20 % needs a share of 44 %. A persistent kernel, which "
          "keeps a "
          "layer on the chip between its two passes, moves 4 bytes a value forward without any sampling.",
+         "On the generated images (200 steps, 3 seeds) statistics of 1/8 with the exact gradient stay within "
+         "2 points "
+         "of the full batch; both cheap gradients lose several with images or features. With the exact "
+         "gradient bytes "
+         "bound both passes at 16/14 and training at 1.04x.",
+         "One fixed pixel of all images does little harm at a batch of 128: 128 values a channel are many. "
+         "The control "
+         "that fails is one value.",
          "Training is on generated 16 x 16 images with a network of three convolutions; CIFAR and ImageNet "
          "weren't "
          "trained on. Virtual images are Gaussian with each pixel's mean and deviation; running averages are "

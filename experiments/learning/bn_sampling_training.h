@@ -65,7 +65,7 @@ inline Normalization with_virtual(Normalization normalization, int images, doubl
 
 inline const Method kFull{"full batch", {.from = StatisticsFrom::batch}};
 inline const Method kOneValue{"one value (control)", {.from = StatisticsFrom::one_value}};
-inline const Method kFixedPixel{"one fixed pixel (control)", {.from = StatisticsFrom::fixed_pixel}};
+inline const Method kFixedPixel{"one fixed pixel", {.from = StatisticsFrom::fixed_pixel}};
 
 /// Accuracies in percent over the seeds.
 struct Outcome {
@@ -334,15 +334,15 @@ inline void measure_micro_batch(bench::Trial& t, TrainingBudget budget) {
       t,
       fmt::format("batches of {}, {} steps, {} seed(s)", budget.plan.batch, budget.plan.steps, budget.seeds),
       methods, outcomes, budget.plan, data);
-  std::size_t best = 1;
+  std::size_t worst = 1;  // of the three with virtual images
   for (std::size_t m = 2; m <= 3; ++m) {
-    if (outcomes[m].mean > outcomes[best].mean) best = m;
+    if (outcomes[m].mean < outcomes[worst].mean) worst = m;
   }
-  const Outcome &helped = outcomes[best], &groups = outcomes[4], &plain = outcomes[0];
+  const Outcome &helped = outcomes[worst], &groups = outcomes[4], &plain = outcomes[0];
   const double difference = helped.mean - groups.mean, error = std::hypot(helped.error, groups.error);
   const std::string evidence = fmt::format(
-      "best with virtual images ({}) {}, group normalisation {}, full statistics alone {}, one value {}",
-      methods[best].name, percent(helped), percent(groups), percent(plain), percent(outcomes[5]));
+      "the least with virtual images ({}) {}, group normalisation {}, full statistics alone {}, one value {}",
+      methods[worst].name, percent(helped), percent(groups), percent(plain), percent(outcomes[5]));
   t.check("statistics of one value are the worst by 10 points (control)",
           plain.mean - outcomes[5].mean > kLost || outcomes[5].diverged > 0, evidence);
   t.claim("micro-batch", difference > -std::max(kNegligible, 2 * error), evidence);

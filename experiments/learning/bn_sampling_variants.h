@@ -98,6 +98,27 @@ inline void declare_host(Trial& t, const LayerCase& c) {
              std::copy(statistics.mean.begin(), statistics.mean.end(), mean.begin());
            };
          });
+  t.host({.name = "method/backward",
+          .what = "the statistics' share from the sampled rows, then the gradient of all",
+          .dtype = "f32",
+          .accept = accept_backward("features", Precision::f32)},
+         [&c](HostBench& b) -> Run {
+           const LayerInputs& in = c.in[b.set()];
+           const auto x = b.input(in.x_wide), g = b.input(in.gradient_wide);
+           const auto gamma = b.input(in.gamma), beta = b.input(in.beta);
+           const auto dx = b.output<float>("x gradient features", x.size());
+           const auto of_gamma = b.output<float>("gamma gradient features", gamma.size()),
+                      of_beta = b.output<float>("beta gradient features", gamma.size());
+           const auto sample = c.samples[1].sample(c.shape);
+           const auto statistics = kernels::statistics_reference<float>(c.shape, sample, x, 0);
+           return [=, &c] {
+             const auto gradients = kernels::backward_reference<float>(
+                 c.shape, sample, c.samples[1].gradient, statistics, {gamma, beta, true}, x, g, 0);
+             std::copy(gradients.x.begin(), gradients.x.end(), dx.begin());
+             std::copy(gradients.gamma.begin(), gradients.gamma.end(), of_gamma.begin());
+             std::copy(gradients.beta.begin(), gradients.beta.end(), of_beta.begin());
+           };
+         });
 }
 
 // --- on a GPU (and the kernels on Simt) ---
