@@ -40,7 +40,8 @@ void depthwise_backward_weights(Stream<Target>& stream, const ConvolutionShape& 
 std::size_t depthwise_workspace(const ConvolutionShape& shape, Layout layout);
 
 /// Throws std::invalid_argument unless the kernels take this shape.
-void check_depthwise(const char* what, const ConvolutionShape& shape, Layout layout);
+void check_depthwise(const char* what, const ConvolutionShape& shape, Layout layout,
+                     std::size_t element_bytes);
 
 ConvolutionWork depthwise_forward_work(const ConvolutionShape& shape, Layout layout,
                                        std::size_t element_bytes, const EpilogueParts& parts = {});

@@ -25,6 +25,12 @@ RM_HOST_DEVICE constexpr int gemm_columns(int columns) {
   return columns <= 64 ? 64 : 128;
 }
 
+/// The same where a tile of floats has the inner dimension first: each lane loads its own operands then,
+/// which takes registers, so 64 columns only.
+RM_HOST_DEVICE constexpr int gemm_columns_inner_first(int columns, std::size_t element_bytes) {
+  return element_bytes == 4 ? 64 : gemm_columns(columns);
+}
+
 RM_HOST_DEVICE constexpr int divide_up(int a, int b) {
   return (a + b - 1) / b;
 }
@@ -118,8 +124,8 @@ constexpr WeightsPlan weights_plan(const ConvolutionShape& s, std::size_t elemen
   plan.pixels = static_cast<int>(s.out_pixels());
   const int stage = kGemmInnerBytes / static_cast<int>(element_bytes);
   const int stages = divide_up(plan.pixels, stage);
-  const int tiles =
-      divide_up(plan.rows, kGemmRows) * divide_up(plan.columns, gemm_columns(plan.columns)) * s.groups;
+  const int tiles = divide_up(plan.rows, kGemmRows) *
+                    divide_up(plan.columns, gemm_columns_inner_first(plan.columns, element_bytes)) * s.groups;
   // A slice of fewer stages than twice the ring would only fill and empty it.
   const int most = stages / (2 * kGemmStages) > 1 ? stages / (2 * kGemmStages) : 1;
   const int wanted = divide_up(kGemmBlocksWanted, tiles);

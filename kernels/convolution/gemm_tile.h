@@ -9,6 +9,7 @@
 #include "kernels/device/copy.h"
 #include "kernels/device/kernel.h"
 #include "kernels/device/mma.h"
+#include "kernels/device/tile_product.h"
 
 namespace remeasure::kernels {
 
@@ -18,23 +19,14 @@ inline constexpr int kChunkElements = kChunkBytes / static_cast<int>(sizeof(Elem
 template <class Element>
 inline constexpr int kGemmInner = kGemmInnerBytes / static_cast<int>(sizeof(Element));
 
+/// One mma. float is one product of TF32, not the three that keep its precision.
 template <class Element>
 RM_DEVICE inline void multiply_fragment(float (&sum)[4], const std::uint32_t (&a)[4],
-                                        const std::uint32_t (&b)[2]);
-template <>
-RM_DEVICE inline void multiply_fragment<half>(float (&sum)[4], const std::uint32_t (&a)[4],
-                                              const std::uint32_t (&b)[2]) {
-  Mma16x8x16F16::multiply(sum, a, b, sum);
-}
-template <>
-RM_DEVICE inline void multiply_fragment<bfloat16>(float (&sum)[4], const std::uint32_t (&a)[4],
-                                                  const std::uint32_t (&b)[2]) {
-  Mma16x8x16Bf16::multiply(sum, a, b, sum);
-}
-template <>
-RM_DEVICE inline void multiply_fragment<float>(float (&sum)[4], const std::uint32_t (&a)[4],
-                                               const std::uint32_t (&b)[2]) {
-  Mma16x8x8Tf32::multiply(sum, a, b, sum);
+                                        const std::uint32_t (&b)[2]) {
+  if constexpr (sizeof(Element) == 4)
+    Mma16x8x8Tf32::multiply(sum, a, b, sum);
+  else
+    TileProduct<Element>::multiply(sum, a, b);
 }
 
 /// floats to nearest in TF32: the instruction would cut them.

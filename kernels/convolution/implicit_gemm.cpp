@@ -11,8 +11,8 @@ namespace remeasure::kernels {
 namespace {
 
 /// Flops of one product on tiles: parts of warps that hold nothing are left out.
-double tile_flops(int rows, int columns, int inner_steps, std::size_t element_bytes) {
-  const int part = gemm_columns(columns) / 2, step = kGemmInnerBytes / static_cast<int>(element_bytes);
+double tile_flops(int rows, int columns, int tile_columns, int inner_steps, std::size_t element_bytes) {
+  const int part = tile_columns / 2, step = kGemmInnerBytes / static_cast<int>(element_bytes);
   return 2.0 * divide_up(rows, kGemmWarpRows) * kGemmWarpRows * divide_up(columns, part) * part *
          inner_steps * step;
 }
@@ -22,7 +22,9 @@ double pass_flops(GemmPass pass, const ConvolutionShape& shape, std::size_t elem
   for (int phase = 0; phase < gemm_phases(pass, shape); ++phase) {
     const GemmPlan plan = gemm_plan(pass, shape, phase);
     const int step = kGemmInnerBytes / static_cast<int>(element_bytes);
-    flops += tile_flops(plan.rows, plan.columns, divide_up(plan.inner(), step), element_bytes);
+    const int columns = pass == GemmPass::forward ? gemm_columns(plan.columns)
+                                                  : gemm_columns_inner_first(plan.columns, element_bytes);
+    flops += tile_flops(plan.rows, plan.columns, columns, divide_up(plan.inner(), step), element_bytes);
   }
   return flops * shape.groups;
 }
@@ -75,9 +77,10 @@ ConvolutionWork implicit_gemm_backward_weights_work(const ConvolutionShape& shap
   const int step = kGemmInnerBytes / static_cast<int>(element_bytes);
   const double slices = static_cast<double>(implicit_gemm_workspace(shape, element_bytes));
   ConvolutionWork work;
-  work.flops =
-      shape.groups * tile_flops(plan.rows, plan.columns, divide_up(plan.pixels, step), element_bytes) +
-      slices;
+  work.flops = shape.groups * tile_flops(plan.rows, plan.columns,
+                                         gemm_columns_inner_first(plan.columns, element_bytes),
+                                         divide_up(plan.pixels, step), element_bytes) +
+               slices;
   work.bytes = shape.bytes(element_bytes) + 2 * 4 * slices;
   return work;
 }

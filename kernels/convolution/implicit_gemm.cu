@@ -121,7 +121,7 @@ struct ForwardWeights {
 };
 
 /// Backward data: the tile is [inner][columns]; a row of it is an output channel at a tap.
-template <class Element, int kColumns>
+template <class Element, int kColumns, bool kOneTap>
 struct BackwardWeights {
   using Tile = InnerFirst<Element, kColumns>;
   static constexpr int kRowsAtOnce = kGemmThreads / Tile::kChunks;
@@ -145,18 +145,26 @@ struct BackwardWeights {
     }
   }
   RM_DEVICE void carry(const GemmPlan& plan, int i) {
-    while (channel[i] >= plan.inner_channels) {
-      channel[i] -= plan.inner_channels;
-      if (++tap_x[i] == plan.horizontal.taps) tap_x[i] = 0, ++tap_y[i];
+    if constexpr (!kOneTap) {
+      while (channel[i] >= plan.inner_channels) {
+        channel[i] -= plan.inner_channels;
+        if (++tap_x[i] == plan.horizontal.taps) tap_x[i] = 0, ++tap_y[i];
+      }
     }
   }
   RM_DEVICE void load(const GemmPlan& plan, unsigned char* tile) {
 #pragma unroll
     for (int i = 0; i < kRows; ++i) {
-      const bool exists = column < plan.columns && tap_y[i] < plan.vertical.taps;
-      const int tap = (plan.vertical.kernel_first + plan.vertical.kernel_step * tap_y[i]) * kernel +
-                      plan.horizontal.kernel_first + plan.horizontal.kernel_step * tap_x[i];
-      const long long row = static_cast<long long>(channel[i]) * kernel * kernel + tap;
+      bool exists = column < plan.columns;
+      long long row = channel[i];
+      if constexpr (kOneTap) {
+        exists = exists && channel[i] < plan.inner_channels;
+      } else {
+        exists = exists && tap_y[i] < plan.vertical.taps;
+        row = row * kernel * kernel +
+              (plan.vertical.kernel_first + plan.vertical.kernel_step * tap_y[i]) * kernel +
+              plan.horizontal.kernel_first + plan.horizontal.kernel_step * tap_x[i];
+      }
       copy_async<kChunkBytes>(
           tile + Tile::Layout::offset(static_cast<int>(threadIdx.x) / Tile::kChunks + kRowsAtOnce * i,
                                       static_cast<int>(threadIdx.x) % Tile::kChunks),
@@ -181,16 +189,25 @@ constexpr std::size_t shared_bytes() {
 
 template <class Element, int kColumns, GemmPass kPass, bool kOneTap>
 __global__ void __launch_bounds__(kGemmThreads, 2)
-    implicit_gemm_kernel(ConvolutionShape shape, const Element* __restrict__ source,
+    implicit_gemm_kernel(ConvolutionShape shape, GemmPlan first_phase, const Element* __restrict__ source,
                          const Element* __restrict__ weights, Element* __restrict__ result,
                          EpilogueArguments<Element> epilogue) {
   using TileA = InnerLast<Element, kGemmRows>;
   constexpr bool kForward = kPass == GemmPass::forward;
-  using Weights =
-      std::conditional_t<kForward, ForwardWeights<Element, kColumns>, BackwardWeights<Element, kColumns>>;
+  using Weights = std::conditional_t<kForward, ForwardWeights<Element, kColumns>,
+                                     BackwardWeights<Element, kColumns, kOneTap>>;
   constexpr int kStage = TileA::kBytes + Weights::Tile::kBytes;
   RM_DYNAMIC_SHARED(unsigned char, shared);
-  const GemmPlan plan = gemm_plan(kPass, shape, static_cast<int>(blockIdx.z));
+  // What the phases share stays where parameters are, and takes no registers.
+  GemmPlan plan = first_phase;
+  if constexpr (!kForward) {
+    const int phase = static_cast<int>(blockIdx.z);
+    if (phase > 0) {
+      plan.vertical = gather_axis(kPass, shape, shape.height, phase / shape.stride);
+      plan.horizontal = gather_axis(kPass, shape, shape.width, phase % shape.stride);
+      plan.rows = shape.batch * plan.vertical.positions * plan.horizontal.positions;
+    }
+  }
   const int column_tiles = divide_up(plan.columns, kColumns);
   const int first_row = static_cast<int>(blockIdx.x) / column_tiles * kGemmRows,
             first_column = static_cast<int>(blockIdx.x) % column_tiles * kColumns;
@@ -266,13 +283,17 @@ void launch_gemm(const char* name, Stream<Target>& stream, const ConvolutionShap
                 static_cast<unsigned>(shape.groups), static_cast<unsigned>(gemm_phases(kPass, shape))),
             .block = kGemmThreads,
             .shared_bytes = shared_bytes<kColumns>()},
-           stream, implicit_gemm_kernel<Element, kColumns, kPass, kOneTap>, shape, source, weights, result,
-           epilogue);
+           stream, implicit_gemm_kernel<Element, kColumns, kPass, kOneTap>, shape, plan, source, weights,
+           result, epilogue);
   };
-  const bool wide = gemm_columns(plan.columns) == 128;
-  if (shape.kernel == 1)
-    return wide ? run.template operator()<128, true>() : run.template operator()<64, true>();
-  return wide ? run.template operator()<128, false>() : run.template operator()<64, false>();
+  const auto run_taps = [&]<int kColumns>() {
+    if (shape.kernel == 1) return run.template operator()<kColumns, true>();
+    run.template operator()<kColumns, false>();
+  };
+  if constexpr (kPass == GemmPass::forward || sizeof(Element) == 2) {
+    if (gemm_columns(plan.columns) == 128) return run_taps.template operator()<128>();
+  }
+  run_taps.template operator()<64>();
 }
 
 }  // namespace

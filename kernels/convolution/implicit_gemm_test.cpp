@@ -230,22 +230,24 @@ TEST_CASE("the work of implicit products is what is counted", "[simt]") {
   all.pop_back();  // there the phases of a stride of 3 reach beside the picture alone: fewer bytes
   all.push_back(
       {.batch = 2, .height = 30, .width = 29, .in_channels = 8, .out_channels = 8, .kernel = 3, .pad = 1});
-  for (const ConvolutionShape& shape : all) {
-    INFO(to_string(shape));
-    Problem<Simt, half> problem(device, shape);
+  const auto check_shape = [&]<class Element>(Element, const ConvolutionShape& shape) {
+    INFO(to_string(shape) << ", " << sizeof(Element) << " bytes");
+    Problem<Simt, Element> problem(device, shape);
     for (const bool fused : {false, true}) {
       const EpilogueParts parts{fused, fused, fused ? Activation::gelu_tanh : Activation::none};
       device.engine().reset_counts();
-      problem.forward(fused ? problem.epilogue(parts.activation) : DeviceEpilogue<Simt, half>{});
-      check(implicit_gemm_forward_work(shape, 2, parts));
+      problem.forward(fused ? problem.epilogue(parts.activation) : DeviceEpilogue<Simt, Element>{});
+      check(implicit_gemm_forward_work(shape, sizeof(Element), parts));
     }
     device.engine().reset_counts();
     problem.backward_data();
-    check(implicit_gemm_backward_data_work(shape, 2));
+    check(implicit_gemm_backward_data_work(shape, sizeof(Element)));
     device.engine().reset_counts();
     problem.backward_weights();
-    check(implicit_gemm_backward_weights_work(shape, 2));
-  }
+    check(implicit_gemm_backward_weights_work(shape, sizeof(Element)));
+  };
+  for (const ConvolutionShape& shape : all) check_shape(half{}, shape);
+  for (const int i : {1, 4, 5}) check_shape(float{}, shapes()[static_cast<std::size_t>(i)]);
 }
 
 TEST_CASE("implicit products refuse channels and sizes that they can't take", "[simt]") {

@@ -226,10 +226,11 @@ void implicit_gemm_backward_weights(Stream<Target>& stream, const ConvolutionSha
            output_gradient.data(), to);
   };
   const auto run_wide = [&]<class Out>(Out* to) {
-    if (gemm_columns(plan.columns) == 128)
-      run.template operator()<Out, 128>(to);
-    else
-      run.template operator()<Out, 64>(to);
+    if constexpr (sizeof(Element) == 2) {
+      if (gemm_columns_inner_first(plan.columns, sizeof(Element)) == 128)
+        return run.template operator()<Out, 128>(to);
+    }
+    run.template operator()<Out, 64>(to);
   };
   if (plan.slices == 1) return run_wide(weights_gradient.data());
   run_wide(workspace.data());
