@@ -15,6 +15,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "kernels/convolution/device_epilogue.h"
 #include "kernels/convolution/tensor4.h"
@@ -49,6 +50,9 @@ class ConvolutionEigen {
   void operator()(std::span<const float> first, std::span<const float> second, std::span<float> result);
   /// The method in use and what it was chosen over; empty before the first call.
   std::string setting() const;
+  /// What there is for the shape; and one of them instead of the fastest.
+  std::vector<std::string> methods() const;
+  void choose(std::size_t method);
 
  private:
   struct State;
