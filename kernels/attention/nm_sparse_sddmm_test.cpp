@@ -191,6 +191,7 @@ TEST_CASE("sddmm_nm gives the same bits in every schedule, with late and early c
 }
 
 TEST_CASE("sddmm_nm does and writes exactly what its formulas say", "[simt]") {
+  if (!simt::Engine::checked()) SKIP_TEST("counted in the checked build only");
   TestBench<Simt> bench;
   const AttentionShape shape{1, 2, 128, 64};
   run_sddmm<bfloat16>(bench, gauss_problem(shape), NmPattern::two_of_four, NmTile::large);

@@ -95,6 +95,7 @@ TEST_CASE("spmm_nm gives the same bits in every schedule, with late and early co
 }
 
 TEST_CASE("spmm_nm multiplies half of the dense product and reads the compressed weights once", "[simt]") {
+  if (!simt::Engine::checked()) SKIP_TEST("counted in the checked build only");
   TestBench<Simt> bench;
   const SparseProblem p = random_sparse<bfloat16>({1, 2, 128, 64});
   run_spmm<bfloat16>(bench, p.shape, p.weights, p.plain, p.value, NmTile::large);

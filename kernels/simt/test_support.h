@@ -15,20 +15,9 @@
 
 namespace remeasure::simt::testing {
 
-/// Whether this file's accesses reach the checks. A build for another sanitizer can't have both.
-#if defined(__SANITIZE_THREAD__)
-inline constexpr bool kAccessesSeen = true;
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-inline constexpr bool kAccessesSeen = true;
-#else
-inline constexpr bool kAccessesSeen = false;
-#endif
-#else
-inline constexpr bool kAccessesSeen = false;
-#endif
+/// For tests of what only the checked build sees.
 #define RM_NEEDS_ACCESS_HOOKS() \
-  if constexpr (!::remeasure::simt::testing::kAccessesSeen) SKIP_TEST("built without access hooks")
+  if (!::remeasure::simt::Engine::checked()) SKIP_TEST("the engine's fast build sees no accesses")
 
 /// Registered memory with red zones of 256 bytes.
 template <class T>
