@@ -5,15 +5,12 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <charconv>
-#include <cmath>
-#include <functional>
 #include <memory>
-#include <system_error>
 
+#include "bench/cli/conflict.h"
 #include "bench/cli/nearest.h"
 #include "bench/cli/options.h"
-#include "bench/runner/budget.h"
+#include "bench/cli/values.h"
 
 namespace remeasure::bench::cli {
 namespace {
@@ -30,55 +27,13 @@ std::string path_of(const CLI::App* app) {
   return path;
 }
 
-/// CLI11's own checks describe themselves in the help and in messages with digits by the hundred; these
-/// don't.
-std::string positive_number(const std::string& text) {
-  try {
-    std::size_t end = 0;
-    const double value = std::stod(text, &end);
-    if (end == text.size() && std::isfinite(value) && value > 0) return {};
-  } catch (const std::exception&) {
-  }
-  return fmt::format("'{}' is not a number above 0", text);
-}
-
-std::string duration(const std::string& text) {
-  if (runner::parse_duration(text)) return {};
-  return fmt::format("'{}' is not a duration above 0: write 480s, 8m, 1h30m or 90 (seconds)", text);
-}
-
-std::string whole_number(const std::string& text) {
-  std::uint64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error == std::errc{} && end == text.data() + text.size() && !text.empty()) return {};
-  return fmt::format("'{}' is not a whole number from 0 to 2^64 - 1", text);
-}
-
-std::function<std::string(const std::string&)> one_of(const char* what, std::vector<std::string> choices) {
-  return [what, choices = std::move(choices)](const std::string& text) -> std::string {
-    if (std::find(choices.begin(), choices.end(), text) != choices.end()) return {};
-    return unknown_name(what, text, choices, fmt::format("choose {}", fmt::join(choices, ", ")));
-  };
-}
-
 /// A parser and the structs that it fills in.
-struct Parser {
+struct Parser : Options {
   CLI::App app{
       "Re-measures what research papers report: speedup, accuracy and memory on this machine, beside the\n"
       "reported numbers, with a verdict.",
       "remeasure"};
   bool version = false;
-  ListOptions list;
-  DescribeOptions describe;
-  RunCommand run;
-  DataOptions data;
-  ReportOptions report;
-  CheckOptions check;
-  DoctorOptions doctor;
-  KernelsOptions kernels;
-  EngineOptions engine;
-  CeilingsOptions ceilings;
-  HelpOptions help;
 
   Parser() {
     app.add_flag("--version", version, "Commit, compiler and CUDA toolkit of this program");
@@ -305,34 +260,6 @@ struct Parser {
     return current;
   }
 
-  /// What CLI11 can't see: options that exclude each other or need one another. Empty if all is well.
-  std::string conflict() const {
-    const std::string name = path_of(chosen());
-    if (name == "remeasure run") {
-      if (run.ids.empty() && !run.all) return "which experiment? Give IDs (see `remeasure list`) or --all";
-      if (!run.ids.empty() && run.all) return "either IDs or --all, not both";
-      if (!run.budget.empty() && run.timeout) {
-        return "--budget divides the time among the experiments itself: leave out --timeout";
-      }
-    }
-    if (name == "remeasure data") return "which of list, make, verify, import, path?";
-    if (name == "remeasure data verify") {
-      if (data.files.empty() && !data.all) return "which files? Give their paths or --all";
-      if (!data.files.empty() && data.all) return "either files or --all, not both";
-    }
-    if (name == "remeasure check" && check.against.size() > 1 &&
-        std::count(check.against.begin(), check.against.end(), "recorded") > 0) {
-      return "either --against recorded or folders, not both";
-    }
-    if (name == "remeasure report" && report.format == "all" && !report.output.empty()) {
-      return "--format all writes into the results folder itself and takes no --output";
-    }
-    if (name == "remeasure report" && report.format == "html" && report.output.empty()) {
-      return "an HTML page is for a browser: give --output FILE, for example --output results/index.html";
-    }
-    return {};
-  }
-
   Command command() const {
     const std::string name = app.get_subcommands().front()->get_name();
     if (name == "list") return list;
@@ -406,9 +333,8 @@ std::variant<Command, UsageError, HelpText> parse(const std::vector<std::string>
     return Command{VersionOptions{}};
   }
   if (parser->app.get_subcommands().empty()) return HelpText{parser->app.help()};
-  const std::string conflict = parser->conflict();
-  if (!conflict.empty())
-    return UsageError{fmt::format("{}; see `{} --help`", conflict, path_of(parser->chosen()))};
+  const std::string wrong = conflict(path_of(parser->chosen()), *parser);
+  if (!wrong.empty()) return UsageError{fmt::format("{}; see `{} --help`", wrong, path_of(parser->chosen()))};
   return parser->command();
 }
 
