@@ -6,17 +6,15 @@
 
 #include <algorithm>
 #include <fstream>
-#include <map>
 #include <sstream>
 #include <stdexcept>
 #include <system_error>
 
-#include "bench/run_case.h"
+#include "bench/runner/experiment_view.h"
+#include "bench/runner/parents_record.h"
 #include "bench/runner/process.h"
 #include "bench/runner/protocol.h"
-#include "bench/runner/resume.h"
-#include "bench/runner/worker.h"
-#include "reports/record_io.h"
+#include "bench/runner/worker_record.h"
 
 namespace remeasure::bench::runner {
 namespace {
@@ -39,23 +37,6 @@ std::string random_id() {
   return id;
 }
 
-/// "n=512 pattern=2:4" as pairs; a word without '=' belongs to the value before it.
-std::map<std::string, std::string> parameters_of(const std::string& case_name) {
-  std::map<std::string, std::string> parameters;
-  std::istringstream words(case_name);
-  std::string word, key;
-  while (words >> word) {
-    const auto equals = word.find('=');
-    if (equals != std::string::npos) {
-      key = word.substr(0, equals);
-      parameters[key] = word.substr(equals + 1);
-    } else if (!key.empty()) {
-      parameters[key] += " " + word;
-    }
-  }
-  return parameters;
-}
-
 /// cut_short: the running case took more than its share of a budget.
 enum class Stop { none, interrupted, timed_out, cut_short };
 
@@ -68,14 +49,14 @@ constexpr int kHopeless = 3;
 class Supervisor::Life {
  public:
   Life(const Registered& registered, int number, int count, const RunContext& context)
-      : registered_(registered), context_(context), settings_(context.settings), view_(context.view) {
+      : context_(context),
+        settings_(context.settings),
+        view_(context.view, registered.experiment->paper.id, number, count),
+        record_(registered, settings_, assignment_, outcome_.record) {
     assignment_ = {.experiment = registered.experiment->paper.id,
                    .run_id = random_id(),
                    .parent = static_cast<int>(::getpid()),
                    .settings = settings_};
-    state_.experiment = number;
-    state_.experiments = count;
-    state_.id = assignment_.experiment;
     outcome_.id = assignment_.experiment;
     outcome_.theme = std::string(registered.theme);
   }
@@ -128,8 +109,7 @@ class Supervisor::Life {
       if (stop_ == Stop::none)
         report_crash();
       else
-        view_.line(fmt::format("{} case {}/{} {}: {}", prefix(), state_.case_index, state_.cases, running_,
-                               cut_text()));
+        view_.case_line(running_, cut_text());
     }
     if (stop_ != Stop::interrupted) stop_ = Stop::none;
     running_.clear();
@@ -138,79 +118,27 @@ class Supervisor::Life {
   }
 
   void leave(const std::vector<Unreached>& unreached) {
-    const auto path = record_path(settings_, outcome_.id);
-    if (!outcome_.ran && !may_complete(path)) return;
-    reports::Record& record = outcome_.record;
-    const auto rows = record.cases.size();
-    for (const auto& one : unreached) {
-      const auto row = std::find_if(record.cases.begin(), record.cases.end(),
-                                    [&](const auto& result) { return result.name == one.name; });
-      if (row != record.cases.end() && row->not_reached.empty())
-        continue;  // what it came to earlier says more
-      if (row != record.cases.end()) record.cases.erase(row);
-      reports::CaseResult waiting;
-      waiting.name = one.name;
-      waiting.parameters = parameters_of(one.name);
-      waiting.seed = settings_.seed;
-      waiting.not_reached = one.why;
-      record.cases.push_back(std::move(waiting));
-    }
+    if (!outcome_.ran && !record_.may_be_completed()) return;
+    const bool changed = record_.add_unreached(unreached);
     outcome_.ran = true;
-    outcome_.cases_total = std::max(outcome_.cases_total, static_cast<std::int64_t>(record.cases.size()));
-    outcome_.state = record.state;
-    outcome_.error = record.error;
-    // A worker that the budget ended after its last case had no time to say so.
-    const bool all_done =
-        unreached.empty() && record.state == reports::RunState::partial && record.error.empty();
-    if (all_done)
-      record.state = reports::RunState::complete;
-    else if (unreached.empty() && rows == record.cases.size())
-      return;
-    else if (record.state == reports::RunState::complete || record.state == reports::RunState::partial) {
-      record.state = reports::RunState::partial;
-      record.error = fmt::format("{} of {} cases were not reached within the budget", unreached.size(),
-                                 record.cases.size());
-    }
-    record.claims = judge_all(*registered_.experiment, record.cases, settings_.size);
-    write(record);
-    outcome_.state = record.state;
-    outcome_.error = record.error;
+    outcome_.cases_total =
+        std::max(outcome_.cases_total, static_cast<std::int64_t>(outcome_.record.cases.size()));
+    if (changed) write();
+    outcome_.state = outcome_.record.state;
+    outcome_.error = outcome_.record.error;
   }
 
   const Outcome& outcome() const { return outcome_; }
 
  private:
   void report_crash() {
-    view_.line(fmt::format("{} case {}/{} {}: CRASHED: {}", prefix(), state_.case_index, state_.cases,
-                           running_, describe(ending_)));
+    view_.case_line(running_, "CRASHED: " + describe(ending_));
     assignment_.crashed.push_back(running_);
   }
 
-  /// A record to which rows may be added though no worker of this call wrote it: a fresh one, or one that
-  /// --resume goes on with.
-  bool may_complete(const std::filesystem::path& path) {
-    if (!std::filesystem::exists(path)) {
-      outcome_.record = blank_record(registered_, assignment_);
-      return true;
-    }
-    if (!settings_.resume) return false;
+  void write() {
     try {
-      outcome_.record = reports::read_record(path);
-    } catch (const reports::RecordError&) {
-      return false;
-    }
-    return may_go_on_with(outcome_.record);
-  }
-
-  bool may_go_on_with(const reports::Record& earlier) const {
-    const auto now = blank_record(registered_, assignment_);
-    const auto decision = decide_resume(&earlier, resume_key(now.command, now.build, now.system));
-    return decision.why_not.empty() && decision.refused.empty();
-  }
-
-  void write(const reports::Record& record) {
-    try {
-      reports::write_record(record, record_path(settings_, outcome_.id));
+      record_.write();
     } catch (const std::exception& error) {
       outcome_.refused = error.what();  // a full disk: what was finished stands in the file as it was
     }
@@ -220,16 +148,13 @@ class Supervisor::Life {
   void avoid_broken() {
     const Broken& broken = *broken_;
     const std::string place = broken.variant.substr(broken.variant.find('@') + 1);
-    view_.line(fmt::format("{} case {}/{} {}: {} broke the device for its process: {}", prefix(),
-                           state_.case_index, state_.cases, running_,
-                           broken.variant.empty() ? "it" : broken.variant, broken.error));
+    view_.case_line(running_, fmt::format("{} broke the device for its process: {}",
+                                          broken.variant.empty() ? "it" : broken.variant, broken.error));
     outcome_.device_errors++;
     if (broken.variant.empty()) {
-      reports::CaseResult row = row_of_running(broken.error);
-      read_own_record(record_path(settings_, outcome_.id));
-      std::erase_if(outcome_.record.cases, [&](const auto& result) { return result.name == running_; });
-      outcome_.record.cases.push_back(std::move(row));
-      write(outcome_.record);
+      record_.read();
+      record_.put(record_.row(running_, broken.error));
+      write();
       assignment_.crashed.push_back(running_);
       ended_.push_back(running_);
       return;
@@ -240,7 +165,8 @@ class Supervisor::Life {
           fmt::format("the device was lost in case {}, {}: {}", running_, broken.variant, broken.error);
       return;
     }
-    const int passes = device_passes();
+    record_.read();
+    const int passes = record_.device_passes();
     broken_in_a_row_ = passes > device_passes_ ? 1 : broken_in_a_row_ + 1;
     device_passes_ = passes;
     if (broken_in_a_row_ >= kHopeless) {
@@ -248,18 +174,6 @@ class Supervisor::Life {
           fmt::format("the device failed in {} processes in a row, the last time in case {}, {}: {}",
                       broken_in_a_row_, running_, broken.variant, broken.error);
     }
-  }
-
-  /// Good results on a device in this run's record so far.
-  int device_passes() {
-    read_own_record(record_path(settings_, outcome_.id));
-    int passes = 0;
-    for (const auto& result : outcome_.record.cases) {
-      for (const auto& variant : result.variants) {
-        passes += variant.status == reports::Status::passed && variant.where != reports::Where::cpu ? 1 : 0;
-      }
-    }
-    return passes;
   }
 
   std::string cut_text() const {
@@ -317,12 +231,11 @@ class Supervisor::Life {
       case MessageKind::begin:
         began_ = true;
         outcome_.cases_total = message.total;
-        state_.cases = message.total;
+        view_.state.cases = message.total;
         if (workers_ > 1) break;
         outcome_.cases_reused = message.index;
         if (message.index > 0) {
-          view_.line(
-              fmt::format("{} {} of {} cases are finished already", prefix(), message.index, message.total));
+          view_.line(fmt::format("{} of {} cases are finished already", message.index, message.total));
         }
         break;
       case MessageKind::case_started:
@@ -331,12 +244,12 @@ class Supervisor::Life {
           case_limit_ =
               Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(cap));
         }
-        state_.case_index = message.index;
-        state_.case_name = message.name;
-        state_.phase.clear();
+        view_.state.case_index = message.index;
+        view_.state.case_name = message.name;
+        view_.state.phase.clear();
         break;
       case MessageKind::phase:
-        state_.phase = message.detail;
+        view_.state.phase = message.detail;
         break;
       case MessageKind::case_finished:
         ended_.push_back(message.name);
@@ -344,10 +257,10 @@ class Supervisor::Life {
         case_limit_ = Clock::time_point::max();
         ++done_;
         done_seconds_ = seconds_since(start_);
-        report_case(message);
+        view_.case_finished(message);
         break;
       case MessageKind::note:
-        view_.line(fmt::format("{} note: {}", prefix(), message.detail));
+        view_.line("note: " + message.detail);
         break;
       case MessageKind::refused:
         outcome_.refused = message.detail;
@@ -366,34 +279,18 @@ class Supervisor::Life {
     }
   }
 
-  /// In a log every case has its line; on a terminal only what went wrong.
-  void report_case(const Message& message) {
-    const bool left_out = message.detail.starts_with(kLeftOut);
-    const bool wrong = message.tally.incorrect + message.tally.failed + message.tally.failed_checks > 0 ||
-                       (!message.detail.empty() && !left_out);
-    if (view_.live() && !wrong) return;
-    const std::string how = message.detail.empty() ? format_tally(message.tally)
-                            : left_out             ? message.detail
-                                                   : "FAILED: " + message.detail;
-    view_.line(fmt::format("{} case {}/{} {}: {} ({})", prefix(), message.index, message.total, message.name,
-                           how, format_duration(message.seconds)));
-  }
-
-  std::string prefix() const {
-    return fmt::format("[{}/{}] {}", state_.experiment, state_.experiments, outcome_.id);
-  }
-
   void show() {
-    state_.elapsed = seconds_since(context_.start);
+    view_.state.elapsed = seconds_since(context_.start);
     if (settings_.budget)
-      state_.budget_left = std::max(0.0, *settings_.budget - state_.elapsed);
+      view_.state.budget_left = std::max(0.0, *settings_.budget - view_.state.elapsed);
     else
-      state_.remaining = context_.estimator.remaining({.experiment = outcome_.id,
-                                                       .elapsed = seconds_since(start_),
-                                                       .done = done_,
-                                                       .total = outcome_.cases_total - outcome_.cases_reused,
-                                                       .done_seconds = done_seconds_});
-    view_.update(state_);
+      view_.state.remaining =
+          context_.estimator.remaining({.experiment = outcome_.id,
+                                        .elapsed = seconds_since(start_),
+                                        .done = done_,
+                                        .total = outcome_.cases_total - outcome_.cases_reused,
+                                        .done_seconds = done_seconds_});
+    view_.update();
   }
 
   /// Reads what the worker wrote and adds what it couldn't: that it crashed, where, and how.
@@ -404,7 +301,7 @@ class Supervisor::Life {
         path.parent_path() / fmt::format(".{}.{}.partial", path.filename().string(), pid_), ignored);
     if (began_ && outcome_.cases_total == 0 && ending_.clean()) return;  // nothing matches the filter
     outcome_.ran = true;
-    read_own_record(path);
+    record_.read();
     reports::Record& record = outcome_.record;
     const bool clean = ending_.clean() && finished_;
     if (!clean) describe_ending(record);
@@ -415,35 +312,11 @@ class Supervisor::Life {
     }
     if (!clean || !crashes_.empty()) {
       record.elapsed_seconds = std::max(record.elapsed_seconds, seconds_since(start_));
-      record.claims = judge_all(*registered_.experiment, record.cases, settings_.size);
-      write(record);
+      record_.judge();
+      write();
     }
     outcome_.state = record.state;
     outcome_.error = record.error;
-  }
-
-  void read_own_record(const std::filesystem::path& path) {
-    try {
-      if (std::filesystem::exists(path)) {
-        outcome_.record = reports::read_record(path);
-        if (outcome_.record.run_id == assignment_.run_id) return;
-        // A worker that ended before its first word hasn't taken the earlier results over; they are not to be
-        // lost by it.
-        if (settings_.resume && may_go_on_with(outcome_.record)) return;
-      }
-    } catch (const reports::RecordError&) {
-      // Somebody else's file, about to be replaced.
-    }
-    outcome_.record = blank_record(registered_, assignment_);
-  }
-
-  reports::CaseResult row_of_running(const std::string& error) const {
-    reports::CaseResult row;
-    row.name = running_;
-    row.parameters = parameters_of(running_);
-    row.seed = settings_.seed;
-    row.error = error;
-    return row;
   }
 
   void describe_ending(reports::Record& record) {
@@ -451,7 +324,7 @@ class Supervisor::Life {
                                   ? std::string(done_ > 0 ? "between two cases" : "before the first case")
                                   : fmt::format("in case {}", running_);
     const std::string phase =
-        running_.empty() || state_.phase.empty() ? "" : fmt::format(", {}", state_.phase);
+        running_.empty() || view_.state.phase.empty() ? "" : fmt::format(", {}", view_.state.phase);
     std::string what;
     switch (stop_) {
       case Stop::interrupted:
@@ -473,22 +346,20 @@ class Supervisor::Life {
     crashes_ += fmt::format("{}{}{}: {}", crashes_.empty() ? "" : "; ", where, phase, what);
     record.error = crashes_;
     if (running_.empty()) return;
-    reports::CaseResult row =
-        row_of_running(state_.phase.empty() ? what : fmt::format("{}: {}", state_.phase, what));
+    reports::CaseResult row = record_.row(
+        running_, view_.state.phase.empty() ? what : fmt::format("{}: {}", view_.state.phase, what));
     row.elapsed_seconds = cap_of(running_);  // at least: the next call's budget plans with it
-    std::erase_if(record.cases, [&](const auto& result) { return result.name == running_; });
-    record.cases.push_back(std::move(row));
+    record_.put(std::move(row));
   }
 
-  const Registered& registered_;
   const RunContext& context_;
   const Settings& settings_;
-  ProgressView& view_;
-  ProgressState state_;
+  ExperimentView view_;
   Clock::time_point start_ = Clock::now();
   Assignment assignment_;
   MessageReader reader_;
   Outcome outcome_;
+  ParentsRecord record_;  // fills in the outcome's
   Ending ending_;
   Stop stop_ = Stop::none;
   Clock::time_point limit_ = Clock::time_point::max(), case_limit_ = Clock::time_point::max();

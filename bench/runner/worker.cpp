@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/runner/worker.h"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <signal.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <cstdio>
-#include <ctime>
 #include <optional>
 #include <regex>
 #include <set>
@@ -20,12 +16,12 @@
 
 #include "bench/cpu_ceilings.h"
 #include "bench/kernel_figures.h"
-#include "bench/plant.h"
 #include "bench/run_case.h"
+#include "bench/runner/channel.h"
 #include "bench/runner/process.h"
 #include "bench/runner/protocol.h"
 #include "bench/runner/resume.h"
-#include "bench/system.h"
+#include "bench/runner/worker_record.h"
 #include "reports/record_io.h"
 #include "reports/text_file.h"
 
@@ -37,45 +33,6 @@ using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
-
-/// The worker's end of the pipe. A parent that is gone ends the worker by itself, so a failed write is no
-/// error.
-class Channel {
- public:
-  void send(const Message& message) const {
-    std::string text = encode(message);
-    while (::write(kMessageDescriptor, text.data(), text.size()) < 0 && errno == EINTR) {
-    }
-  }
-};
-
-/// Passes on what a case says of itself, and remembers which variants there are.
-class Reporter : public Progress {
- public:
-  explicit Reporter(const Channel& channel) : channel_(channel) {}
-  void at(std::int64_t index, std::int64_t total, std::string name) {
-    message_ = {
-        .kind = MessageKind::phase, .index = index, .total = total, .name = std::move(name), .detail = ""};
-  }
-  void phase(const std::string& what) override { say(what); }
-  void variant_declared(const std::string& variant, reports::Where) override { declared_.insert(variant); }
-  void variant_started(const std::string& variant, reports::Where where) override {
-    say(fmt::format("{} ({})", variant, reports::to_string(where)));
-  }
-  const std::string& case_name() const { return message_.name; }
-  /// "eigen,kernel,method"
-  std::string declared() const { return fmt::format("{}", fmt::join(declared_, ",")); }
-
- private:
-  void say(const std::string& what) {
-    if (what == message_.detail) return;
-    message_.detail = what;
-    channel_.send(message_);
-  }
-  const Channel& channel_;
-  Message message_;
-  std::set<std::string> declared_;
-};
 
 std::optional<reports::Record> earlier_record(const Assignment& assignment, const Channel& channel) {
   const auto path = record_path(assignment.settings, assignment.experiment);
@@ -364,37 +321,6 @@ class Worker {
 };
 
 }  // namespace
-
-std::string utc_now() {
-  const auto now = std::time(nullptr);
-  std::tm utc{};
-  ::gmtime_r(&now, &utc);
-  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", utc);
-}
-
-reports::Record blank_record(const Registered& registered, const Assignment& assignment) {
-  const Paper& paper = registered.experiment->paper;
-  reports::Record record;
-  record.run_id = assignment.run_id;
-  record.started = utc_now();
-  record.command = canonical_command(assignment.experiment, assignment.settings);
-  record.experiment = paper.id;
-  record.theme = std::string(registered.theme);
-  record.title = paper.title;
-  record.authors = paper.authors;
-  record.venue = paper.venue;
-  record.arxiv = paper.arxiv;
-  record.summary = paper.summary;
-  record.notes = registered.experiment->notes;
-  if (const std::string planted = plant(); !planted.empty()) {
-    record.notes.insert(record.notes.begin(),
-                        "NOT A MEASUREMENT: a test of the comparison, with REMEASURE_PLANT=" + planted);
-  }
-  record.size = to_string(assignment.settings.size);
-  record.build = build_info();
-  record.system = system_info();
-  return record;
-}
 
 int run_worker(const std::string& text, std::span<const Registered> experiments,
                const OpenGpuProbes& gpu_probes, std::string_view ptxas_output) {

@@ -7,8 +7,6 @@
 
 #include "bench/experiment.h"
 #include "bench/gpu_ceilings.h"
-#include "bench/runner/settings.h"
-#include "reports/record.h"
 
 namespace remeasure::bench::runner {
 
@@ -18,11 +16,5 @@ namespace remeasure::bench::runner {
 /// gives the record its kernels' static figures; empty where there are none.
 int run_worker(const std::string& assignment, std::span<const Registered> experiments,
                const OpenGpuProbes& gpu_probes, std::string_view ptxas_output);
-
-/// A record without cases: subject, build and machine filled in.
-reports::Record blank_record(const Registered& registered, const Assignment& assignment);
-
-/// Now, in UTC, ISO 8601.
-std::string utc_now();
 
 }  // namespace remeasure::bench::runner
