@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <set>
 #include <stdexcept>
+#include <string>
 
 #include "bench/fake_gpu.h"
 #include "bench/run_case.h"
@@ -296,6 +297,36 @@ TEST_CASE("an exception in one GPU variant ends that variant alone", "[cpu]") {
   CHECK(samplings[0].failure == "an illegal memory access was encountered");
   CHECK(samplings[1].failure.empty());
   CHECK(samplings[1].samples.size() == 5);
+}
+
+TEST_CASE("a sticky error of a timed launch ends the process's use of the device and names the variant",
+          "[cpu]") {
+  using remeasure::DeviceError;
+  using remeasure::ErrorReach;
+  for (const ErrorReach reach : {ErrorReach::call, ErrorReach::process, ErrorReach::device}) {
+    FakeDevice device;
+    std::vector<DeviceSubject> subjects{subject(device, "a", 1e-3), subject(device, "b", 1e-3)};
+    subjects[0].who = "kernel@gpu";
+    int calls = 0;
+    subjects[0].launch = [&](std::size_t) {
+      if (++calls > 5) throw DeviceError("an illegal memory access was encountered", reach);
+      device.work("a", 1e-3);
+    };
+    if (reach == ErrorReach::call) {
+      const auto samplings = sample_on_device(device, subjects, {});
+      CHECK(samplings[0].failure == "an illegal memory access was encountered");
+      CHECK(samplings[1].failure.empty());
+      continue;
+    }
+    try {
+      sample_on_device(device, subjects, {});
+      FAIL("the error was ignored");
+    } catch (const DeviceBroken& error) {
+      CHECK(error.variant == "kernel@gpu");
+      CHECK(error.reach == reach);
+      CHECK(std::string(error.what()) == "an illegal memory access was encountered");
+    }
+  }
 }
 
 TEST_CASE("a passed deadline and an interrupt end the sampling", "[cpu]") {

@@ -36,7 +36,7 @@ struct Failure {
   std::string case_name, variant, reason;
 };
 
-/// The three cases of `device`: these rows failed for these reasons, all others passed.
+/// The three cases of `device` or `library`: these rows failed for these reasons, all others passed.
 void check_rows(const Record& record, const std::vector<Failure>& failures) {
   REQUIRE(record.cases.size() == 3);
   for (const std::string name : {"case=a", "case=b", "case=c"}) {
@@ -54,8 +54,8 @@ void check_rows(const Record& record, const std::vector<Failure>& failures) {
   }
 }
 
-Record device_record(const Folder& folder) {
-  return read_record(folder / "results/device.json");
+Record device_record(const Folder& folder, const std::string& id = "device") {
+  return read_record(folder / ("results/" + id + ".json"));
 }
 
 }  // namespace
@@ -99,6 +99,17 @@ TEST_CASE("after a sticky error a fresh process does the rest; the row is the on
   check_rows(device_record(folder), {});
   CHECK(case_of(device_record(folder), "case=a").elapsed_seconds ==
         case_of(record, "case=a").elapsed_seconds);
+}
+
+TEST_CASE("a library that hides a sticky error is asked again, and a fresh process does the rest", "[cpu]") {
+  const Folder folder;
+  const auto finished = run(folder, {"run", "library"}, {.faults = "file=faults;launch:5=sticky"});
+  INFO(finished.err);
+  CHECK(finished.code == 5);
+  CHECK(contains(finished.err,
+                 "case=b: kernel@simt broke the device for its process: execution failed; then "));
+  check_rows(device_record(folder, "library"), {{"case=b", "kernel", "execution failed; then synchronize"}});
+  CHECK_FALSE(contains(finished.err, "case=b: other@simt broke"));
 }
 
 TEST_CASE("a device that breaks every process is given up, and what needs no device goes on", "[cpu]") {

@@ -18,6 +18,7 @@
 
 #include "bench/cli/cli.h"
 #include "bench/trial.h"
+#include "kernels/device/device_error.h"
 #include "kernels/device/testing/saxpy.h"
 
 namespace remeasure::bench {
@@ -103,8 +104,11 @@ std::string ptxas_output() {
          kernel("sm_90", spill == nullptr ? "0" : spill);
 }
 
-/// y = 2x by a loop and by two variants on a device; each allocates twice and launches once per run.
-void on_device(Trial& trial) {
+enum class Errors { told, hidden };
+
+/// y = 2x by a loop and by two variants on a device; each allocates twice and launches once per run. With
+/// hidden errors it says of every failure what a library says.
+void on_device(Trial& trial, Errors errors) {
   const auto inputs = trial.inputs([](std::uint64_t seed) {
     std::vector<float> x(1000);
     for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i + seed % 1000);
@@ -131,17 +135,28 @@ void on_device(Trial& trial) {
   for (const char* name : {"kernel", "other"}) {
     info.name = name;
     info.what = "saxpy";
-    trial.kernel(info, [&inputs](auto& bench) -> std::function<void()> {
+    trial.kernel(info, [&inputs, errors](auto& bench) -> std::function<void()> {
       const auto x = bench.input(inputs[bench.set()]);
       const auto y = bench.template output<float>("y", x.size());
       auto& stream = bench.stream();
-      return [x, y, &stream] {
+      return [x, y, errors, &stream] {
         stream.fill_bytes(y, 0);
-        kernels::saxpy(stream, 2.0f, x, y);
+        try {
+          kernels::saxpy(stream, 2.0f, x, y);
+        } catch (const DeviceError&) {
+          if (errors == Errors::told) throw;
+          throw std::runtime_error("execution failed");
+        }
       };
     });
   }
   trial.measure();
+}
+void tells(Trial& trial) {
+  on_device(trial, Errors::told);
+}
+void hides(Trial& trial) {
+  on_device(trial, Errors::hidden);
 }
 
 // The store to nowhere is on purpose: UBSan's report would stand where this program's last words are looked
@@ -207,9 +222,10 @@ const std::vector<Experiment>& fakes() {
       trial.check("the sky is green", false, "it is blue");
     });
     add("crash", "invalid memory access", [](Trial&) { crash(); });
-    list.push_back(
-        experiment("device", "three cases with two variants on a device each",
-                   {fake_case("a", on_device), fake_case("b", on_device), fake_case("c", on_device)}));
+    list.push_back(experiment("device", "three cases with two variants on a device each",
+                              {fake_case("a", tells), fake_case("b", tells), fake_case("c", tells)}));
+    list.push_back(experiment("library", "the same by a library that hides the device's errors",
+                              {fake_case("a", hides), fake_case("b", hides), fake_case("c", hides)}));
     for (const std::string id : {"many-a", "many-b"}) {
       std::vector<CaseDefinition> cases;
       for (int i = 1; i <= 8; ++i) cases.push_back(fake_case(std::to_string(i), good));

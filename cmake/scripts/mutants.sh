@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Plants the bugs listed in {kernels,bench,reports}/**/*.mutants, one at a time, and runs the test that must catch each.
-# The room decides which test program that is: kernels_test, bench_test or reports_test.
+# Plants the bugs listed in {kernels,baselines,bench,reports}/**/*.mutants, one at a time, and runs the test that must catch
+# each. The room decides which test program that is: kernels_test, baselines_test, bench_test or reports_test.
 # A mutant: blank-line separated blocks of
 #   mutant: <name>          file: <source>        replace: <exact text, once in the file>
 #   with: <text>            caught by: <exact test name>
 #   through: <source>       where `file` is a header: the one source that is compiled with it
+#   runs: <program>         where the test runs another program: that one has the bug too
 # Only the mutated file is compiled and linked ahead of the libraries, so a mutant takes seconds.
 # usage: mutants.sh [pattern]   (part of a mutant's name or file; default all)
 set -uo pipefail
@@ -23,7 +24,7 @@ die() { echo "mutants: $*" >&2; exit 2; }
 link_command() { ninja -C "$BUILD" -t commands "$1" | grep -E -- "-o $1( |\$)" | tail -n 1; }
 
 compile_command() {  # test program, source -> the checked build's command for a .cu, the host library's for a .cpp
-  local library='(kernels_host|engine_simt_checked|bench|reports|[a-z]+_test)'
+  local library='(kernels_host|engine_simt_checked|baselines|bench|reports|[a-z]+_test)'
   case "$2" in *.cu) library=kernels_simt_checked ;; esac
   ninja -C "$BUILD" -t commands "$1" | grep -E "/$library\.dir" | grep -F -- "-c $root/$2" | head -n 1
 }
@@ -56,13 +57,17 @@ judge() {
   if ! (cd "$BUILD" && eval "$compile") >"$work/log" 2>&1; then
     echo "BROKEN   $name: doesn't compile"; sed 's/^/         /' "$work/log" | head -n 5; broken=$((broken + 1)); return
   fi
-  local link; link=$(link_command "$program")
-  link=${link%% && cd *}                        # the discovery of tests after linking isn't wanted
-  link=${link/" $object "/" "}   # a test's own object; a library's stays and is not needed
-  link=${link/"-o $program"/"$work/mutant.o -o $work/$program"}
-  if ! (cd "$BUILD" && eval "$link") >"$work/log" 2>&1; then
-    echo "BROKEN   $name: doesn't link"; sed 's/^/         /' "$work/log" | head -n 5; broken=$((broken + 1)); return
-  fi
+  rm -f "$work/$program" ${helper:+"$work/$helper"}
+  local link each
+  for each in "$program" ${helper:+"$helper"}; do
+    link=$(link_command "$each")
+    link=${link%% && cd *}                        # the discovery of tests after linking isn't wanted
+    link=${link/" $object "/" "}   # a test's own object; a library's stays and is not needed
+    link=${link/"-o $each"/"$work/mutant.o -o $work/$each"}
+    if ! (cd "$BUILD" && eval "$link") >"$work/log" 2>&1; then
+      echo "BROKEN   $name: $each doesn't link"; sed 's/^/         /' "$work/log" | head -n 5; broken=$((broken + 1)); return
+    fi
+  done
   # Catch2 reads commas and brackets in a name as syntax.
   local spec=${test//\\/\\\\}; spec=${spec//,/\\,}; spec=${spec//\[/\\[}
   if ! "$BUILD/$program" "$spec" >"$work/log" 2>&1; then
@@ -73,11 +78,12 @@ judge() {
   else
     echo "caught   $name  <-  $test"; caught=$((caught + 1))
   fi
+  rm -f ${helper:+"$work/$helper"}  # a test takes the one beside it
 }
 
 shopt -s nullglob
-for list in kernels/*/*.mutants bench/*.mutants reports/*.mutants; do
-  name=""; file=""; old=""; new=""; test=""; through=""
+for list in kernels/*/*.mutants baselines/*/*.mutants bench/*.mutants reports/*.mutants; do
+  name=""; file=""; old=""; new=""; test=""; through=""; helper=""
   while IFS= read -r line || [ -n "$line" ]; do
     case "$line" in
       "mutant: "*) name=${line#mutant: } ;;
@@ -86,9 +92,10 @@ for list in kernels/*/*.mutants bench/*.mutants reports/*.mutants; do
       "with: "*) new=${line#with: } ;;
       "with:") new="" ;;
       "through: "*) through=${line#through: } ;;
+      "runs: "*) helper=${line#runs: } ;;
       "caught by: "*) test=${line#caught by: }
         [ -n "$name" ] && [ -n "$file" ] && [ -n "$old" ] || die "$list: incomplete block before '$line'"
-        judge "$name" "$file" "$old" "$new" "$test"; name=""; file=""; old=""; new=""; through="" ;;
+        judge "$name" "$file" "$old" "$new" "$test"; name=""; file=""; old=""; new=""; through=""; helper="" ;;
       "" | "#"*) ;;
       *) die "$list: can't read the line '$line'" ;;
     esac

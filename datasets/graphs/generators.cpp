@@ -11,6 +11,7 @@
 #include <memory>
 #include <utility>
 
+#include "datasets/portable_math.h"
 #include "datasets/random.h"
 
 namespace remeasure::datasets {
@@ -35,16 +36,6 @@ std::size_t at(std::int64_t index) {
 
 void check_nodes(std::int64_t nodes) {
   if (nodes < 2 || nodes > std::int64_t{1} << 30) refuse(fmt::format("{} nodes; expected 2 to 2^30", nodes));
-}
-
-/// base^exponent for base in (0, 1] from + - * / alone: the exponential is Taylor's at y / 1024, squared ten
-/// times.
-double portable_power(double base, double exponent) {
-  const double small = exponent * portable_log(base) / 1024;
-  double term = 1, sum = 1;
-  for (int i = 1; i < 16; ++i) sum += term *= small / i;
-  for (int i = 0; i < 10; ++i) sum *= sum;
-  return sum;
 }
 
 /// Draws in proportion to weights, from all of them or from a range, in constant time: a guide per equal part
@@ -155,7 +146,8 @@ DrawEdge community_edges(std::int64_t nodes, const CommunityLaw& law, std::uint6
   if (law.exponent != 0) {
     const std::vector<std::int32_t> rank = random_permutation(nodes, seed, weight_stream);
     for (std::size_t i = 0; i < weights.size(); ++i) {
-      weights[i] = portable_power((rank[i] + 0.5) / static_cast<double>(nodes), -1 / (law.exponent - 1));
+      weights[i] =
+          portable_exp(-portable_log((rank[i] + 0.5) / static_cast<double>(nodes)) / (law.exponent - 1));
     }
   }
   std::vector<std::int32_t> member;

@@ -12,7 +12,8 @@
 namespace remeasure::datasets {
 namespace {
 
-/// 2^x for |x| < 1000 from + and * alone, so that files are the same bytes whatever the machine's libm.
+/// 2^x for |x| < 1000 from + and * alone, as in datasets/portable_math.h; not portable_exp(x ln 2), whose
+/// argument is rounded before its whole part is taken off.
 double portable_exp2(double x) {
   const double whole = std::floor(x + 0.5);
   const double y = (x - whole) * std::numbers::ln2;  // |y| < 0.35: 16 terms of the exponential reach 1e-20
