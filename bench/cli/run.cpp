@@ -18,6 +18,7 @@
 #include "bench/runner/interrupt.h"
 #include "bench/runner/runner.h"
 #include "bench/runner/shard.h"
+#include "kernels/device/faults.h"
 
 namespace remeasure::bench::cli {
 namespace {
@@ -108,6 +109,7 @@ std::string unknown_variant(const RunCommand& options, const runner::RunReport& 
 }  // namespace
 
 int run(const RunCommand& options, const Program& program, Console& console) {
+  static_cast<void>(faults::parse(faults::planned_text()));  // refused here where it can't be read
   check_filter(options.filter);
   check_variant_names(options.variants);
   const auto experiments = choose(options, program);

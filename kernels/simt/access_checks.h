@@ -99,8 +99,9 @@ class AccessChecks {
                              unsigned& thread) const;
   bool write_is_ordered(const ShadowCell& cell, unsigned me) const;
 
-  [[noreturn]] void report(ErrorKind kind, const Array& array, const Request& request,
-                           const std::string& what, std::uint32_t earlier_code = 0);
+  /// `what` is moved from: nothing of a caller's frame is destroyed after the jump that this ends with.
+  [[noreturn]] void report(ErrorKind kind, const Array& array, const Request& request, std::string&& what,
+                           std::uint32_t earlier_code = 0);
   [[noreturn]] void report_race(const Array& array, const Request& request, const char* earlier,
                                 std::uint32_t block, unsigned thread, std::uint32_t code);
   [[noreturn]] void report_out_of_bounds(const Array& array, const Request& request);

@@ -37,7 +37,7 @@ std::string place_of(const Site& site) {
 
 }  // namespace
 
-void AccessChecks::report(ErrorKind kind, const Array& array, const Request& request, const std::string& what,
+void AccessChecks::report(ErrorKind kind, const Array& array, const Request& request, std::string&& what,
                           std::uint32_t earlier_code) {
   std::vector<Site> sites{request.site != nullptr ? *request.site : locate(request.place)};
   const auto offset = static_cast<std::int64_t>(request.address - array.begin);
@@ -51,6 +51,7 @@ void AccessChecks::report(ErrorKind kind, const Array& array, const Request& req
     sites.push_back(locate(expand_address(earlier_code)));
     text += fmt::format(" at {}", place_of(sites.back()));
   }
+  { const std::string freed = std::move(what); }
   busy_ = false;
   runner_->fail_here(kind, std::move(text), std::move(sites));
 }
@@ -59,23 +60,23 @@ void AccessChecks::report_race(const Array& array, const Request& request, const
                                std::uint32_t block, unsigned thread, std::uint32_t code) {
   const LaunchInfo& info = *runner_->launch().info;
   const bool other_block = block != order_.block();
-  const std::string who =
-      fmt::format("thread {}{}", describe(index_of(thread, info.block)),
-                  other_block ? fmt::format(" of block {}", describe(index_of(block, info.grid))) : "");
+  std::string what = fmt::format(
+      "nothing orders it after {} by thread {}{}", earlier, describe(index_of(thread, info.block)),
+      other_block ? fmt::format(" of block {}", describe(index_of(block, info.grid))) : "");
   const char* remedy = !other_block                    ? "no barrier is between them"
                        : runner_->launch().cooperative ? "no grid barrier is between them"
                                                        : "blocks have no order in a launch";
-  report(ErrorKind::race, array, request,
-         fmt::format("nothing orders it after {} by {} ({})", earlier, who, remedy), code);
+  what += fmt::format(" ({})", remedy);
+  report(ErrorKind::race, array, request, std::move(what), code);
 }
 
 void AccessChecks::report_out_of_bounds(const Array& array, const Request& request) {
   const auto offset = static_cast<std::int64_t>(request.address - array.begin);
   const auto end = offset + static_cast<std::int64_t>(request.bytes);
-  const std::string where =
+  std::string where =
       offset < 0 ? fmt::format("starts {} bytes before the array", -offset)
                  : fmt::format("ends {} bytes past its end", end - static_cast<std::int64_t>(array.bytes));
-  report(ErrorKind::out_of_bounds, array, request, where);
+  report(ErrorKind::out_of_bounds, array, request, std::move(where));
 }
 
 }  // namespace remeasure::simt

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <malloc.h>
+
+#include <cstddef>
 #include <cstdint>
 
 #include "kernels/simt/test_support.h"
@@ -141,3 +144,38 @@ TEST_CASE("accesses of different sizes to one array don't disturb each other", "
           data[220] = data[219];
         }).kind == ErrorKind::uninitialised);
 }
+
+#ifdef __GLIBC__
+TEST_CASE("an error leaves nothing on the heap, though its fibers are abandoned", "[simt]") {
+  RM_NEEDS_ACCESS_HOOKS();
+  Engine engine;
+  auto in = unwritten<int>(engine, 64, "in");
+  auto out = zeros<int>(engine, 64, "out");
+  const int* from = in.data();
+  int* to = out.data();
+  const auto ends_in = [&](ErrorKind kind, const auto& body) {
+    try {
+      engine.launch({.name = "kernel", .grid = 1, .block = 64}, body);
+    } catch (const EngineError& error) {
+      return error.kind() == kind;
+    }
+    return false;
+  };
+  const auto all_errors = [&] {
+    bool right = true;
+    for (int i = 0; i < 50; ++i) {
+      right &= ends_in(ErrorKind::uninitialised, [=] { to[thread_number()] = from[thread_number()]; });
+      right &= ends_in(ErrorKind::out_of_bounds, [=] { to[thread_number() + 60] = 1; });
+      right &= ends_in(ErrorKind::race, [=] { to[0] = static_cast<int>(thread_number()); });
+      right &= ends_in(ErrorKind::misaligned, [=] {
+        *reinterpret_cast<int*>(reinterpret_cast<std::byte*>(to) + 2 + thread_number()) = 1;
+      });
+    }
+    return right;
+  };
+  REQUIRE(all_errors());  // and now whatever is kept from launch to launch is there
+  const std::size_t before = mallinfo2().uordblks;
+  CHECK(all_errors());
+  CHECK(mallinfo2().uordblks < before + 50 * 16);  // not one text an error
+}
+#endif
