@@ -298,7 +298,7 @@ TEST_CASE("the parts of a shard are disjoint and may share a folder", "[cpu]") {
     CHECK(records.size() > experiments);
     experiments = records.size();
   }
-  CHECK(experiments == 8);  // of twenty-one: three, three and two
+  CHECK(experiments == 9);  // of twenty-two: three each
 }
 
 TEST_CASE("a full or closed standard output is an error, a reader that has seen enough isn't", "[cpu]") {
