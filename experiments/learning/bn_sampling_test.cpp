@@ -123,7 +123,8 @@ TEST_CASE("variances of sampled means are those that correlation predicts; on ii
   CHECK(log_slope(rows, of_correlated) > -0.4);  // correlated values don't follow the root
 }
 
-TEST_CASE("predicted variances are those of the card's pilot in its limits", "[cpu]") {
+TEST_CASE("predicted variances have the limits of independent values, of offsets alone and of all rows",
+          "[cpu]") {
   const BatchNormShape shape{16, 16, 16, 8};
   // Independent values: variance / m for every sampling.
   for (const Sampling sampling : kSamplings)
@@ -138,7 +139,8 @@ TEST_CASE("predicted variances are those of the card's pilot in its limits", "[c
                  predicted_variance({}, Sampling::features, shape, 1)) < 1e-12);
 }
 
-TEST_CASE("bytes are the card's formula and the terms of the channels, exactly", "[cpu]") {  // item 5
+TEST_CASE("bytes are 2 s + 4 and 4 s + 6 a value and the terms of the channels, exactly",
+          "[cpu]") {  // item 5
   // A launch of one block of rows has no parts: what is beyond the formula is parameters alone.
   const BatchNormShape shape{2, 4, 4, 256};
   const auto values = static_cast<double>(shape.values());
