@@ -167,10 +167,9 @@ void block_depth_first(Block block, const BlockShape& shape, const BlockWeights<
                                   : taps_first<Scalar>(weights.filter, filtered, shape.kernel);
   for_each_row_block(shape.batch, shape.height, threads, [&](int image, int begin, int rows) {
     const Scalar* picture = x.data() + static_cast<std::size_t>(image) * picture_elements;
-    const auto pixels = static_cast<std::size_t>(band_rows) * static_cast<std::size_t>(shape.width);
-    const auto halo_pixels = static_cast<std::size_t>((band_rows + 2 * halo) * shape.width);
-    std::vector<Scalar> z(pixels * static_cast<std::size_t>(filtered)),
-        h((block == Block::mbconv ? halo_pixels : pixels) * static_cast<std::size_t>(shape.hidden()));
+    // Eigen's own memory is aligned, so that a run has the same bits wherever its buffers lie.
+    Matrix<Scalar> z(band_rows * shape.width, filtered),
+        h((band_rows + (block == Block::mbconv ? 2 * halo : 0)) * shape.width, shape.hidden());
     for (int first = begin; first < begin + rows; first += band_rows) {
       const int count = std::min(band_rows, begin + rows - first), of_band = count * shape.width;
       const std::size_t at = static_cast<std::size_t>(first) * row_elements;
