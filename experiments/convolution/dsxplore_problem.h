@@ -195,6 +195,7 @@ struct LayerCase {
   SlidingChannelShape shape;
   const InputSets<Inputs>& in;
   bool simt = true;
+  bool host_backward = true;  ///< the gradients on the CPU too
 };
 
 inline void declare_host(Trial& t, const LayerCase& c) {
@@ -231,6 +232,7 @@ inline void declare_host(Trial& t, const LayerCase& c) {
               return [=] { baselines::grouped_pointwise_eigen(s, a, w, out); };
             });
   }
+  if (!c.host_backward) return;
   declare("eigen/data", "dense product, transposed", "dx", x, whole,
           [s](HostBench& b, const Inputs& in, std::span<float> out) -> Run {
             const auto a = b.input(in.dy), w = b.input(in.dense);

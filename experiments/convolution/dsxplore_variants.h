@@ -25,7 +25,10 @@ inline VariantInfo on_device(const LayerCase& c, std::string name, std::string w
           .accept = accept(output, product),
           .work = std::move(work),
           .simt = c.simt,
-          .simt_left_out = "too many products for the SIMT engine; checked with a smaller batch"};
+          .simt_left_out = "too many products for the SIMT engine; checked with fewer pixels",
+          .explain_speedup =
+              "a stack is a call for each window or image and copies every channel several times; a "
+              "dense product does g times the multiplications"};
 }
 
 /// The tables of an input set; their bytes are in the formulas.
@@ -194,7 +197,6 @@ void declare_cublas(Trial& t, const LayerCase& c, SlidingProduct product) {
                                      static_cast<std::size_t>(s.columns()),
                                  sizeof(Element));
   stack.synchronises = bench::beyond_launch_queue(1L + std::min(s.cycle(), s.batch));
-  stack.explain_speedup = "a call for each window or image, and every channel copied several times";
   t.vendor(std::move(stack), [c, s, tf32, operands]<class Target>(DeviceBench<Target>& b) -> Run {
     const auto [in, windows, dense] = operands(c.in[b.set()]);
     const auto x = b.input(*in), w = b.input(*windows);
