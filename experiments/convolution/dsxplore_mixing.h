@@ -5,130 +5,13 @@
 #pragma once
 
 #include <cmath>
-#include <numbers>
 
-#include "bench/statistics.h"
-#include "datasets/convolution/sliding_channel_mixing.h"
-#include "experiments/convolution/dsxplore_problem.h"
-#include "kernels/device/philox.h"
-#include "kernels/learning/layers.h"
+#include "experiments/convolution/dsxplore_students.h"
 #include "kernels/parallel_tasks.h"
 
 namespace remeasure::experiments::dsxplore_mixing {
 
 using bench::Trial;
-using kernels::SlidingChannelShape;
-using Matrix = kernels::layers::Matrix<float>;
-
-enum class Mixer { sliding, grouped, same_window, dense, one_dense };
-struct MixerName {
-  Mixer mixer;
-  const char* name;
-};
-inline constexpr MixerName kMixers[] = {{Mixer::sliding, "SCC"},
-                                        {Mixer::grouped, "GPW"},
-                                        {Mixer::same_window, "SCC, step 0 (control)"},
-                                        {Mixer::dense, "standard, two layers"},
-                                        {Mixer::one_dense, "standard, one layer"}};
-
-/// Two layers (or one) of which only the weights that the pattern allows exist: the others stay zero.
-class MaskedStack {
- public:
-  MaskedStack(Mixer mixer, int channels, int groups, double overlap, bool with_relu, std::uint64_t seed)
-      : relu_(with_relu) {
-    SlidingChannelShape shape = SlidingChannelShape::of(1, channels, channels, 1, 1, groups, overlap);
-    if (mixer == Mixer::same_window) shape.step = 0;
-    if (mixer == Mixer::dense || mixer == Mixer::one_dense)
-      shape = {1, channels, channels, 1, 1, channels, 0};
-    const kernels::Reach reach = mixer == Mixer::grouped ? kernels::grouped_reach(channels, channels, groups)
-                                                         : kernels::reach_of(shape);
-    mask_.resize(channels, channels);
-    for (Eigen::Index i = 0; i < mask_.size(); ++i)
-      mask_.data()[i] = static_cast<float>(reach[static_cast<std::size_t>(i)]);
-    const int layers = mixer == Mixer::one_dense ? 1 : 2;
-    for (int layer = 0; layer < layers; ++layer) {
-      layers_.emplace_back(channels, channels, false);
-      // Uniform within 1 / sqrt(window), as the public code does.
-      initialise_uniform(layers_.back().weight, 1 / std::sqrt(static_cast<double>(shape.window)), seed,
-                         static_cast<std::uint64_t>(layer));
-      layers_.back().weight.value.array() *= mask_.array();
-    }
-  }
-
-  const Matrix& forward(const Matrix& x) {
-    input_ = &x;
-    layers_[0].forward(x, outputs_[0]);
-    if (layers_.size() == 1) return outputs_[0];
-    if (relu_) kernels::layers::relu(outputs_[0]);
-    layers_[1].forward(outputs_[0], outputs_[1]);
-    return outputs_[1];
-  }
-  void backward(const Matrix& gradient) {
-    if (layers_.size() == 1) {
-      layers_[0].backward(*input_, gradient, nullptr);
-    } else {
-      layers_[1].backward(outputs_[0], gradient, &hidden_gradient_);
-      if (relu_) kernels::layers::relu_backward(outputs_[0], hidden_gradient_);
-      layers_[0].backward(*input_, hidden_gradient_, nullptr);
-    }
-    for (auto& layer : layers_) layer.weight.gradient.array() *= mask_.array();
-  }
-  std::vector<kernels::layers::Parameter<float>*> parameters() {
-    std::vector<kernels::layers::Parameter<float>*> list;
-    for (auto& layer : layers_) list.push_back(&layer.weight);
-    return list;
-  }
-  /// Weights that exist.
-  int parameter_count() const { return static_cast<int>(layers_.size()) * static_cast<int>(mask_.sum()); }
-
- private:
-  bool relu_;
-  Matrix mask_;
-  std::vector<kernels::layers::Linear<float>> layers_;
-  const Matrix* input_ = nullptr;
-  Matrix outputs_[2], hidden_gradient_;
-};
-
-struct MixingPlan {
-  int channels = 32, groups = 2;
-  double overlap = 0.5;
-  std::size_t train = 2000, test = 500;
-  int steps = 1500, batch = 100;
-  double learning_rate = 1e-2;
-};
-
-/// Energy of the test samples' residuals over that of their targets, after training with Adam on minibatches;
-/// the learning rate falls as half a cosine.
-inline double fitted_residual(const MixingPlan& plan, Mixer mixer, bool with_relu,
-                              const datasets::ChannelMixing& data, std::uint64_t seed) {
-  using Rows = Eigen::Map<const Matrix>;
-  const std::vector<float>& target = with_relu ? data.nonlinear : data.linear;
-  const Eigen::Index channels = plan.channels, batch = plan.batch;
-  const auto rows = [&](const std::vector<float>& from, std::size_t first, std::size_t count) {
-    return Rows(from.data() + first * static_cast<std::size_t>(channels), static_cast<Eigen::Index>(count),
-                channels);
-  };
-  MaskedStack model(mixer, plan.channels, plan.groups, plan.overlap, with_relu, seed);
-  kernels::layers::AdamW<float> optimizer({.learning_rate = plan.learning_rate});
-  const auto parameters = model.parameters();
-  Matrix x(batch, channels), y(batch, channels), gradient;
-  for (int step = 0; step < plan.steps; ++step) {
-    for (Eigen::Index i = 0; i < batch; ++i) {
-      const Philox4 random = philox(seed, static_cast<std::uint64_t>(step * batch + i), 7);
-      const std::size_t sample = random.word[0] % plan.train;
-      x.row(i) = rows(data.x, sample, 1);
-      y.row(i) = rows(target, sample, 1);
-    }
-    gradient = (model.forward(x) - y) * (2.0f / static_cast<float>(batch));
-    model.backward(gradient);
-    optimizer.settings().learning_rate =
-        plan.learning_rate * 0.5 * (1 + std::cos(std::numbers::pi * step / plan.steps));
-    optimizer.step(parameters);
-  }
-  const Matrix test_x = rows(data.x, plan.train, plan.test), test_y = rows(target, plan.train, plan.test);
-  const Matrix& out = model.forward(test_x);
-  return static_cast<double>((out - test_y).squaredNorm()) / static_cast<double>(test_y.squaredNorm());
-}
 
 /// Residuals over the seeds.
 struct Residual {
@@ -136,23 +19,33 @@ struct Residual {
   int parameters = 0;
 };
 
-inline std::vector<Residual> fit_all(const MixingPlan& plan, bool with_relu,
-                                     const std::vector<datasets::ChannelMixing>& data) {
-  constexpr int kCount = static_cast<int>(std::size(kMixers));
-  const int seeds = static_cast<int>(data.size());
-  std::vector<double> values(static_cast<std::size_t>(kCount * seeds));
-  kernels::for_each_row_block(kCount * seeds, 1, 0, [&](int task, int, int) {
-    const int seed = task % seeds;
+struct Student {
+  Mixer mixer;
+  double overlap;
+};
+
+/// All students on all seeds, a run on each thread.
+inline std::vector<Residual> fit(const MixingPlan& plan, const std::vector<Student>& students, bool with_relu,
+                                 const std::vector<datasets::ChannelMixing>& data) {
+  const int seeds = static_cast<int>(data.size()), count = static_cast<int>(students.size());
+  std::vector<double> values(students.size() * data.size());
+  const auto plan_of = [&](int student) {
+    MixingPlan changed = plan;
+    changed.overlap = students[static_cast<std::size_t>(student)].overlap;
+    return changed;
+  };
+  kernels::for_each_row_block(count * seeds, 1, 0, [&](int task, int, int) {
+    const int seed = task % seeds, student = task / seeds;
     values[static_cast<std::size_t>(task)] =
-        fitted_residual(plan, kMixers[task / seeds].mixer, with_relu, data[static_cast<std::size_t>(seed)],
-                        static_cast<std::uint64_t>(seed) + 1);
+        fitted_residual(plan_of(student), students[static_cast<std::size_t>(student)].mixer, with_relu,
+                        data[static_cast<std::size_t>(seed)], static_cast<std::uint64_t>(seed) + 1);
   });
   std::vector<Residual> result;
-  for (int mixer = 0; mixer < kCount; ++mixer) {
+  for (int student = 0; student < count; ++student) {
     Residual residual;
     double squares = 0;
     for (int seed = 0; seed < seeds; ++seed) {
-      const double value = values[static_cast<std::size_t>(mixer * seeds + seed)];
+      const double value = values[static_cast<std::size_t>(student * seeds + seed)];
       residual.mean += value / seeds;
       squares += value * value / seeds;
       residual.least = std::min(residual.least, value);
@@ -160,12 +53,21 @@ inline std::vector<Residual> fit_all(const MixingPlan& plan, bool with_relu,
     }
     if (seeds > 1)
       residual.error = std::sqrt(std::max(0.0, squares - residual.mean * residual.mean) / (seeds - 1));
-    residual.parameters =
-        MaskedStack(kMixers[mixer].mixer, plan.channels, plan.groups, plan.overlap, false, 1)
-            .parameter_count();
+    const MixingPlan changed = plan_of(student);
+    residual.parameters = MaskedStack(students[static_cast<std::size_t>(student)].mixer, plan.channels,
+                                      plan.groups, changed.overlap, false, 1)
+                              .parameter_count();
     result.push_back(residual);
   }
   return result;
+}
+
+/// Every mixer, at the plan's overlap.
+inline std::vector<Residual> fit_all(const MixingPlan& plan, bool with_relu,
+                                     const std::vector<datasets::ChannelMixing>& data) {
+  std::vector<Student> students;
+  for (const MixerName& mixer : kMixers) students.push_back({mixer.mixer, plan.overlap});
+  return fit(plan, students, with_relu, data);
 }
 
 inline const Residual& of(const std::vector<Residual>& residuals, Mixer mixer) {
@@ -200,7 +102,43 @@ inline bool mixes_as_stated(const MixingPlan& plan, const std::vector<Residual>&
          of(linear, Mixer::same_window).least >= 1 - 1.0 / plan.groups - 0.02;
 }
 
-inline void measure_mixing(Trial& t, const MixingPlan& plan, int seeds) {
+/// SCC's residual against the overlap. Without any, windows are disjoint but neighbouring outputs have
+/// different ones: a second layer reads across them, as after a channel shuffle.
+inline void measure_overlap(Trial& t, const MixingPlan& plan,
+                            const std::vector<datasets::ChannelMixing>& data,
+                            const std::vector<double>& overlaps, const std::vector<Residual>& linear,
+                            const std::vector<Residual>& nonlinear) {
+  std::vector<Student> students;
+  for (const double overlap : overlaps) students.push_back({Mixer::sliding, overlap});
+  reports::Plot plot{.name = "residual_overlap",
+                     .title = fmt::format("Residual energy against the overlap, {} channels, g = {}",
+                                          plan.channels, plan.groups),
+                     .x_label = "overlap",
+                     .y_label = "residual energy"};
+  for (const bool with_relu : {false, true}) {
+    const char* const teacher = with_relu ? "ReLU teacher" : "linear teacher";
+    const std::vector<Residual> residuals = fit(plan, students, with_relu, data);
+    reports::Curve curve{.label = fmt::format("SCC, {}", teacher), .x = overlaps};
+    for (std::size_t i = 0; i < overlaps.size(); ++i) {
+      curve.y.push_back(residuals[i].mean);
+      curve.error.push_back(residuals[i].error);
+      t.metric({.name = fmt::format("residual energy, SCC, overlap {}, {}", overlaps[i], teacher),
+                .value = residuals[i].mean,
+                .unit = "",
+                .error = residuals[i].error,
+                .tolerance = 0.2});
+    }
+    plot.curves.push_back(std::move(curve));
+    const double grouped = of(with_relu ? nonlinear : linear, Mixer::grouped).mean;
+    plot.curves.push_back({.label = fmt::format("GPW, {}", teacher),
+                           .x = {overlaps.front(), overlaps.back()},
+                           .y = {grouped, grouped},
+                           .reference = true});
+  }
+  t.plot(std::move(plot));
+}
+
+inline void measure_mixing(Trial& t, const MixingPlan& plan, int seeds, const std::vector<double>& overlaps) {
   std::vector<datasets::ChannelMixing> data;
   for (int i = 0; i < seeds; ++i) {
     const datasets::Opened opened = t.open(
@@ -245,6 +183,7 @@ inline void measure_mixing(Trial& t, const MixingPlan& plan, int seeds) {
           of(nonlinear, Mixer::sliding).most < of(nonlinear, Mixer::grouped).least,
           fmt::format("SCC at most {:.3f}, GPW at least {:.3f}", of(nonlinear, Mixer::sliding).most,
                       of(nonlinear, Mixer::grouped).least));
+  measure_overlap(t, plan, data, overlaps, linear, nonlinear);
 }
 
 }  // namespace remeasure::experiments::dsxplore_mixing
