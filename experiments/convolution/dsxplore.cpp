@@ -3,6 +3,7 @@
 // Sliding-channel convolution: the cost of a grouped 1x1 convolution, but neighbouring outputs share inputs.
 // What is counted (cost, windows, atomics, reach) holds on any machine; what a kernel of its own gains over
 // copies of the windows, or over a dense product that ignores the zeros, takes a GPU.
+#include "experiments/convolution/dsxplore_cudnn.h"
 #include "experiments/convolution/dsxplore_mechanism.h"
 #include "experiments/convolution/dsxplore_mixing.h"
 #include "experiments/convolution/dsxplore_variants.h"
@@ -38,13 +39,14 @@ void measure_layer(Trial& t, const SlidingChannelShape& shape, bool simt, bool h
     declare_cublas<float>(t, c, product);
   declare_cublas<bfloat16>(t, c, SlidingProduct::bf16);
   declare_vendor_backward(t, c);
+  declare_cudnn(t, c);
   t.measure();
 
   t.speedup("method", "eigen");
   for (const char* pass : {"/data", "/weight"}) {
     if (host_backward) t.speedup(std::string("method") + pass, std::string("eigen") + pass);
   }
-  t.speedup("method", "grouped");
+  if (has_groups(shape)) t.speedup("method", "grouped");
   for (const SlidingProduct product : {SlidingProduct::fma, SlidingProduct::tf32, SlidingProduct::bf16}) {
     t.speedup(named("kernel", product), named("vendor", product));
     const Measured over_stack = t.speedup(named("kernel", product), named("stack", product));
@@ -54,6 +56,8 @@ void measure_layer(Trial& t, const SlidingChannelShape& shape, bool simt, bool h
     t.speedup(named("weight", product), named("vendor/weight", product));
   }
   t.speedup("data", "data/output-centric");
+  if (has_groups(shape)) t.speedup("kernel/tf32", "grouped/cudnn");
+  t.speedup("block/tf32", "block/cudnn");
   report_memory(t, shape);
 }
 
