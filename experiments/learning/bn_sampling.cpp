@@ -223,8 +223,9 @@ const Experiment bn_sampling = {
                {.id = "micro-batch",
                 .text = "accuracy with tiny batches, by virtual images",
                 .reported_text = "comparable to other methods",
-                .on = "recalled: batches of a few images",
-                .source = "abstract"}},
+                .on = "recalled: batches of a few images of CIFAR or ImageNet",
+                .source = "abstract",
+                .real_data = true}},
     .cases = cases,
     .notes = {"Generated activations: maps are autoregressive with correlation exp(-1/4) of neighbours, by "
               "rows and columns (|dy| + |dx|), beside an offset of each image and channel. With Euclidean "

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "bench/trial.h"
+#include "datasets/convolution/layers.h"
 #include "kernels/learning/batch_norm.h"
 
 namespace remeasure::experiments::bn_sampling_parts {
@@ -30,27 +31,26 @@ struct Network {
   std::vector<NormLayers> layers;
 };
 
-/// He et al., CVPR 2016, tables 1 and 6; stride 2 in the 3x3 convolutions.
+/// Of batches as the papers train them.
 inline std::vector<Network> residual_networks() {
-  const auto imagenet = [](int n, int side, int channels, int count) {
-    return NormLayers{{n, side, side, channels}, count};
+  const auto imagenet = [](const char* name, int images, const auto& layers) {
+    Network network{name, {}};
+    for (const datasets::NormalisationLayer& layer : layers)
+      network.layers.push_back({{images, layer.extent, layer.extent, layer.channels}, layer.count});
+    return network;
   };
-  Network r18{"ResNet-18, 128 x 224^2", {imagenet(128, 112, 64, 1), imagenet(128, 56, 64, 4)}};
-  Network r50{"ResNet-50, 64 x 224^2", {imagenet(64, 112, 64, 1)}};
-  for (int stage = 1; stage < 4; ++stage)  // two blocks of two, and the shortcut's
-    r18.layers.push_back(imagenet(128, 56 >> stage, 64 << stage, 5));
-  const int blocks[] = {3, 4, 6, 3};
-  for (int stage = 0; stage < 4; ++stage) {
-    const int side = 56 >> stage, width = 64 << stage, n = blocks[stage];
-    r50.layers.push_back(imagenet(64, stage == 0 ? side : 2 * side, width, 1));  // before the stride
-    r50.layers.push_back(imagenet(64, side, width, 2 * n - 1));
-    r50.layers.push_back(imagenet(64, side, 4 * width, n + 1));  // and the shortcut's
-  }
-  const auto cifar = [](const char* name, int n) {
-    return Network{name,
-                   {{{128, 32, 32, 16}, 2 * n + 1}, {{128, 16, 16, 32}, 2 * n}, {{128, 8, 8, 64}, 2 * n}}};
+  const auto cifar = [](const char* name, const auto& layers) {  // one behind each convolution
+    Network network{name, {}};
+    for (const datasets::ConvolutionLayer& layer : layers) {
+      const int side = layer.extent / layer.stride;
+      network.layers.push_back({{128, side, side, layer.out_channels}, layer.count});
+    }
+    return network;
   };
-  return {r18, r50, cifar("ResNet-20, 128 x 32^2", 3), cifar("ResNet-56, 128 x 32^2", 9)};
+  return {imagenet("ResNet-18, 128 x 224^2", 128, datasets::kResNet18Normalisation),
+          imagenet("ResNet-50, 64 x 224^2", 64, datasets::kResNet50Normalisation),
+          cifar("ResNet-20, 128 x 32^2", datasets::kResNet20Cifar),
+          cifar("ResNet-56, 128 x 32^2", datasets::kResNet56Cifar)};
 }
 
 struct LayerTraffic {
