@@ -217,7 +217,7 @@ std::vector<CaseDefinition> cases(Size size) {
          {GrokkingLoss::ce16, GrokkingLoss::ce32, GrokkingLoss::ce64, GrokkingLoss::stable_max})
       step(loss, project);
   }
-  train_case("precision", {"add", 113, 200, 0.4}, collapse({300, 2200}));
+  train_case("precision", {"add", 113, 200, 0.4}, collapse({300, 2000}));
   train_case("projection", {"add", 113, 200, 0.4}, projection(300, 600));
   train_case("stablemax", {"add", 31, 64, 0.8}, stable(6000, 0.03, 0.99, true));
   train_case("stablemax-paper-rate", {"add", 31, 64, 0.7}, stable(20'000, 0.01, 0.999, false));
