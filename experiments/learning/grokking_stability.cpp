@@ -164,13 +164,10 @@ void measure_stablemax(Trial& t, const TaskChoice& choice, int epochs, double le
   if (must_generalise)
     t.check("StableMax generalises to more than three times softmax's rows", stable.mean > 3 * soft.mean,
             detail);
-  const bool generalises = 2 * seeds_that_reached(runs[0], test_accuracy, kGeneralised) > kSeeds;
-  if (must_generalise || generalises || t.size() == Size::smoke)
-    t.claim("stablemax-groks", generalises, detail);
-  else
-    t.claim_not_measured(
-        "stablemax-groks",
-        fmt::format("cut at {} of the paper's 80,000 epochs for its time: {}", epochs, detail));
+  t.claim_not_measured(
+      "stablemax-groks",
+      fmt::format("80,000 epochs at p = 113 and H = 200 take half an hour a seed; with H = {}, {}",
+                  choice.hidden, detail));
 }
 
 std::vector<CaseDefinition> cases(Size size) {
@@ -293,9 +290,9 @@ const Experiment grokking_stability = {
          "layer's is 0.76, and so is that of all weights as one vector, which is what is judged.",
          "Paper size on a CPU: p = 113 and H = 200 for precision and projection (20 ms an epoch on one "
          "core). "
-         "StableMax runs at p = 31 with H = 64: 80,000 epochs at p = 113 take half an hour a seed. Its claim "
-         "is "
-         "judged on those runs; parity is shortened likewise.",
+         "StableMax runs at p = 31 with H = 64, at a rate, beta2 and share of rows chosen in pilots: its "
+         "claim "
+         "isn't judged on those; parity is shortened likewise.",
          "No library's softmax counts zeros, rounds in half or is StableMax: only cross-entropy in f32 has a "
          "vendor row. Eigen's products of this size can be slower on two cores than on one: both rows are "
          "given."},
