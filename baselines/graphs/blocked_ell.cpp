@@ -42,6 +42,14 @@ std::int64_t BlockedEll::bytes(const HostCsr& csr, std::int64_t block) {
   return (csr.rows + block - 1) / block * width_of(csr, block) * (4 + 4 * block * block);
 }
 
+std::int64_t BlockedEll::bytes_without_padding(const HostCsr& csr, std::int64_t block) {
+  std::int64_t blocks = 0;
+  for_block_rows(csr, block, [&](std::int64_t, const std::vector<std::int32_t>& columns) {
+    blocks += static_cast<std::int64_t>(columns.size());
+  });
+  return blocks * (4 + 4 * block * block);
+}
+
 BlockedEll blocked_ell(const HostCsr& csr, std::int64_t block) {
   BlockedEll ell{.block = block,
                  .block_rows = (csr.rows + block - 1) / block,

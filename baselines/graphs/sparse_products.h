@@ -60,6 +60,8 @@ struct BlockedEll {
 
   /// Bytes of columns and values, known before they are made.
   static std::int64_t bytes(const HostCsr& csr, std::int64_t block);
+  /// Of them those that aren't padding: what one Blocked-ELL for each width of a row of blocks would take.
+  static std::int64_t bytes_without_padding(const HostCsr& csr, std::int64_t block);
 };
 BlockedEll blocked_ell(const HostCsr& csr, std::int64_t block = 16);
 

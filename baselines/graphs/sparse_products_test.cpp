@@ -64,6 +64,8 @@ TEST_CASE("Blocked-ELL holds the matrix, padded to the fullest row of blocks", "
     CHECK(static_cast<std::int64_t>(4 * ell.columns.size() + 4 * ell.values.size()) ==
           BlockedEll::bytes(csr, block));
     CHECK(ell.width == (50 + block - 1) / block);  // row 20 has all columns
+    CHECK(BlockedEll::bytes_without_padding(csr, block) == ell.stored_blocks * (4 + 4 * block * block));
+    CHECK(BlockedEll::bytes_without_padding(csr, block) < BlockedEll::bytes(csr, block));
     std::size_t found = 0;
     for (std::int64_t row = 0; row < ell.block_rows * block; ++row) {
       for (std::int64_t place = 0; place < ell.width * block; ++place) {

@@ -239,3 +239,21 @@ TEST_CASE("tc-gnn: rows that are compared cover the windows' edges and all rows 
   CHECK(all.indices.empty());
   CHECK(std::all_of(all.scale.begin(), all.scale.end(), [](double scale) { return scale > 0; }));
 }
+
+TEST_CASE("tc-gnn: Blocked-ELL is left out where its blocks outgrow any product on CSR, with the sizes",
+          "[cpu]") {
+  const Csr small = make(smoke_graphs()[0].choice);
+  CHECK(ell_left_out(host(small), 16).empty());
+  // One full row among 60,000, and the diagonal: each row of blocks is as wide as the fullest.
+  constexpr std::int32_t kNodes = 60'000;
+  Csr wide{.rows = kNodes, .columns = kNodes, .row_pointers = {0}};
+  for (std::int32_t row = 0; row < kNodes; ++row) {
+    for (std::int32_t column = row == 0 ? 0 : row; column < (row == 0 ? kNodes : row + 1); ++column)
+      wide.column_indices.push_back(column);
+    wide.row_pointers.push_back(static_cast<std::int32_t>(wide.column_indices.size()));
+  }
+  const std::string why = ell_left_out(host(wide), 16);
+  INFO(why);
+  CHECK(why.starts_with("14.5 GB of blocks, 7.2 in bf16 and 0.0 without padding"));
+  CHECK(why.find("moves 0.01 at most") != std::string::npos);
+}
