@@ -4,6 +4,10 @@
 // thread.
 #pragma once
 
+#include <time.h>
+
+#include <chrono>
+
 #include "bench/statistics.h"
 #include "experiments/precision/apnn_tc_layer.h"
 
@@ -28,6 +32,80 @@ inline std::vector<double> law_deviation(const std::vector<double>& pairs,
   return result;
 }
 inline constexpr double kLawTolerance = 0.3;
+inline constexpr double kWidestInterval = 0.2;  ///< of the time; wider ones are shown, not judged
+inline constexpr double kLeastShare = 0.9;      ///< of a core
+inline constexpr std::size_t kFewestTimes = 4;  ///< fewer don't tell a law
+
+/// A time of one pair of bits: median with its interval.
+struct LawTime {
+  std::string bits;
+  double pairs = 0, median = 0, low = 0, high = 0;
+  double share = 1;  ///< of a core that this program had
+  /// Why it isn't judged; empty where it is. Turns of other programs lengthen what takes longer than a turn,
+  /// and when they come steadily the interval doesn't show it.
+  std::string left_out() const {
+    if (share < kLeastShare)
+      return fmt::format("no: other programs had {:.0f} % of its core", 100 - 100 * share);
+    if (high - low <= kWidestInterval * median) return "";
+    return fmt::format("no: its interval is {:.0f} % of it", 100 * (high - low) / median);
+  }
+};
+/// CPU time over wall time of some runs of this thread.
+template <class Run>
+double share_of_core(const Run& run) {
+  timespec cpu[2];
+  const auto begin = std::chrono::steady_clock::now();
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu[0]);
+  for (int i = 0; i < 5; ++i) run();
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu[1]);
+  const double wall = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  const double used = static_cast<double>(cpu[1].tv_sec - cpu[0].tv_sec) +
+                      1e-9 * static_cast<double>(cpu[1].tv_nsec - cpu[0].tv_nsec);
+  return wall > 0 ? std::min(1.0, used / wall) : 1;
+}
+
+/// All times with what became of them, and in the last row the law itself, judged or not.
+struct LawJudgement {
+  bool judged = false, holds = false;
+  std::string detail;  ///< how far the times are from the law, or why it isn't judged
+  std::vector<double> pairs, seconds;
+  reports::Table table;
+};
+inline LawJudgement judge_law(const std::vector<LawTime>& times) {
+  LawJudgement result;
+  result.table = {.name = "work law",
+                  .title = "Time of a popcount product over p q",
+                  .columns = {"bits", "p q", "us", "us / (p q)", "judged"},
+                  .rows = {}};
+  std::vector<std::string> names;
+  for (const LawTime& time : times) {
+    const std::string left_out = time.left_out();
+    result.table.rows.push_back(
+        {time.bits, fmt::format("{:.0f}", time.pairs), fmt::format("{:.4g}", 1e6 * time.median),
+         fmt::format("{:.4g}", 1e6 * time.median / time.pairs), left_out.empty() ? "yes" : left_out});
+    if (!left_out.empty()) continue;
+    result.pairs.push_back(time.pairs);
+    result.seconds.push_back(time.median);
+    names.push_back(time.bits);
+  }
+  result.judged = names.size() >= kFewestTimes;
+  if (result.judged) {
+    const std::vector<double> deviation = law_deviation(result.pairs, result.seconds);
+    const auto [least, most] = std::minmax_element(deviation.begin(), deviation.end());
+    result.holds = *most <= 1 + kLawTolerance && *least >= 1 - kLawTolerance;
+    result.detail = fmt::format("{:.2f} ({}) to {:.2f} ({}) of the mean of {}", *least,
+                                names[static_cast<std::size_t>(least - deviation.begin())], *most,
+                                names[static_cast<std::size_t>(most - deviation.begin())], names.size());
+  } else {
+    result.detail = fmt::format(
+        "not measured: {} of {} times were undisturbed by other programs, and it takes {} to tell a law",
+        names.size(), times.size(), kFewestTimes);
+  }
+  result.table.rows.push_back(
+      {"law: constant within 30 %", "", "", "",
+       result.judged ? (result.holds ? "holds: " : "fails: ") + result.detail : result.detail});
+  return result;
+}
 
 inline void measure_law(Trial& t, int rows, int outputs, int inner) {
   const std::vector<LowBitShape> shapes = law_shapes(rows, outputs, inner);
@@ -57,19 +135,25 @@ inline void measure_law(Trial& t, int rows, int outputs, int inner) {
   // Where other programs take turns, long times grow more than short ones: a time whose interval is wide is
   // shown, not judged.
   reports::Curve curve{.label = "popcount product"};
-  std::vector<double> pairs, seconds;
-  std::vector<std::string> names;
+  std::vector<LawTime> times;
   for (const LowBitShape& shape : shapes) {
     const bench::Measured time = t.time("method/" + bits_name(shape));
-    if (!time.value) return;
+    if (!time.value) {  // a check of results alone takes none
+      LawJudgement none = judge_law({});
+      none.table.rows.back().back() = "not measured: " + time.missing;
+      t.table(std::move(none.table));
+      return;
+    }
     const auto& [median, low, high] = *time.value;
-    curve.x.push_back(shape.weight_bits * shape.activation_bits);
+    const double pairs = shape.weight_bits * shape.activation_bits;
+    const LayerInputs& in = (*sets[times.size()])[0];
+    std::vector<std::int32_t> sums(shape.sums());
+    const double share =
+        share_of_core([&] { kernels::low_bit_popcount(shape, in.activations, in.weights, sums, 1); });
+    times.push_back({bits_name(shape), pairs, median, low, high, share});
+    curve.x.push_back(pairs);
     curve.y.push_back(median);
     curve.error.push_back((high - low) / 4);
-    if (high - low > 0.2 * median) continue;
-    pairs.push_back(curve.x.back());
-    seconds.push_back(median);
-    names.push_back(bits_name(shape));
   }
   t.plot({.name = "work-law",
           .title = "Time of a popcount product against p q",
@@ -78,19 +162,16 @@ inline void measure_law(Trial& t, int rows, int outputs, int inner) {
           .log_x = true,
           .log_y = true,
           .curves = {curve}});
-  if (names.size() < 4) return;  // too few to tell a law
-  const bench::PowerLaw law = bench::fit_power_law(pairs, seconds);
+  LawJudgement law = judge_law(times);
+  t.table(std::move(law.table));
+  if (!law.judged) return;
+  const bench::PowerLaw fit = bench::fit_power_law(law.pairs, law.seconds);
   t.metric({.name = "exponent of p q",
-            .value = law.exponent,
+            .value = fit.exponent,
             .unit = "",
             .reported = Interval{1, 1},
-            .error = law.error});
-  const std::vector<double> deviation = law_deviation(pairs, seconds);
-  const auto [least, most] = std::minmax_element(deviation.begin(), deviation.end());
-  t.check("time over p q is constant within 30 %", *most <= 1 + kLawTolerance && *least >= 1 - kLawTolerance,
-          fmt::format("{:.2f} ({}) to {:.2f} ({}) of the mean of {}", *least,
-                      names[static_cast<std::size_t>(least - deviation.begin())], *most,
-                      names[static_cast<std::size_t>(most - deviation.begin())], names.size()));
+            .error = fit.error});
+  t.check("time over p q is constant within 30 %", law.holds, law.detail);
 }
 
 }  // namespace remeasure::experiments::apnn

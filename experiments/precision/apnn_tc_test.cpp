@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cmath>
 #include <filesystem>
+#include <thread>
 
 #include "experiments/precision/apnn_tc_law.h"
 #include "experiments/precision/apnn_tc_network.h"
@@ -189,6 +190,33 @@ TEST_CASE("apnn-tc: the work law's deviation sees a cost that isn't proportional
   for (const double each : law_deviation(work, {3, 6, 12, 24, 48})) CHECK(std::abs(each - 1) < 1e-12);
   const std::vector<double> by_sum = law_deviation(work, {2, 3, 4, 6, 8});  // p + q instead of p q
   CHECK(std::abs(by_sum.back() - 1) > kLawTolerance);
+}
+
+TEST_CASE("apnn-tc: a law of too few narrow times is called not measured, never passed over", "[cpu]") {
+  std::vector<LawTime> times;
+  for (const double pairs : {1.0, 2.0, 3.0, 4.0, 8.0, 16.0})
+    times.push_back(
+        {fmt::format("w1a{:.0f}", pairs), pairs, 1e-3 * pairs, 0.99e-3 * pairs, 1.01e-3 * pairs, 1});
+  const LawJudgement right = judge_law(times);
+  CHECK(right.judged);
+  CHECK(right.holds);
+  CHECK(right.table.rows.size() == 7);
+  times[5].median = times[5].low = times[5].high = 8e-3;  // half of what the law says
+  CHECK(judge_law(times).judged);
+  CHECK_FALSE(judge_law(times).holds);
+  for (std::size_t i = 0; i < 3; ++i) times[i].high = 2 * times[i].median;
+  const LawJudgement few = judge_law(times);
+  CHECK_FALSE(few.judged);
+  CHECK_FALSE(few.holds);
+  REQUIRE(few.table.rows.size() == 7);
+  CHECK(few.table.rows[0].back().starts_with("no: its interval"));
+  CHECK(few.table.rows[6].back().starts_with("not measured: 3 of 6 times"));
+  for (std::size_t i = 0; i < 3; ++i) times[i].high = times[i].median;
+  CHECK(judge_law(times).judged);
+  for (std::size_t i = 3; i < 6; ++i) times[i].share = 0.5;  // steadily half of a core
+  CHECK_FALSE(judge_law(times).judged);
+  CHECK(judge_law(times).table.rows[5].back() == "no: other programs had 50 % of its core");
+  CHECK(share_of_core([] { std::this_thread::sleep_for(std::chrono::milliseconds(2)); }) < 0.5);
 }
 
 TEST_CASE("apnn-tc: swapped weights of planes and a forgotten correction are found in 9 of 10 sums",
