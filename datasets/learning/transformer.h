@@ -95,8 +95,8 @@ class Transformer {
     std::vector<T> normed1, query, key, value, weights, mixed, normed2, before, after;
     Norm norm1, norm2;
   };
-  const T* at(const std::string& name) const;
-  T* gradient_of(const std::string& name) const;
+  const T* at(const std::string& name) const { return weights_.data() + find_slice(slices_, name).offset; }
+  T* gradient_of(const std::string& name) const { return gradient_ + find_slice(slices_, name).offset; }
   void multiply_call(const MatmulCall<T>& call);
   void dense(Site site, int layer, const std::string& name, const std::vector<T>& x, std::size_t rows,
              std::vector<T>& y);
@@ -120,7 +120,7 @@ class Transformer {
 
 /// Mean cross entropy of logits [samples, classes] and its gradient (may be empty).
 template <class T>
-T cross_entropy(std::span<const T> logits, std::span<const std::uint8_t> labels, int classes,
+T cross_entropy(std::span<const T> logits, std::span<const std::uint16_t> labels, int classes,
                 std::span<T> gradient);
 
 }  // namespace remeasure::datasets

@@ -15,7 +15,7 @@ namespace {
 struct Problem {
   TransformerShape shape;
   std::vector<double> weights, inputs;
-  std::vector<std::uint8_t> labels;
+  std::vector<std::uint16_t> labels;
 };
 
 constexpr int kSamples = 3;
@@ -27,7 +27,7 @@ Problem problem_of(TransformerShape shape) {
     p.weights.push_back(static_cast<double>(w) + 0.1 * random.normal(p.weights.size()));
   for (int i = 0; i < kSamples * shape.tokens * shape.inputs; ++i)
     p.inputs.push_back(Philox(6, 2).normal(static_cast<std::uint64_t>(i)));
-  for (int i = 0; i < kSamples; ++i) p.labels.push_back(static_cast<std::uint8_t>(i % shape.classes));
+  for (int i = 0; i < kSamples; ++i) p.labels.push_back(static_cast<std::uint16_t>(i % shape.classes));
   return p;
 }
 
@@ -176,11 +176,11 @@ TEST_CASE("training learns, and gives the same bits again", "[cpu]") {
       .tokens = 4, .inputs = 3, .dim = 16, .heads = 2, .layers = 1, .mlp = 32, .classes = 4};
   constexpr std::size_t kCount = 384;
   std::vector<float> inputs(kCount * 12);
-  std::vector<std::uint8_t> labels(kCount);
+  std::vector<std::uint16_t> labels(kCount);
   for (std::size_t i = 0; i < inputs.size(); ++i) inputs[i] = static_cast<float>(Philox(3, 3).normal(i));
   for (std::size_t s = 0; s < kCount; ++s) {
     labels[s] =
-        static_cast<std::uint8_t>((inputs[s * 12 + 3] > 0 ? 1 : 0) + (inputs[s * 12 + 4] > 0 ? 2 : 0));
+        static_cast<std::uint16_t>((inputs[s * 12 + 3] > 0 ? 1 : 0) + (inputs[s * 12 + 4] > 0 ? 2 : 0));
   }
   const TransformerTraining plan{.epochs = 16, .batch = 32, .learning_rate = 5e-3};
   std::vector<double> losses;
@@ -192,4 +192,18 @@ TEST_CASE("training learns, and gives the same bits again", "[cpu]") {
   CHECK(train_transformer(shape, plan, inputs, labels) == weights);
   CHECK_THROWS_AS(train_transformer(shape, plan, std::span<const float>(inputs).first(12), labels),
                   std::invalid_argument);
+}
+
+TEST_CASE("training begins with the given weights, which must be of the shape", "[cpu]") {
+  const TransformerShape shape = kSmall;
+  const std::vector<float> inputs(static_cast<std::size_t>(4 * shape.tokens * shape.inputs), 0.5f);
+  const std::vector<std::uint16_t> labels = {0, 1, 2, 3};
+  std::vector<float> start = initial_weights(shape, 3);
+  start[5] = 42;
+  CHECK(train_transformer(shape, {.epochs = 0, .seed = 1, .start = start}, inputs, labels) == start);
+  CHECK(train_transformer(shape, {.epochs = 0, .seed = 1}, inputs, labels) == initial_weights(shape, 1));
+  CHECK(train_transformer(shape, {.epochs = 1, .seed = 1, .start = start}, inputs, labels) != start);
+  start.pop_back();
+  CHECK_THROWS_WITH(train_transformer(shape, {.start = start}, inputs, labels),
+                    Catch::Matchers::ContainsSubstring("of another shape"));
 }

@@ -37,7 +37,7 @@ bool ends_with(const std::string& text, const std::string& end) {
 }
 
 void check_data(const TransformerShape& shape, std::span<const float> inputs,
-                std::span<const std::uint8_t> labels) {
+                std::span<const std::uint16_t> labels) {
   if (labels.empty() ||
       inputs.size() !=
           labels.size() * static_cast<std::size_t>(shape.tokens) * static_cast<std::size_t>(shape.inputs) ||
@@ -106,7 +106,7 @@ std::vector<float> initial_weights(const TransformerShape& shape, std::uint64_t 
 }
 
 std::vector<float> train_transformer(const TransformerShape& shape, const TransformerTraining& plan,
-                                     std::span<const float> inputs, std::span<const std::uint8_t> labels,
+                                     std::span<const float> inputs, std::span<const std::uint16_t> labels,
                                      std::vector<double>* losses) {
   check_data(shape, inputs, labels);
   if (plan.batch < 1 || plan.epochs < 0)
@@ -114,7 +114,11 @@ std::vector<float> train_transformer(const TransformerShape& shape, const Transf
   const std::size_t each = inputs.size() / labels.size(), samples = labels.size(),
                     batch = static_cast<std::size_t>(plan.batch);
   const std::size_t batches = (samples + batch - 1) / batch;
-  std::vector<float> weights = initial_weights(shape, plan.seed), gradient(weights.size());
+  std::vector<float> weights = plan.start.empty() ? initial_weights(shape, plan.seed) : plan.start;
+  if (weights.size() != weight_count(shape)) {
+    throw std::invalid_argument("a transformer's training: the weights to begin with are of another shape");
+  }
+  std::vector<float> gradient(weights.size());
   Adam adam(shape, plan, batches * static_cast<std::size_t>(plan.epochs));
   std::vector<std::unique_ptr<Transformer<float>>> models;
   for (std::size_t part = 0; part < kParts; ++part)
@@ -135,7 +139,7 @@ std::vector<float> train_transformer(const TransformerShape& shape, const Transf
         gradients[part].assign(weights.size(), 0.0f);
         if (begin == end) return;
         std::vector<float> x;
-        std::vector<std::uint8_t> y;
+        std::vector<std::uint16_t> y;
         for (std::size_t i = begin; i < end; ++i) {
           const auto from = inputs.subspan(order[i] * each, each);
           x.insert(x.end(), from.begin(), from.end());
@@ -162,7 +166,7 @@ std::vector<float> train_transformer(const TransformerShape& shape, const Transf
 }
 
 double transformer_accuracy(const TransformerShape& shape, std::span<const float> weights,
-                            std::span<const float> inputs, std::span<const std::uint8_t> labels) {
+                            std::span<const float> inputs, std::span<const std::uint16_t> labels) {
   check_data(shape, inputs, labels);
   constexpr std::size_t kAtOnce = 32;
   const std::size_t each = inputs.size() / labels.size(), tasks = (labels.size() + kAtOnce - 1) / kAtOnce;

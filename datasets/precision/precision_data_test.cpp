@@ -35,7 +35,7 @@ TEST_CASE("small_vit is trained: it tells its classes apart, and finds the accur
   CHECK(transformer_accuracy(vit.shape, vit.weights, vit.test, vit.test_label) ==
         Approx(vit.trained_accuracy));
   std::vector<int> of_class(10);
-  for (const std::uint8_t label : vit.test_label) ++of_class.at(label);
+  for (const std::uint16_t label : vit.test_label) ++of_class.at(label);
   CHECK(*std::min_element(of_class.begin(), of_class.end()) > 5);
   CHECK_THAT(message_of([&] { store.make(small_vit_definition, small_vit({.side = 30}, 1)); }),
              ContainsSubstring("must divide"));

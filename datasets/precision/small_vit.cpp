@@ -8,7 +8,9 @@
 #include <cmath>
 #include <string>
 
+#include "datasets/import/npy.h"
 #include "datasets/learning/transformer_training.h"
+#include "datasets/precision/timm_weights.h"
 #include "datasets/random.h"
 
 namespace remeasure::datasets {
@@ -18,6 +20,7 @@ constexpr int kClasses = 10;
 constexpr double kNoise = 0.05;    // of a pixel, where colours lie in [0, 1]
 constexpr double kContrast = 0.4;  // between the colours, at least, in one channel
 constexpr int kUniforms = 16;      // of an image, before its noise
+constexpr float kUnit = 64;        // pixels are (value - 127.5) / unit
 
 enum Stream : std::uint64_t { image_stream = 1, noise_stream = 2 };
 
@@ -102,7 +105,8 @@ Images make_images(std::uint64_t seed, std::size_t first, std::size_t count, int
 }
 
 /// [images, side, side, 3] to [images, tokens, patch, patch, 3], normalised.
-std::vector<float> patches_of(const std::vector<std::uint8_t>& pixels, int side, int patch) {
+std::vector<float> patches_of(const std::vector<std::uint8_t>& pixels, int side, int patch,
+                              float unit = kUnit) {
   const std::size_t s = static_cast<std::size_t>(side), p = static_cast<std::size_t>(patch), across = s / p;
   std::vector<float> patches;
   patches.reserve(pixels.size());
@@ -112,7 +116,7 @@ std::vector<float> patches_of(const std::vector<std::uint8_t>& pixels, int side,
         const std::size_t row = token / across * p + y, column = token % across * p;
         const std::uint8_t* from = pixels.data() + ((image * s + row) * s + column) * 3;
         for (std::size_t i = 0; i < 3 * p; ++i)
-          patches.push_back((static_cast<float>(from[i]) - 127.5f) * (1.0f / 64));
+          patches.push_back((static_cast<float>(from[i]) - 127.5f) * (1 / unit));
       }
     }
   }
@@ -138,6 +142,7 @@ SmallVitChoice choice_of(const Parameters& parameters) {
   c.epochs = number("epochs", 0, 1000);
   c.calibration = number("calibration", 1, 1024);
   c.test = number("test", 1, 100'000);
+  if (parameters.values.contains("classes")) c.classes = number("classes", 2, 65'536);
   if (c.side % c.patch != 0 || c.dim % c.heads != 0) {
     throw DatasetError(fmt::format("small_vit: patch ({}) must divide side ({}), heads ({}) dim ({})",
                                    c.patch, c.side, c.heads, c.dim));
@@ -153,11 +158,16 @@ TransformerShape shape_of(const SmallVitChoice& c) {
           .heads = c.heads,
           .layers = c.layers,
           .mlp = 4 * c.dim,
-          .classes = kClasses};
+          .classes = c.classes};
+}
+
+std::vector<std::uint16_t> wide(const std::vector<std::uint8_t>& labels) {
+  return {labels.begin(), labels.end()};
 }
 
 void generate(const Parameters& parameters, Writer& writer) {
   const SmallVitChoice c = choice_of(parameters);
+  if (c.classes != kClasses) throw DatasetError("small_vit: generated images have 10 classes");
   const TransformerShape shape = shape_of(c);
   const auto side = static_cast<std::uint64_t>(c.side), train = static_cast<std::size_t>(c.train);
   const auto calibration = static_cast<std::size_t>(c.calibration), test = static_cast<std::size_t>(c.test);
@@ -167,7 +177,7 @@ void generate(const Parameters& parameters, Writer& writer) {
     std::vector<double> losses;
     weights = train_transformer(
         shape, {.epochs = c.epochs, .batch = 16, .learning_rate = 4e-3, .seed = parameters.seed},
-        patches_of(images.pixels, c.side, c.patch), images.label, &losses);
+        patches_of(images.pixels, c.side, c.patch), wide(images.label), &losses);
     if (!losses.empty()) writer.attribute("training_loss", losses.back());
   }
   const Images calibrating = make_images(parameters.seed, train, calibration, c.side);
@@ -175,12 +185,54 @@ void generate(const Parameters& parameters, Writer& writer) {
   writer.array("/weights", weights, {weights.size()});
   writer.array("/calibration/image", std::span<const std::uint8_t>(calibrating.pixels),
                {calibration, side, side, 3});
-  writer.array("/calibration/label", std::span<const std::uint8_t>(calibrating.label), {calibration});
+  writer.array("/calibration/label", std::span<const std::uint16_t>(wide(calibrating.label)), {calibration});
   writer.array("/test/image", std::span<const std::uint8_t>(testing.pixels), {test, side, side, 3});
-  writer.array("/test/label", std::span<const std::uint8_t>(testing.label), {test});
+  writer.array("/test/label", std::span<const std::uint16_t>(wide(testing.label)), {test});
   writer.attribute(
       "test_accuracy",
-      transformer_accuracy(shape, weights, patches_of(testing.pixels, c.side, c.patch), testing.label));
+      transformer_accuracy(shape, weights, patches_of(testing.pixels, c.side, c.patch), wide(testing.label)));
+  writer.attribute("pixel_unit", static_cast<double>(kUnit));
+  writer.attribute("classes", kClasses);
+}
+
+void import(const std::filesystem::path& source, const Parameters& parameters, Writer& writer) {
+  const SmallVitChoice c = choice_of(parameters);
+  const TransformerShape shape = shape_of(c);
+  const auto side = static_cast<std::uint64_t>(c.side);
+  const std::vector<float> weights = timm_weights(source / "weights.npz", shape, c.patch);
+  writer.array("/weights", weights, {weights.size()});
+  constexpr float kTimmUnit = 127.5f;  // mean and deviation 0.5, as timm's ViTs of augreg are trained
+  for (const auto& [part, images] : {std::pair{"calibration", c.calibration}, std::pair{"test", c.test}}) {
+    const auto count = static_cast<std::uint64_t>(images);
+    const NpyArray image = read_npy(source / fmt::format("{}_image.npy", part)),
+                   label = read_npy(source / fmt::format("{}_label.npy", part));
+    if (image.type != ElementType::u8 || image.shape != Shape{count, side, side, 3} ||
+        label.shape != Shape{count}) {
+      throw DatasetError(fmt::format(
+          "{}: {}_image is {} {} and {}_label {}; the parameters ask for uint8 [{}, {}, {}, 3] and [{}]",
+          source.string(), part, to_string(image.type), to_string(image.shape), part, to_string(label.shape),
+          count, side, side, count));
+    }
+    std::vector<std::uint16_t> labels;
+    for (const std::int32_t each : label.as_i32()) {
+      if (each < 0 || each >= c.classes)
+        throw DatasetError(fmt::format("{}: label {} of {} classes", label.file.string(), each, c.classes));
+      labels.push_back(static_cast<std::uint16_t>(each));
+    }
+    std::vector<std::uint8_t> pixels(image.data.size());
+    std::transform(image.data.begin(), image.data.end(), pixels.begin(),
+                   [](std::byte b) { return std::to_integer<std::uint8_t>(b); });
+    writer.array(fmt::format("/{}/image", part), std::span<const std::uint8_t>(pixels),
+                 {count, side, side, 3});
+    writer.array(fmt::format("/{}/label", part), std::span<const std::uint16_t>(labels), {count});
+    if (part == std::string("test")) {
+      writer.attribute(
+          "test_accuracy",
+          transformer_accuracy(shape, weights, patches_of(pixels, c.side, c.patch, kTimmUnit), labels));
+    }
+  }
+  writer.attribute("pixel_unit", static_cast<double>(kTimmUnit));
+  writer.attribute("classes", c.classes);
 }
 
 Extents extents(const Parameters& parameters) {
@@ -200,8 +252,8 @@ const Definition small_vit_definition = {
     .name = "small_vit",
     .title = "A small vision transformer with its images",
     .theme = "precision",
-    .schema_version = 1,
-    .generator_version = 1,
+    .schema_version = 2,
+    .generator_version = 2,
     .stands_for =
         "ViT or DeiT with ImageNet: norms first, class token, GELU, trained to where it errs on some test "
         "images, so that "
@@ -216,21 +268,21 @@ const Definition small_vit_definition = {
                 .axes = {"calibration", "y", "x", "channel"},
                 .description = "RGB"},
                {.path = "/calibration/label",
-                .type = ElementType::u8,
+                .type = ElementType::u16,
                 .axes = {"calibration"},
-                .description = "class",
-                .maximum = 9},
+                .description = "class"},
                {.path = "/test/image",
                 .type = ElementType::u8,
                 .axes = {"test", "y", "x", "channel"},
                 .description = "RGB"},
-               {.path = "/test/label",
-                .type = ElementType::u8,
-                .axes = {"test"},
-                .description = "class",
-                .maximum = 9}},
+               {.path = "/test/label", .type = ElementType::u16, .axes = {"test"}, .description = "class"}},
     .extents = extents,
     .generate = generate,
+    .import = import,
+    .import_help =
+        "a folder of weights.npz (numpy.savez of the state dict of a ViT of timm, names as in "
+        "vit_small_patch16_224) and of calibration_image, calibration_label, test_image and test_label .npy: "
+        "RGB uint8 [image, side, side, 3], resized and cropped; integer classes",
     .examples = {small_vit(kSmokeVit, 1)},
 };
 
@@ -247,6 +299,7 @@ Parameters small_vit(const SmallVitChoice& c, std::uint64_t seed) {
                                     {"test", c.test}}) {
     parameters.values[name] = std::to_string(value);
   }
+  if (c.classes != kClasses) parameters.values["classes"] = std::to_string(c.classes);
   return parameters;
 }
 
@@ -254,18 +307,22 @@ SmallVit read_small_vit(Reader& reader) {
   const auto parameter = [&](const char* name) {
     return std::stoi(reader.text(std::string("param_") + name));
   };
-  const SmallVitChoice c{.side = parameter("side"),
-                         .patch = parameter("patch"),
-                         .dim = parameter("dim"),
-                         .heads = parameter("heads"),
-                         .layers = parameter("layers")};
-  return {.shape = shape_of(c),
-          .weights = reader.f32("/weights"),
-          .calibration = patches_of(reader.u8("/calibration/image"), c.side, c.patch),
-          .test = patches_of(reader.u8("/test/image"), c.side, c.patch),
-          .calibration_label = reader.u8("/calibration/label"),
-          .test_label = reader.u8("/test/label"),
-          .trained_accuracy = reader.number("test_accuracy")};
+  SmallVitChoice c{.side = parameter("side"),
+                   .patch = parameter("patch"),
+                   .dim = parameter("dim"),
+                   .heads = parameter("heads"),
+                   .layers = parameter("layers")};
+  c.classes = static_cast<int>(reader.number("classes"));
+  const auto unit = static_cast<float>(reader.number("pixel_unit"));
+  SmallVit vit;
+  vit.weights = reader.f32("/weights");
+  vit.shape = shape_of(c);
+  vit.calibration = patches_of(reader.u8("/calibration/image"), c.side, c.patch, unit);
+  vit.test = patches_of(reader.u8("/test/image"), c.side, c.patch, unit);
+  vit.calibration_label = reader.u16("/calibration/label");
+  vit.test_label = reader.u16("/test/label");
+  vit.trained_accuracy = reader.number("test_accuracy");
+  return vit;
 }
 
 }  // namespace remeasure::datasets

@@ -18,7 +18,7 @@ struct SmallVit {
   std::vector<float> weights;
   /// Normalised patches [images, tokens, 3 patch^2], and classes.
   std::vector<float> calibration, test;
-  std::vector<std::uint8_t> calibration_label, test_label;
+  std::vector<std::uint16_t> calibration_label, test_label;
   double trained_accuracy = 0;  ///< on the test images, as the generator found it
 
   std::size_t image_values() const {
@@ -29,12 +29,14 @@ struct SmallVit {
 /// "small_vit": parameters side (pixels), patch, dim, heads, layers, train, epochs, calibration, test
 /// (images). Images of ten classes: stripes in four directions, checks, disc, ring, square, cross, dots;
 /// place, size, phase and two colours of each image are random, the contrast is low and the pixels are noisy.
-/// Norms first, class token, mlp 4 dim, exact GELU.
+/// Norms first, class token, mlp 4 dim, exact GELU. Imported: a ViT of timm's with images of its own data
+/// (timm_weights.h); parameter classes, where they aren't 10.
 extern const Definition small_vit_definition;
 
 struct SmallVitChoice {
   int side = 32, patch = 4, dim = 96, heads = 4, layers = 4;
   int train = 3000, epochs = 8, calibration = 32, test = 2000;
+  int classes = 10;  ///< of generated images always 10
 };
 Parameters small_vit(const SmallVitChoice& choice, std::uint64_t seed);
 /// The size that a smoke run trains in about two seconds.
