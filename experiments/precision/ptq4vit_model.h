@@ -70,6 +70,20 @@ enum class Weighting {
            ///< exactly: the diagonal of the Fisher matrix that the labels' gradient is one sample of
 };
 
+/// The model with other calibration images: the `draw`-th `images` of those in its file.
+inline SmallVit with_calibration(const SmallVit& vit, int draw, int images) {
+  SmallVit result = vit;
+  const auto count = static_cast<std::ptrdiff_t>(images), first = draw * count,
+             each = static_cast<std::ptrdiff_t>(vit.image_values());
+  if (first + count > static_cast<std::ptrdiff_t>(vit.calibration_label.size()))
+    throw std::invalid_argument("the file hasn't that many calibration images");
+  result.calibration.assign(vit.calibration.begin() + first * each,
+                            vit.calibration.begin() + (first + count) * each);
+  result.calibration_label.assign(vit.calibration_label.begin() + first,
+                                  vit.calibration_label.begin() + first + count);
+  return result;
+}
+
 /// All products but the patches' embedding (whose input stays as it is), on the first `images` calibration
 /// images. Gradients are those of the sum over the images, so that they don't depend on how many there are.
 inline Layers capture(const SmallVit& vit, int images, Weighting weighting) {
@@ -109,7 +123,7 @@ inline Layers capture(const SmallVit& vit, int images, Weighting weighting) {
   const std::vector<float> kept(logits.begin(), logits.end());
   std::vector<float> by_logits(kept.size()), unused(vit.weights.size());
   for (std::size_t label = 0; label < (weighting == Weighting::fisher ? classes : 1); ++label) {
-    std::vector<std::uint8_t> labels(count, static_cast<std::uint8_t>(label));
+    std::vector<std::uint16_t> labels(count, static_cast<std::uint16_t>(label));
     if (weighting == Weighting::label)
       labels.assign(vit.calibration_label.begin(), vit.calibration_label.begin() + images);
     datasets::cross_entropy<float>(kept, labels, vit.shape.classes, by_logits);
@@ -161,6 +175,23 @@ void on_all_cores(std::size_t tasks, Run run) {
                               [&](int i, int, int) { run(static_cast<std::size_t>(i)); });
 }
 
+/// What each dense layer's bias is corrected by.
+using Corrections = std::map<Place, std::vector<float>>;
+inline Corrections corrections_of(const Layers& layers, const Scales& scales) {
+  Corrections corrections;
+  for (const auto& [place, layer] : layers) {
+    if (place.site != Site::scores && place.site != Site::mix)
+      corrections[place] = kernels::bias_of_codes(layer, scales.at(place));
+  }
+  return corrections;
+}
+/// "block2.fc1" or "head": what its weights and bias are called.
+inline std::string name_of(const Place& place) {
+  return place.site == Site::head
+             ? "head"
+             : "block" + std::to_string(place.layer) + "." + datasets::to_string(place.site);
+}
+
 struct Quality {
   double accuracy = 0;             ///< fraction of the images
   double loss = 0;                 ///< mean cross entropy
@@ -189,9 +220,15 @@ inline double divergence(const Quality& exact, const Quality& quantised, std::si
 
 /// The weights of the model with those of quantised products in their place, and the embedding's channel by
 /// channel.
-inline std::vector<float> quantized_weights(const SmallVit& vit, const Scales& scales, int embed_bits) {
+inline std::vector<float> quantized_weights(const SmallVit& vit, const Scales& scales, int embed_bits,
+                                            const Corrections& corrections) {
   std::vector<float> weights = vit.weights;
-  for (const datasets::WeightSlice& slice : datasets::weight_slices(vit.shape)) {
+  const std::vector<datasets::WeightSlice> slices = datasets::weight_slices(vit.shape);
+  for (const auto& [place, correction] : corrections) {
+    const datasets::WeightSlice& bias = datasets::find_slice(slices, name_of(place) + ".bias");
+    for (std::size_t i = 0; i < correction.size(); ++i) weights[bias.offset + i] -= correction[i];
+  }
+  for (const datasets::WeightSlice& slice : slices) {
     const auto dot = slice.name.rfind('.');
     if (dot == std::string::npos || slice.name.substr(dot) != ".weight") continue;
     const std::vector<float> rows = transposed(weights.data() + slice.offset, 1, slice.rows, slice.columns);
@@ -205,10 +242,7 @@ inline std::vector<float> quantized_weights(const SmallVit& vit, const Scales& s
       }
     } else {
       for (const auto& [place, scale] : scales) {
-        const std::string name = place.site == Site::head ? "head.weight"
-                                                          : "block" + std::to_string(place.layer) + "." +
-                                                                datasets::to_string(place.site) + ".weight";
-        if (name == slice.name) blocks = scale.b;
+        if (name_of(place) + ".weight" == slice.name) blocks = scale.b;
       }
       if (blocks.empty()) continue;
     }
@@ -221,9 +255,10 @@ inline std::vector<float> quantized_weights(const SmallVit& vit, const Scales& s
 
 /// The model on images with quantised operands wherever `scales` has the place; exact elsewhere.
 inline Quality evaluate(const SmallVit& vit, std::span<const float> images,
-                        std::span<const std::uint8_t> labels, const Scales& scales, int embed_bits) {
+                        std::span<const std::uint16_t> labels, const Scales& scales, int embed_bits,
+                        const Corrections& corrections = {}) {
   constexpr std::size_t kAtOnce = 16;
-  const std::vector<float> weights = quantized_weights(vit, scales, embed_bits);
+  const std::vector<float> weights = quantized_weights(vit, scales, embed_bits, corrections);
   const std::size_t tasks = (labels.size() + kAtOnce - 1) / kAtOnce, each = vit.image_values(),
                     classes = static_cast<std::size_t>(vit.shape.classes);
   std::vector<double> right(tasks), loss(tasks);

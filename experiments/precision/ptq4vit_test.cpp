@@ -29,7 +29,7 @@ constexpr std::size_t kTested = 256;
 
 Quality quality_of(const Scales& scales, int embed_bits) {
   return evaluate(model(), std::span<const float>(model().test).first(kTested * model().image_values()),
-                  std::span<const std::uint8_t>(model().test_label).first(kTested), scales, embed_bits);
+                  std::span<const std::uint16_t>(model().test_label).first(kTested), scales, embed_bits);
 }
 
 }  // namespace
@@ -93,7 +93,7 @@ TEST_CASE("the Fisher weights are the mean square of the gradients by labels dra
   double sum = 0;
   for (const float x : logits) p.push_back(std::exp(static_cast<double>(x))), sum += p.back();
   std::map<Place, std::vector<double>> expected;
-  for (std::uint8_t label = 0; label < 10; ++label) {
+  for (std::uint16_t label = 0; label < 10; ++label) {
     vit.calibration_label[0] = label;
     for (const auto& [place, layer] : capture(vit, 1, Weighting::label)) {
       auto& of = expected[place];
@@ -141,4 +141,44 @@ TEST_CASE("all parts together are a point above the base at 6 bit, and nearer to
     CHECK(all6.accuracy >= base6.accuracy + (images == 8 ? 0.01 : 0.005));
     CHECK(exact.accuracy - of(cache, all, 8).accuracy < 0.01);
   }
+}
+
+TEST_CASE("a gain counts where its mean is below 1 by two standard errors of three samples or more",
+          "[cpu]") {
+  const std::vector<double> gain = {0.79, 0.71, 0.75}, none = {0.9, 1.2, 0.8, 1.05}, two = {0.5, 0.5};
+  const Spread s = spread_of(gain);
+  CHECK(s.mean == Approx(0.75));
+  CHECK(s.deviation == Approx(0.04));
+  CHECK(s.error == Approx(0.04 / std::sqrt(3.0)));
+  CHECK(below_one(s, gain.size()));
+  CHECK_FALSE(below_one(spread_of(none), none.size()));
+  CHECK_FALSE(below_one(spread_of(two), two.size()));
+}
+
+TEST_CASE("other calibration images are the file's next ones, and corrected biases belong to dense layers",
+          "[cpu]") {
+  const SmallVit other = with_calibration(model(), 1, 8);
+  CHECK(other.calibration.size() == 8 * model().image_values());
+  CHECK(std::equal(other.calibration.begin(), other.calibration.end(),
+                   model().calibration.begin() + static_cast<std::ptrdiff_t>(other.calibration.size())));
+  CHECK(other.calibration_label[0] == model().calibration_label[8]);
+  CHECK_THROWS_AS(with_calibration(model(), 4, 8), std::invalid_argument);
+  SearchCache cache(layers());
+  const Scales scales = cache.all(ablations().front(), 4);
+  const Corrections corrections = corrections_of(layers(), scales);
+  CHECK(corrections.size() == 2 * 4 + 1);
+  const Quality exact = quality_of({}, 0);
+  const auto corrected = [&](double factor) {
+    Corrections scaled = corrections;
+    for (auto& [place, values] : scaled) {
+      for (float& x : values) x *= static_cast<float>(factor);
+    }
+    return divergence(
+        exact,
+        evaluate(model(), std::span<const float>(model().test).first(kTested * model().image_values()),
+                 std::span<const std::uint16_t>(model().test_label).first(kTested), scales, 4, scaled),
+        10);
+  };
+  CHECK(corrected(0) == Approx(divergence(exact, quality_of(scales, 4), 10)));
+  CHECK(corrected(-5) > corrected(1));  // the wrong way costs
 }

@@ -231,6 +231,18 @@ LayerScales search_scales(const LayerProduct& layer, Calibration kind, int block
   return scales;
 }
 
+std::vector<float> bias_of_codes(const LayerProduct& layer, const LayerScales& scales) {
+  check_layer(layer, 0, 0);
+  if (layer.matrices != 1) throw std::invalid_argument("bias_of_codes: the weights are one matrix");
+  const std::vector<float> a = quantized(layer.a, std::span(&scales.a, 1)), b = quantized(layer.b, scales.b);
+  using Floats = Eigen::Map<const Matrix<float>>;
+  const Eigen::RowVectorXd mean = Floats(a.data(), layer.rows, layer.inner).cast<double>().colwise().mean();
+  const Matrix<double> change = Floats(b.data(), layer.columns, layer.inner).cast<double>() -
+                                Floats(layer.b.data(), layer.columns, layer.inner).cast<double>();
+  const Eigen::VectorXf result = (change * mean.transpose()).cast<float>();
+  return {result.begin(), result.end()};
+}
+
 template std::vector<float> candidate_scores_reference(const LayerProduct&, Operand, std::span<const float>,
                                                        std::span<const TwinQuantizer<float>>, ScaleMetric,
                                                        int, int, int);

@@ -83,6 +83,11 @@ std::vector<TwinQuantizer<float>> candidates_of(Calibration kind, float first,
 LayerScales search_scales(const LayerProduct& layer, Calibration kind, int blocks_of_b,
                           const SearchSettings& settings);
 
+/// What quantising the weights b adds to each output on average over a's rows: mean of a_q (b_q - b)^T, in
+/// double. Taken from the bias (the paper's code: bias correction), it leaves outputs whose mean the weights'
+/// codes don't move. For one matrix. Throws std::invalid_argument for more.
+std::vector<float> bias_of_codes(const LayerProduct& layer, const LayerScales& scales);
+
 /// Quantised values, each block of rows of b by its own quantiser.
 std::vector<float> quantized(std::span<const float> values, std::span<const TwinQuantizer<float>> blocks);
 

@@ -112,3 +112,50 @@ TEST_CASE(
   CHECK_THROWS_AS(search_scales(layer_problem(1, 4, 16, 4, Calibration::plain), Calibration::plain, 3, {}),
                   std::invalid_argument);
 }
+
+TEST_CASE("with its bias corrected a layer of quantised weights has the mean of one of exact weights",
+          "[cpu]") {
+  LayerProduct layer = layer_problem(1, 150, 32, 12, Calibration::gelu);
+  const LayerScales scales = search_scales(layer, Calibration::gelu, 3, {.bits = 4, .candidates = 20});
+  const std::vector<float> correction = bias_of_codes(layer, scales),
+                           a = quantized(layer.a, std::span(&scales.a, 1)), b = quantized(layer.b, scales.b);
+  REQUIRE(correction.size() == 12);
+  const auto mean_output = [&](const std::vector<float>& weights, std::size_t column) {
+    double sum = 0;
+    for (std::size_t row = 0; row < 150; ++row) {
+      for (std::size_t k = 0; k < 32; ++k)
+        sum += static_cast<double>(a[row * 32 + k]) * static_cast<double>(weights[column * 32 + k]);
+    }
+    return sum / 150;
+  };
+  double moved = 0;
+  for (std::size_t column = 0; column < 12; ++column) {
+    const double shift = mean_output(b, column) - mean_output(layer.b, column);
+    CHECK(static_cast<double>(correction[column]) == Approx(shift).margin(1e-6));
+    moved = std::max(moved, std::abs(shift));
+  }
+  CHECK(moved > 1e-3);  // there is something to correct
+  layer = layer_problem(2, 20, 16, 8, Calibration::plain);
+  CHECK_THROWS_AS(bias_of_codes(layer, {uniform_quantizer(0.1f, 4), {uniform_quantizer(0.1f, 4)}}),
+                  std::invalid_argument);
+}
+
+TEST_CASE("each round of the alternation costs no more than the one before, and some cost less", "[cpu]") {
+  double gained = 0;
+  for (const Calibration kind : {Calibration::plain, Calibration::softmax, Calibration::gelu}) {
+    const LayerProduct layer = layer_problem(1, 90, 32, 12, kind);
+    double before = INFINITY;
+    for (const int rounds : {1, 2, 3}) {
+      const LayerScales scales =
+          search_scales(layer, kind, 3, {.bits = 4, .rounds = rounds, .candidates = 40});
+      const std::vector<float> a = quantized(layer.a, std::span(&scales.a, 1)),
+                               b = quantized(layer.b, scales.b);
+      const double cost = score_by_loops(layer, a, b, ScaleMetric::hessian);
+      INFO(rounds << " rounds: " << cost << ", before " << before);
+      CHECK(cost <= before * (1 + 1e-6));  // the search scores in float
+      if (rounds > 1) gained += before - cost;
+      before = cost;
+    }
+  }
+  CHECK(gained > 0);
+}
