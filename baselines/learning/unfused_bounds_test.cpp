@@ -6,6 +6,7 @@
 #include "baselines/learning/unfused_bounds.h"
 
 #include <testing/catch.h>
+#include <cmath>
 
 #include "baselines/learning/unfused_bounds_eigen.h"
 #include "kernels/device/testing/test_bench.h"
@@ -108,29 +109,41 @@ TEST_CASE("On a GPU the unfused graph with cuBLAS is the oracle", "[gpu]") {
   });
 }
 
-TEST_CASE("Eigen's four and eight products are the oracle", "[cpu]") {
-  const BoundArrays<float> z = random_bounds({3, 10, 24}, 2);
-  const std::vector<float> matrix = normals(24 * 7, 5), offset = normals(7, 6);
-  BoundArrays<float> seven(z.shape.with_channels(7)), out(z.shape);
-  baselines::unfused_matmul_eigen<float>(z.shape, 7, z.spans(), matrix, offset, seven.spans());
-  CHECK(worst_error(seven, oracle::matmul(z.as<double>(), 7, wide(matrix), wide(offset))) < 1e-5);
-  for (const BallNorm norm : {BallNorm::one, BallNorm::two, BallNorm::infinity}) {
-    const Ball ball{0.3, norm, 2};
-    baselines::unfused_relax_eigen<float>(Relaxation::relu, z.shape, ball, z.spans(), out.spans());
-    CHECK(worst_error(out, oracle::relax(Relaxation::relu, z.as<double>(), ball)) < 1e-5);
-  }
-  for (const DotShape& shape : {score_shape(5, 6, 2, 12), value_shape(5, 6, 2, 12)}) {
-    const BoundArrays<double> a = random_bounds(shape.x_shape(), 5).as<double>(),
-                              b = random_bounds(shape.y_shape(), 6).as<double>();
-    const oracle::Intervals ai = oracle::concretise(a, kBall), bi = oracle::concretise(b, kBall);
-    BoundArrays<double> dots(shape.out_shape());
-    baselines::unfused_dot_eigen<double>(shape, a.spans(), ai.lower, b.spans(), bi.lower, bi.upper,
-                                         dots.spans());
-    CHECK(worst_error(dots, oracle::dot(shape, a, ai, b, bi)) < 1e-12);
+TEST_CASE("Eigen's four and eight products are the oracle, whoever cuts the work", "[cpu]") {
+  using baselines::EigenThreads;
+  for (const EigenThreads threads : {EigenThreads::own, EigenThreads::tasks}) {
+    // More than a block of rows, and not whole blocks.
+    const BoundArrays<float> z = random_bounds({9, 60, 24}, 2), large = random_bounds({7, 130, 150}, 4);
+    const std::vector<float> matrix = normals(24 * 7, 5), offset = normals(7, 6);
+    BoundArrays<float> seven(z.shape.with_channels(7)), out(z.shape), relaxed(large.shape);
+    baselines::unfused_matmul_eigen<float>(z.shape, 7, z.spans(), matrix, offset, seven.spans(), threads);
+    CHECK(worst_error(seven, oracle::matmul(z.as<double>(), 7, wide(matrix), wide(offset))) < 1e-5);
+    for (const BallNorm norm : {BallNorm::one, BallNorm::two, BallNorm::infinity}) {
+      const Ball ball{0.3, norm, 2};
+      baselines::unfused_relax_eigen<float>(Relaxation::relu, z.shape, ball, z.spans(), out.spans(), threads);
+      CHECK(worst_error(out, oracle::relax(Relaxation::relu, z.as<double>(), ball)) < 1e-5);
+    }
+    baselines::unfused_relax_eigen<float>(Relaxation::tanh, large.shape, kBall, large.spans(),
+                                          relaxed.spans(), threads);
+    CHECK(worst_error(relaxed, oracle::relax(Relaxation::tanh, large.as<double>(), kBall)) < 1e-5);
+    for (const DotShape& shape : {score_shape(5, 60, 2, 12), value_shape(5, 60, 2, 12)}) {
+      const BoundArrays<double> a = random_bounds(shape.x_shape(), 5).as<double>(),
+                                b = random_bounds(shape.y_shape(), 6).as<double>();
+      const oracle::Intervals ai = oracle::concretise(a, kBall), bi = oracle::concretise(b, kBall);
+      BoundArrays<double> dots(shape.out_shape());
+      baselines::unfused_dot_eigen<double>(shape, a.spans(), ai.lower, b.spans(), bi.lower, bi.upper,
+                                           dots.spans(), threads);
+      CHECK(worst_error(dots, oracle::dot(shape, a, ai, b, bi)) < 1e-12);
+    }
+    const VerifierProblem p = random_transformer(6, 12, 2, 20, 2, {{1, 4}, {0.002, BallNorm::two, 2}});
+    CHECK(worst_error(margin_bounds<double>(p.model, p.label, p.embedding, p.perturbation),
+                      baselines::unfused_margin_eigen<double>(p.model, p.label, p.embedding, p.perturbation,
+                                                              threads)) < 1e-12);
   }
 }
 
-TEST_CASE("fused and unfused verification agree: 1e-12 in double, 1e-5 in float", "[cpu]") {
+TEST_CASE("fused and unfused verification agree: 1e-12 in double, in float what narrow intervals leave",
+          "[cpu]") {
   for (const auto& [layers, rows] :
        {std::pair(1, std::vector<int>{2}), std::pair(2, std::vector<int>{1, 4})}) {
     const VerifierProblem p = random_transformer(
@@ -138,9 +151,10 @@ TEST_CASE("fused and unfused verification agree: 1e-12 in double, 1e-5 in float"
     const BoundArrays<double> fused = margin_bounds<double>(p.model, p.label, p.embedding, p.perturbation);
     CHECK(worst_error(fused, baselines::unfused_margin_eigen<double>(p.model, p.label, p.embedding,
                                                                      p.perturbation)) < 1e-12);
-    // A second layer starts from intervals that are a thousandth of their values: what rounding leaves of
-    // their width has three digits fewer, and its lines are made of that.
-    const double limit = layers == 1 ? 1e-5 : 1e-3;
+    // A line's slope is a ratio of widths, of 2 radius at least, and rounding moves their ends by u sqrt(20):
+    // 7e-5 in the first layer. The second starts from intervals that are a thousandth of their values and
+    // whose ends have rounding errors already.
+    const double limit = layers == 1 ? std::ldexp(std::sqrt(20.0), -24) / (2 * 0.002) : 1e-3;
     const auto single = baselines::unfused_margin_eigen<float>(p.model, p.label, p.embedding, p.perturbation);
     CHECK(worst_error(margin_bounds<float>(p.model, p.label, p.embedding, p.perturbation),
                       single.as<double>()) < limit);

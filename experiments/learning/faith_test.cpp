@@ -7,6 +7,7 @@
 
 #include "datasets/learning/transformer.h"
 #include "datasets/learning/transformer_training.h"
+#include "experiments/learning/faith_rounding.h"
 #include "experiments/learning/faith_soundness.h"
 #include "experiments/learning/faith_variants.h"
 #include "kernels/learning/linear_ops.h"
@@ -28,7 +29,7 @@ datasets::SentimentTransformer encoder(const datasets::SentimentChoice& choice, 
 }
 
 const datasets::SentimentChoice kTrained{
-    .rows = 8, .hidden = 16, .heads = 4, .mlp = 32, .layers = 1, .sentences = 4, .trained = true};
+    .rows = 8, .hidden = 16, .heads = 4, .mlp = 32, .layers = 1, .sentences = 10, .trained = true};
 
 double largest_difference(const std::vector<double>& a, const std::vector<double>& b) {
   double difference = 0, scale = 1e-300;
@@ -133,18 +134,14 @@ TEST_CASE("faith: fused bounds are unfused ones", "[cpu]") {
     CHECK(largest_difference(fused.lower_weight, unfused.lower_weight) < 1e-12);
     CHECK(largest_difference(fused.upper_weight, unfused.upper_weight) < 1e-12);
     CHECK(largest_difference(fused.lower_bias, unfused.lower_bias) < 1e-12);
-    const auto single = kernels::margin_bounds<float>(s.model, s.label, s.embedding, p),
-               single_unfused = baselines::unfused_margin_eigen<float>(s.model, s.label, s.embedding, p);
-    const auto as_double = [](const std::vector<float>& v) {
-      return std::vector<double>(v.begin(), v.end());
-    };
-    CHECK(largest_difference(as_double(single.lower_weight), as_double(single_unfused.lower_weight)) < 1e-5);
-    // A bias may be near 0: against the margin's scale.
+    const auto single = kernels::margin_bounds<float>(s.model, s.label, s.embedding, p).as<double>(),
+               single_unfused =
+                   baselines::unfused_margin_eigen<float>(s.model, s.label, s.embedding, p).as<double>();
+    // Weights of untrained models rest on intervals that are a thousandth of their values.
     const double scale = kernels::margin_scale(s.model, s.label);
-    CHECK(std::fabs(static_cast<double>(single.lower_bias[0]) -
-                    static_cast<double>(single_unfused.lower_bias[0])) < 1e-5 * scale);
-    CHECK(std::fabs(static_cast<double>(single.upper_bias[0]) -
-                    static_cast<double>(single_unfused.upper_bias[0])) < 1e-5 * scale);
+    const RoundingLimits between = difference_of(single_unfused, single, scale);
+    CHECK(between.weights < (trained ? 1e-5 : rounding_limits(s, 1e-3).weights));
+    CHECK(between.biases < 1e-5);
   }
 }
 
@@ -194,6 +191,48 @@ TEST_CASE("faith: radius 0 is the forward value, widths grow, and linear bounds 
     INFO(node.node << ": " << node.linear << " against " << node.intervals);
     CHECK(node.linear <= node.intervals);
   }
+}
+
+TEST_CASE("faith: float keeps the limit that follows from roundings, eleven bits don't, and layers raise it",
+          "[cpu]") {
+  double before = 0;
+  for (const int layers : {1, 3}) {
+    datasets::SentimentChoice choice = kTrained;
+    choice.layers = layers;
+    const SentenceInputs s = sentence_of(encoder(choice), 0);
+    const double radius = certified_radii(s, 4).linear, scale = kernels::margin_scale(s.model, s.label);
+    REQUIRE(radius > 1e-4);
+    const Perturbation p = s.perturbation(radius);
+    const auto exact = kernels::margin_bounds<double>(s.model, s.label, s.embedding, p);
+    const RoundingLimits limits = rounding_limits(s, radius);
+    INFO(layers << " layers at " << radius << ": " << limits.weights << " and " << limits.biases);
+    for (const auto& single : {kernels::margin_bounds<float>(s.model, s.label, s.embedding, p),
+                               baselines::unfused_margin_eigen<float>(s.model, s.label, s.embedding, p)}) {
+      const RoundingLimits found = difference_of(single.as<double>(), exact, scale);
+      CHECK(found.weights <= limits.weights);
+      CHECK(found.biases <= limits.biases);
+    }
+    const RoundingLimits coarse =
+        difference_of(rounded_bounds(s, radius, 7, std::ldexp(1.0, -11)), exact, scale);
+    CHECK(coarse.weights > 10 * limits.weights);
+    CHECK(limits.weights > before);
+    before = limits.weights;
+  }
+}
+
+TEST_CASE("faith: trained models of six layers are certified", "[cpu]") {
+  datasets::SentimentChoice choice = kTrained;
+  choice.layers = 6;
+  const datasets::SentimentTransformer t = encoder(choice);
+  CHECK(t.accuracy > 0.9);
+  const SentenceInputs s = sentence_of(t, 0);
+  const CertifiedRadii radii = certified_radii(s, 4);
+  CHECK(radii.linear > 1e-4);
+  CHECK(radii.linear > radii.intervals);
+  const Attack found = attack(s, radii.linear, 200, 4, 5);
+  const kernels::Interval bounds = linear_interval(s, radii.linear);
+  CHECK(found.least >= bounds.lower - 1e-5);
+  CHECK(found.most <= bounds.upper + 1e-5);
 }
 
 TEST_CASE("faith: the chain's kernels on Simt are the chain", "[simt]") {

@@ -96,9 +96,11 @@ struct RowIntervals {
   }
 };
 
+/// Rows of a bound object; of a small one on this thread, since others would take longer to begin.
 template <class Body>
-void for_rows(int rows, int threads, const Body& body) {
-  for_each_row_block(1, rows, threads, [&](int, int first, int count) {
+void for_rows(const BoundShape& shape, int threads, const Body& body) {
+  if (threads == 0 && shape.weights() < 100'000) threads = 1;
+  for_each_row_block(1, shape.rows, threads, [&](int, int first, int count) {
     for (int row = first; row < first + count; ++row) body(index(row));
   });
 }
@@ -136,7 +138,7 @@ void bound_concretise_reference(const BoundShape& shape, const Ball& ball, const
                                 std::span<Scalar> lower, std::span<Scalar> upper, int threads) {
   check_bounds("bound_concretise_reference", shape, in);
   check_ball(shape, ball);
-  for_rows(shape.rows, threads, [&](std::size_t row) {
+  for_rows(shape, threads, [&](std::size_t row) {
     RowIntervals<Scalar> interval;
     interval.find(shape, ball, in, row, true, true);
     const auto at = static_cast<std::ptrdiff_t>(row * index(shape.channels));
@@ -151,7 +153,7 @@ void bound_relax_reference(Relaxation relaxation, const BoundShape& shape, const
   check_bounds("bound_relax_reference", shape, in);
   check_bounds("bound_relax_reference (output)", shape, out);
   check_ball(shape, ball);
-  for_rows(shape.rows, threads, [&](std::size_t row) {
+  for_rows(shape, threads, [&](std::size_t row) {
     const std::size_t channels = index(shape.channels);
     RowIntervals<Scalar> interval;
     interval.find(shape, ball, in, row, true, true);
@@ -190,7 +192,7 @@ void bound_product_reference(const BoundShape& shape, int group, const Ball& bal
   check_bounds("bound_product_reference (y)", y_shape, y);
   check_bounds("bound_product_reference (output)", shape, out);
   check_ball(shape, ball);
-  for_rows(shape.rows, threads, [&](std::size_t row) {
+  for_rows(shape, threads, [&](std::size_t row) {
     const std::size_t channels = index(shape.channels), y_channels = index(y_shape.channels),
                       per = index(group);
     RowIntervals<Scalar> of_x, of_y;
@@ -234,7 +236,7 @@ void bound_group_sum_reference(const BoundShape& shape, int group, const HostBou
     }
   };
   const std::size_t per_row = index(shape.inputs) * index(shape.channels / group);
-  for_rows(shape.rows, threads, [&](std::size_t row) {
+  for_rows(shape, threads, [&](std::size_t row) {
     sum(in.lower_weight, out.lower_weight, row * per_row, per_row);
     sum(in.upper_weight, out.upper_weight, row * per_row, per_row);
   });
@@ -281,7 +283,7 @@ void bound_add_normalise_reference(const BoundShape& shape, const HostBounds<con
     }
   };
   const std::size_t channels = index(shape.channels);
-  for_rows(shape.rows, threads, [&](std::size_t row) {
+  for_rows(shape, threads, [&](std::size_t row) {
     for (std::size_t i = 0; i < index(shape.inputs); ++i) {
       line((row * index(shape.inputs) + i) * channels, a.lower_weight, a.upper_weight, b.lower_weight,
            b.upper_weight, out.lower_weight, out.upper_weight, false);
