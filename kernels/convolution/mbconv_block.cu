@@ -110,7 +110,8 @@ RM_DEVICE void filter_tile(unsigned char* g, const unsigned char* h, const Eleme
 }
 
 template <class Element, int kChannels, int kKernel>
-__global__ void __launch_bounds__(kBlockThreads, sizeof(Element) == 2 && kChannels <= 64 ? 2 : 1)
+__global__ void __launch_bounds__(kBlockThreads,
+                                  sizeof(Element) == 2 && kChannels <= 64 && kKernel == 3 ? 2 : 1)
     mbconv_kernel(BlockShape shape, MbConvTiling tiling, MbConvArrays<Element> arrays) {
   using Pixel = BlockTile<Element, kChannels>;      // x, W1
   using Hidden = BlockTile<Element, kMbConvChunk>;  // h, g, W2
