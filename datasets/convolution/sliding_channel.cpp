@@ -7,7 +7,7 @@
 #include <array>
 #include <cmath>
 
-#include "datasets/import/cifar10.h"
+#include "datasets/import/cifar.h"
 #include "datasets/random.h"
 #include "datasets/schema.h"
 

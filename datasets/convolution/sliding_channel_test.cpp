@@ -7,7 +7,7 @@
 #include <cmath>
 
 #include "datasets/convolution/sliding_channel_mixing.h"
-#include "datasets/import/cifar10.h"
+#include "datasets/import/cifar.h"
 #include "datasets/test_support.h"
 
 using namespace remeasure::datasets;
@@ -70,8 +70,7 @@ TEST_CASE("CIFAR-10's binary files are read across their borders, and refused wh
   CHECK_THROWS_WITH(read_cifar10(folder.path(), 6), ContainsSubstring("5 pictures in 2 files"));
   CHECK_THROWS_WITH(read_cifar10(folder.path() / "absent.bin", 1), ContainsSubstring("absent.bin"));
   put_bytes(folder.path() / "short.bin", cifar_records(1).substr(1));
-  CHECK_THROWS_WITH(read_cifar10(folder.path() / "short.bin", 1),
-                    ContainsSubstring("3072 bytes; CIFAR-10's"));
+  CHECK_THROWS_WITH(read_cifar10(folder.path() / "short.bin", 1), ContainsSubstring("3072 bytes; CIFAR's"));
   std::string wrong = cifar_records(1);
   wrong[0] = 10;
   put_bytes(folder.path() / "label.bin", wrong);

@@ -5,9 +5,9 @@
 
 #include <array>
 #include <cmath>
-#include <fstream>
-#include <iterator>
+#include <span>
 
+#include "datasets/import/cifar.h"
 #include "datasets/learning/dense_math.h"
 #include "datasets/random.h"
 #include "datasets/schema.h"
@@ -160,27 +160,17 @@ void generate(const Parameters& parameters, Writer& writer) {
         painter.paint(extent.test, parameters.seed, test_stream));
 }
 
-/// Records of `header` bytes, of which the last is the label, and 3 x 32 x 32 colour values.
-void read_records(const std::filesystem::path& file, std::size_t header, std::size_t classes,
-                  std::size_t of_class, std::vector<std::size_t>& found, Images& images) {
-  std::ifstream in(file, std::ios::binary);
-  if (!in) throw DatasetError(fmt::format("{}: can't be read", file.string()));
-  const std::vector<char> bytes{std::istreambuf_iterator<char>(in), {}};
-  const std::size_t record = header + 3072;
-  if (bytes.empty() || bytes.size() % record != 0) {
-    throw DatasetError(
-        fmt::format("{}: {} bytes; expected whole records of {}", file.string(), bytes.size(), record));
-  }
-  for (std::size_t begin = 0; begin < bytes.size(); begin += record) {
-    const std::size_t label = static_cast<unsigned char>(bytes[begin + header - 1]);
-    if (label >= classes || found[label] == of_class) continue;
+/// Appends the first `of_class` pictures of each of the first classes; `found` counts them.
+void append_pictures(const std::filesystem::path& file, CifarLabels kind, std::size_t of_class,
+                     std::vector<std::size_t>& found, Images& images) {
+  for_each_cifar_record(file, kind, [&](std::size_t label, std::span<const std::uint8_t> planes) {
+    if (label >= found.size() || found[label] == of_class) return true;
     ++found[label];
     images.labels.push_back(static_cast<std::uint8_t>(label));
-    for (std::size_t i = 0; i < 3072; ++i) {
-      const auto value = static_cast<float>(static_cast<unsigned char>(bytes[begin + header + i]));
-      images.values.push_back((value / 255.0f - 0.5f) * 4.0f);
-    }
-  }
+    for (const std::uint8_t value : planes)
+      images.values.push_back((static_cast<float>(value) / 255.0f - 0.5f) * 4.0f);
+    return true;
+  });
 }
 
 void import(const std::filesystem::path& source, const Parameters& parameters, Writer& writer) {
@@ -192,7 +182,8 @@ void import(const std::filesystem::path& source, const Parameters& parameters, W
     Images images;
     std::vector<std::size_t> found(extent.classes, 0);
     for (const char* file : files)
-      read_records(source / file, hundred ? 2 : 1, extent.classes, of_class, found, images);
+      append_pictures(source / file, hundred ? CifarLabels::hundred : CifarLabels::ten, of_class, found,
+                      images);
     for (std::size_t c = 0; c < extent.classes; ++c) {
       if (found[c] < of_class) {
         throw DatasetError(fmt::format("{}: {} images of class {}; {} are asked for", source.string(),
@@ -247,8 +238,10 @@ const Definition gabor_classes_definition = {
     .generate = generate,
     .import = import,
     .import_help =
-        "a folder with CIFAR-100's train.bin and test.bin (a coarse label, a fine label, 3072 colour values "
-        "each) or CIFAR-10's data_batch_1..5.bin and test_batch.bin (a label, 3072 values); side 32; of the "
+        "a folder with CIFAR-100's train.bin and test.bin (a coarse label, a fine label, 3072 colour "
+        "values "
+        "each) or CIFAR-10's data_batch_1..5.bin and test_batch.bin (a label, 3072 values); side 32; of "
+        "the "
         "first `classes` labels the first `train` and `test` images each; values become 4 (v / 255 - 1/2)",
     .examples = {gabor_classes(10, 64, 32, 16, 0.5, 1)},
 };
