@@ -40,10 +40,9 @@ TimedSample waited(TimedDevice& device) {
   if (elapsed.watchdog_fired) {
     throw LaunchWaits(fmt::format(
         "the launch didn't return within {:.2g} s while the GPU was held back to hide its latency: it waits "
-        "for the GPU "
-        "(synchronises, allocates, loads a module) or enqueues more than the driver's queue holds. Make it "
-        "asynchronous, or "
-        "say why it can't be in VariantInfo::synchronises: then it is timed with its launch latency",
+        "for the GPU (synchronises, allocates, loads a module) or enqueues more than the driver's queue "
+        "holds. Make it asynchronous, or say why it can't be in VariantInfo::synchronises: then it is timed "
+        "with its launch latency",
         kWatchdogSeconds));
   }
   sample.seconds = elapsed.seconds;

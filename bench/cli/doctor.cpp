@@ -55,8 +55,7 @@ Finding gpu() {
   if (!name.empty()) return {Finding::Level::good, "GPU", name, ""};
   return {Finding::Level::bad, "GPU", why_no_gpu(),
           "GPU claims stay \"not measured\", kernels are checked on the SIMT engine. For times: a machine "
-          "with an NVIDIA "
-          "GPU (Ampere or newer) and its driver"};
+          "with an NVIDIA GPU (Ampere or newer) and its driver"};
 }
 
 /// A library that baselines need at run time: where the loader finds it.

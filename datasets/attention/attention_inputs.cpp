@@ -100,10 +100,8 @@ const Definition attention_inputs_definition = {
     .generator_version = 1,
     .stands_for =
         "activations of a transformer layer. gauss: scores q.k/sqrt(dim) are N(0, 1), as at initialisation "
-        "and in "
-        "the DFSS benchmark. clustered: rows share 32 directions, so that a few keys hold most of the "
-        "weight, as "
-        "after training",
+        "and in the DFSS benchmark. clustered: rows share 32 directions, so that a few keys hold most of the "
+        "weight, as after training",
     .source = "https://github.com/apuaaChen/DFSS (benchmark.py); BERT-large on SQuAD v1.1 for real data",
     .arrays = {array("/q", "queries"), array("/k", "keys"), array("/v", "values")},
     .extents = [](const Parameters& p) { return extents_of(p, kAxes); },
@@ -111,8 +109,8 @@ const Definition attention_inputs_definition = {
     .import = import,
     .import_help =
         "dumps of one layer's q, k and v, each [batch, heads, tokens, dim] (BERT-large on SQuAD: [b, 16, "
-        "384, 64]): an "
-        "HDF5 file with /q, /k, /v, or a folder with q.npy, k.npy, v.npy; float32, queries not yet scaled",
+        "384, 64]): an HDF5 file with /q, /k, /v, or a folder with q.npy, k.npy, v.npy; float32, queries not "
+        "yet scaled",
     .examples = {attention_inputs(1, 2, 64, 64, "gauss", 1), attention_inputs(1, 2, 128, 64, "gauss", 1),
                  attention_inputs(1, 2, 128, 64, "clustered", 1)},
 };

@@ -59,8 +59,8 @@ const Definition feature_maps_definition = {
     .import = import,
     .import_help =
         "dumps of one layer's q, k and v, each [batch, x, y, z, heads, dim] (y, z of length 1 where there is "
-        "no such axis): an "
-        "HDF5 file with /q, /k, /v, or a folder with q.npy, k.npy, v.npy; float32, queries not yet scaled",
+        "no such axis): an HDF5 file with /q, /k, /v, or a folder with q.npy, k.npy, v.npy; float32, queries "
+        "not yet scaled",
     .examples = {feature_maps(1, {96, 1, 1}, 2, 16, 1), feature_maps(1, {12, 10, 1}, 2, 16, 1),
                  feature_maps(1, {4, 5, 6}, 2, 16, 1)},
 };

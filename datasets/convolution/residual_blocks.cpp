@@ -124,8 +124,7 @@ const Definition residual_blocks_definition = {
     .import_help =
         "dumps of one block: an HDF5 file with /x, /w0 (convfirst) or /dw (mbconv, convnext), /b0, /w1, /b1, "
         "/w2, /b2, /ln (convnext), or a folder with x.npy and so on; float32, channels last, norm folded "
-        "into "
-        "the layer before it",
+        "into the layer before it",
     .examples = {residual_blocks({"convfirst", 1, 14, 14, 32, 4, 3}, 1),
                  residual_blocks({"mbconv", 1, 14, 14, 32, 4, 3}, 1),
                  residual_blocks({"convnext", 1, 14, 14, 32, 4, 7}, 1)},

@@ -83,10 +83,9 @@ const Definition graph_definition = {
     .theme = "graphs",
     .stands_for =
         "graphs of TC-GNN's benchmark: citation networks (Cora: 2,708 nodes, 10,858 edges, degrees with a "
-        "power law), batches of "
-        "small graphs (PROTEINS_full, DD), social and co-purchase networks (artist, soc-BlogCatalog, "
-        "amazon0505), by nodes, edges, "
-        "law of the degrees, and whether ids follow the communities",
+        "power law), batches of small graphs (PROTEINS_full, DD), social and co-purchase networks (artist, "
+        "soc-BlogCatalog, amazon0505), by nodes, edges, law of the degrees, and whether ids follow the "
+        "communities",
     .source = "https://github.com/YukeWang96/TC-GNN_ATC23",
     .arrays = {{.path = "/row_pointers",
                 .type = ElementType::i32,
@@ -106,9 +105,8 @@ const Definition graph_definition = {
     .import = import_graph,
     .import_help =
         "a .npz of TC-GNN's artifact (src_li, dst_li, num_nodes), a MatrixMarket .mtx, or a text file of "
-        "edges \"source destination\"; "
-        "rows are destinations; multiple edges are merged; the parameters name the generated graph that it "
-        "replaces",
+        "edges \"source destination\"; rows are destinations; multiple edges are merged; the parameters name "
+        "the generated graph that it replaces",
     .examples = {graph(citation_graph(2708, 10'858), 1), graph(batched_graph(4000, 14'800, 15, 60), 1),
                  graph(social_graph(4096, 65'536), 1), graph(copurchase_graph(4096, 49'152), 1)},
 };

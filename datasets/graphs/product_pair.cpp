@@ -123,9 +123,8 @@ const Definition product_pair_definition = {
     .theme = "graphs",
     .stands_for =
         "the R-MAT pair of SMASH: 16384 x 16384, 254211 entries each, 5174841 entries in the product, 1.23 "
-        "products an "
-        "entry. Its parameters aren't known; (.40, .20, .20, .20) and (.45, .22, .22, .11) lie on both sides "
-        "of it",
+        "products an entry. Its parameters aren't known; (.40, .20, .20, .20) and (.45, .22, .22, .11) lie "
+        "on both sides of it",
     .source = "arXiv 2105.14156",
     .arrays = schema(),
     .extents =
@@ -136,8 +135,7 @@ const Definition product_pair_definition = {
     .import = import_pair,
     .import_help =
         "a MatrixMarket file of an n x n matrix, which is multiplied with itself, or a folder with a.mtx and "
-        "b.mtx; the "
-        "parameters name the generated pair that it replaces",
+        "b.mtx; the parameters name the generated pair that it replaces",
     .examples = {product_pair("rmat40", 2048, 16'384, 1), product_pair("rmat45", 2048, 16'384, 1),
                  product_pair("uniform", 2048, 16'384, 1), product_pair("blocks", 2048, 16'384, 1),
                  product_pair("ragged", 512, 2048, 1)},

@@ -238,10 +238,8 @@ const Definition gabor_classes_definition = {
     .generate = generate,
     .import = import,
     .import_help =
-        "a folder with CIFAR-100's train.bin and test.bin (a coarse label, a fine label, 3072 colour "
-        "values "
-        "each) or CIFAR-10's data_batch_1..5.bin and test_batch.bin (a label, 3072 values); side 32; of "
-        "the "
+        "a folder with CIFAR-100's train.bin and test.bin (a coarse label, a fine label, 3072 colour values "
+        "each) or CIFAR-10's data_batch_1..5.bin and test_batch.bin (a label, 3072 values); side 32; of the "
         "first `classes` labels the first `train` and `test` images each; values become 4 (v / 255 - 1/2)",
     .examples = {gabor_classes(10, 64, 32, 16, 0.5, 1)},
 };

@@ -112,9 +112,8 @@ const Definition linear_bounds_definition = {
     .import = import,
     .import_help =
         "a verifier's bounds at one layer: an HDF5 file with /lower_weight, /upper_weight (row, input, "
-        "channel), "
-        "/lower_bias, /upper_bias, /matrix (output, channel), /offset, or a folder of .npy files of these "
-        "names; float32",
+        "channel), /lower_bias, /upper_bias, /matrix (output, channel), /offset, or a folder of .npy files "
+        "of these names; float32",
     .examples = {linear_bounds({8, 64, 64, 64}, 1)},
 };
 

@@ -137,8 +137,7 @@ const Definition linear_regression_definition = {
     .theme = "learning",
     .stands_for =
         "the Gaussian linear models of the theory of overparameterised learning: mean 0, the stated "
-        "variances, "
-        "signal variance 1",
+        "variances, signal variance 1",
     .source = "synthetic in the literature (arXiv 2109.02355)",
     .arrays =
         {{.path = "/x",

@@ -297,9 +297,8 @@ const Definition sentiment_transformer_definition = {
     .import = import,
     .import_help =
         "an exported checkpoint and its sentences: an HDF5 file or a folder of .npy files, float32, with the "
-        "arrays of the schema by their names; dense weights "
-        "[layer, outputs, inputs] (q, k, v stacked), embedding = input of the first layer, label and "
-        "perturbed as floats",
+        "arrays of the schema by their names; dense weights [layer, outputs, inputs] (q, k, v stacked), "
+        "embedding = input of the first layer, label and perturbed as floats",
     .examples = {sentiment_transformer({}, 1)},
 };
 

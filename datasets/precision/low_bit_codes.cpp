@@ -128,8 +128,7 @@ const Definition low_bit_codes_definition = {
     .generator_version = 1,
     .stands_for =
         "a layer of a quantised network (LQ-Nets and the like). Codes uniform, as the authors' benchmarks "
-        "draw them; the affine "
-        "map behind it uses the next layer's codes about equally",
+        "draw them; the affine map behind it uses the next layer's codes about equally",
     .source = "https://github.com/YukeWang96/APNN-TC-kernel",
     .arrays = {codes("/w_codes", {"output", "kernel_y", "kernel_x", "channel"}, "weights"),
                codes("/x_codes", {"image", "y", "x", "channel"}, "activations"),
@@ -140,9 +139,8 @@ const Definition low_bit_codes_definition = {
     .import = import,
     .import_help =
         "one layer of a trained network: an HDF5 file with /w_codes [outputs, kernel, kernel, channels], "
-        "/x_codes [images, extent, "
-        "extent, channels], /alpha and /beta [outputs], or a folder with w_codes.npy, ...; float32, codes as "
-        "whole numbers",
+        "/x_codes [images, extent, extent, channels], /alpha and /beta [outputs], or a folder with "
+        "w_codes.npy, ...; float32, codes as whole numbers",
     .examples =
         {low_bit_codes(
              {.images = 32, .channels = 256, .outputs = 32, .activation_bits = 2, .encoding = "mixed"}, 1),

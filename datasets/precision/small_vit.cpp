@@ -256,8 +256,7 @@ const Definition small_vit_definition = {
     .generator_version = 2,
     .stands_for =
         "ViT or DeiT with ImageNet: norms first, class token, GELU, trained to where it errs on some test "
-        "images, so that "
-        "quantisation can be seen in its accuracy",
+        "images, so that quantisation can be seen in its accuracy",
     .source = "https://github.com/huggingface/pytorch-image-models",
     .arrays = {{.path = "/weights",
                 .type = ElementType::f32,

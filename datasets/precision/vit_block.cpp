@@ -177,8 +177,8 @@ const Definition vit_block_definition = {
     .generator_version = 1,
     .stands_for =
         "calibration tensors of ViT/DeiT: rows of softmax (most below 0.05, some near 1), GELU with its "
-        "short negative range, "
-        "normalised activations with channels of different scales, weights with heavy tails",
+        "short negative range, normalised activations with channels of different scales, weights with heavy "
+        "tails",
     .source = "https://github.com/hahnyuan/PTQ4ViT",
     .arrays = schema(),
     .extents = extents,
@@ -186,10 +186,8 @@ const Definition vit_block_definition = {
     .import = import_file,
     .import_help =
         "one HDF5 file with /calib/<layer>/{A,B,grad} for qkv, qk, softmax_v, proj, fc1, fc2: A [matrices, "
-        "rows, inner], B "
-        "[matrices, columns, inner] (weights as torch stores them, values transposed), grad [matrices, rows, "
-        "columns]; matrices "
-        "is images x heads for qk and softmax_v and 1 else",
+        "rows, inner], B [matrices, columns, inner] (weights as torch stores them, values transposed), grad "
+        "[matrices, rows, columns]; matrices is images x heads for qk and softmax_v and 1 else",
     .examples = {vit_block(2, 17, 48, 3, 1)},
 };
 

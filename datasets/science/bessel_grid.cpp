@@ -88,8 +88,7 @@ const Definition bessel_grid_definition = {
     .theme = "science",
     .stands_for =
         "the test points of the log-Bessel paper: its regions 'small' and 'large', and a log-uniform one "
-        "over seven "
-        "decades, in which most libraries overflow or underflow",
+        "over seven decades, in which most libraries overflow or underflow",
     .source = "synthetic in the literature (arXiv 2409.08729, evaluation)",
     .arrays = arrays(),
     .extents =

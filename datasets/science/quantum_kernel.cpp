@@ -287,8 +287,7 @@ const Definition quantum_kernel_definition = {
     .theme = "science",
     .stands_for =
         "the paper's own three artificial sets, which are made in this way from other random unitaries: 20 "
-        "training and "
-        "20 test points per label, a gap of 0.3",
+        "training and 20 test points per label, a gap of 0.3",
     .source = "synthetic in the literature",
     .arrays = schema(),
     .extents = extents,

@@ -192,8 +192,8 @@ const Definition vmf_features_definition = {
     .theme = "science",
     .stands_for =
         "ResNet50 convolution features of CIFAR10's 50,000 training images, scaled to unit length: 10 "
-        "classes of "
-        "5,000 points in 2,048 to 32,768 dimensions, with mean resultant lengths of 0.2, 0.5 and 0.9",
+        "classes of 5,000 points in 2,048 to 32,768 dimensions, with mean resultant lengths of 0.2, 0.5 and "
+        "0.9",
     .source = "CIFAR-10 (https://www.cs.toronto.edu/~kriz/cifar.html) through torchvision's ResNet50",
     .arrays = {array("/vmf/mean_res", ElementType::f64, {"concentration", "class"}, "mean resultant length",
                      0, 1),

@@ -142,8 +142,7 @@ const Definition long_convolution_definition = {
     .generator_version = 1,
     .stands_for =
         "activations and implicit filters of Hyena and HyenaDNA: filters decay over 1 to 1/100 of the "
-        "sequence; trained ones are "
-        "smooth, for which k_lowpass stands",
+        "sequence; trained ones are smooth, for which k_lowpass stands",
     .source = "https://github.com/HazyResearch/flash-fft-conv",
     .arrays =
         {{.path = "/u", .axes = {"batch", "channel", "time"}, .description = "signal, N(0, 1)"},

@@ -214,8 +214,7 @@ const Definition spike_tracks_definition = {
     .generator_version = 1,
     .stands_for =
         "Spiking Heidelberg Digits (SHD): 700 units, 20 classes, about 8,000 events in 0.2 to 1.4 s. Pairs "
-        "of classes "
-        "are time reversals of one another, so that rates alone don't tell them apart",
+        "of classes are time reversals of one another, so that rates alone don't tell them apart",
     .source = "https://zenkelab.org/resources/spiking-heidelberg-datasets-shd/",
     .arrays = {{.path = "/time",
                 .type = ElementType::u16,
@@ -234,8 +233,8 @@ const Definition spike_tracks_definition = {
     .import = import_shd,
     .import_help =
         "a folder with shd_train.h5 and shd_test.h5 as published (spikes/times in seconds, spikes/units, "
-        "labels); units 700; "
-        "the first `train` and `test` samples are taken, a step is 1 ms, events beyond `steps` are dropped",
+        "labels); units 700; the first `train` and `test` samples are taken, a step is 1 ms, events beyond "
+        "`steps` are dropped",
     .examples = {spike_tracks(256, 128, 70, 100, 1)},
 };
 

@@ -132,8 +132,7 @@ const Definition clos_cluster_definition = {
     .theme = "systems",
     .stands_for =
         "the test bed of C4: nodes with 8 NICs of 2 x 200 Gb/s ports, dual-homed to two leaves a rail, "
-        "spines at 1:1, "
-        "NVLink-limited to 362 Gb/s. Placement and failures there are not published",
+        "spines at 1:1, NVLink-limited to 362 Gb/s. Placement and failures there are not published",
     .source = "arXiv 2406.04594; synthetic",
     .arrays = {scalar("/topology/nodes", "nodes"),
                scalar("/topology/rails", "NICs of a node"),

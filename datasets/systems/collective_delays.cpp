@@ -168,8 +168,7 @@ const Definition collective_delays_definition = {
     .theme = "systems",
     .stands_for =
         "logs of Alibaba's communication library, which are private: delays by (source, destination), waits "
-        "and sequence "
-        "numbers by rank. Size of the delays, their spread and the faults are assumptions",
+        "and sequence numbers by rank. Size of the delays, their spread and the faults are assumptions",
     .source = "arXiv 2406.04594; synthetic",
     .arrays = {{.path = "/delays/D",
                 .axes = {"window", "collective", "rank", "rank"},

@@ -245,17 +245,15 @@ const Experiment dfss = {
     .cases = cases,
     .notes =
         {"The mask is chosen by comparing scores, not by the pair sums of the authors' code. In exact "
-         "arithmetic both are the "
-         "two largest, ties to the earlier; a rounded sum can tie where the scores don't: {1e8, 1, 2, 0} "
-         "would keep 1, not 2.",
+         "arithmetic both are the two largest, ties to the earlier; a rounded sum can tie where the scores "
+         "don't: {1e8, 1, 2, 0} would keep 1, not 2.",
          "The card's \"rows sum to 1 within 1e-3 in bf16\" holds on average; rounding allows 2^-8 in a row, "
-         "and rows of 48 kept "
-         "scores reach 1.02e-3. The tests hold rows to 2^-8 and the mean to 1e-3.",
+         "and rows of 48 kept scores reach 1.02e-3. The tests hold rows to 2^-8 and the mean to 1e-3.",
          "1:2 is the paper's fp32 setting, in TF32 on both sides; cuDNN's fused attention takes 16-bit "
          "inputs only.",
          "The baseline that the paper reports against writes the scores to memory. Against fused attention "
-         "(sdpa), which doesn't, "
-         "the traffic that DFSS saves isn't there; its column stands beside the claim.",
+         "(sdpa), which doesn't, the traffic that DFSS saves isn't there; its column stands beside the "
+         "claim.",
          "Each of the paper's 192 (96) heads is a copy of one of four generated heads in memory of its own."},
 };
 

@@ -271,12 +271,10 @@ const Experiment neighborhood_attention = {
         {"fp32 on tensor cores is three products of TF32, with fp32's accuracy; what the paper's \"full "
          "precision\" does isn't in its abstract.",
          "Naive means a thread per pair of query and key and per two columns of the output, half read two at "
-         "a time. The authors' old "
-         "library also had tiled 2-D kernels for head dim 32 and windows up to 13, a fairer base there, "
-         "which isn't built.",
+         "a time. The authors' old library also had tiled 2-D kernels for head dim 32 and windows up to 13, "
+         "a fairer base there, which isn't built.",
          "'vendor' is dense attention under a mask, the same operation; 'sdpa' has no mask and computes "
-         "another one: it is what all pairs cost "
-         "at best.",
+         "another one: it is what all pairs cost at best.",
          "The mean of the improvements in percent is the mean of the ratios less one: one number says both.",
          "Windows that aren't causal are shifted at the borders, not cut. The control that cuts them differs "
          "at the border only (unit tests)."},

@@ -253,37 +253,27 @@ const Experiment convfirst = {
     .cases = cases,
     .notes =
         {"\"About four times as fast\" is between networks of different operations. The table \"networks\" "
-         "splits "
-         "it: speedup = MACs ratio x efficiency ratio. The paper's configuration isn't in its abstract; two "
-         "ConvFirst stacks stand in, one as deep as ConvNeXt-T (2.2 times fewer MACs), one with as many "
-         "MACs.",
+         "splits it: speedup = MACs ratio x efficiency ratio. The paper's configuration isn't in its "
+         "abstract; two ConvFirst stacks stand in, one as deep as ConvNeXt-T (2.2 times fewer MACs), one "
+         "with as many MACs.",
          "Equal or better accuracy needs training on ImageNet and is not measured; without it fewer "
-         "operations "
-         "are a choice of depth and width, no finding. At equal width a ConvFirst block has more of them "
-         "than "
-         "ConvNeXt's: 72 C against 49 C beside 8 C^2.",
+         "operations are a choice of depth and width, no finding. At equal width a ConvFirst block has more "
+         "of them than ConvNeXt's: 72 C against 49 C beside 8 C^2.",
          "The waterline of an H200 gives the stack of ConvNeXt-T's depth 3.7 (one picture) to 3.9 times "
-         "(128) its "
-         "speed: 2.2 times fewer MACs at 1.7 to 1.8 times the efficiency; at equal MACs 1.8. A model: no "
-         "verdict "
-         "rests on it.",
+         "(128) its speed: 2.2 times fewer MACs at 1.7 to 1.8 times the efficiency; at equal MACs 1.8. A "
+         "model: no verdict rests on it.",
          "Networks are their residual blocks: no stem, no down-sampling, no head.",
          "Block fusion by one block of threads: C = 512 keeps 128 accumulators a thread; no cluster shares "
-         "weights, "
-         "and each 64 pixels (128 up to C = 64) read all weights from L2 once. MBConv is fused up to C = "
-         "256.",
+         "weights, and each 64 pixels (128 up to C = 64) read all weights from L2 once. MBConv is fused up "
+         "to C = 256.",
          "The waterline here is a roofline of each kernel, summed; its operations are those of the "
-         "definition, so "
-         "padding and recomputed halos count as inefficiency. Data-sheet rates of an H200 stand in the "
-         "model, and "
-         "nothing measured is divided by it but the efficiency column.",
+         "definition, so padding and recomputed halos count as inefficiency. Data-sheet rates of an H200 "
+         "stand in the model, and nothing measured is divided by it but the efficiency column.",
          "Weights of the waterline are read once; activations in the fused kernel (Th + 2) / Th times, from "
-         "L2 "
-         "mostly. Counted on the SIMT engine in the kernels' tests: exactly the input, the halos and the "
+         "L2 mostly. Counted on the SIMT engine in the kernels' tests: exactly the input, the halos and the "
          "output.",
          "eigen and method have the same layers in Eigen; only the order differs, so their ratio is what "
-         "caches "
-         "alone make of fusing."},
+         "caches alone make of fusing."},
 };
 
 }  // namespace remeasure::experiments

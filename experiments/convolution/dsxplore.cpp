@@ -200,32 +200,25 @@ const Experiment dsxplore = {
          "floor(c (1 - co) gw), a product of floats, which for co = 0.33 isn't where their own Python code "
          "begins it.",
          "Outputs are sorted by the start of their windows, not by the window's number: then 64 of them read "
-         "a union "
-         "of gw + 64 Cin / Cout channels at most whatever the step, and any 16 make a full tensor-core tile "
-         "with few "
-         "zeros. 'executed over needed flops' is what those zeros cost.",
+         "a union of gw + 64 Cin / Cout channels at most whatever the step, and any 16 make a full "
+         "tensor-core tile with few zeros. 'executed over needed flops' is what those zeros cost.",
          "The dense product ('vendor') does g times the multiplications, with a library's best kernel: where "
-         "channels "
-         "are few it may win. It is the base that a user of today has; the paper's is the stack of copies.",
+         "channels are few it may win. It is the base that a user of today has; the paper's is the stack of "
+         "copies.",
          "On a CPU a product for each different window ('method') gains nearly what g promises where windows "
-         "have "
-         "many outputs; with co = 0.33 each has two, and a dense product is faster.",
+         "have many outputs; with co = 0.33 each has two, and a dense product is faster.",
          "With g = 1 all windows hold all channels, and SCC is a dense 1x1 convolution whose weights are "
          "rotated.",
          "Grouped layers of equal cost ('grouped', 'grouped/cudnn') are another operation, with its own "
          "oracle.",
          "What mixes isn't the overlap alone. Without any overlap SCC's outputs take the windows in turn, as "
-         "after a "
-         "channel shuffle, and two layers reach everything: in the linear fit that takes most of the way "
-         "from GPW's "
-         "residual to none, the overlap the rest; with ReLU the overlap changes nothing that the seeds' "
-         "spread shows.",
+         "after a channel shuffle, and two layers reach everything: in the linear fit that takes most of the "
+         "way from GPW's residual to none, the overlap the rest; with ReLU the overlap changes nothing that "
+         "the seeds' spread shows.",
          "Two SCC layers hold C^2 weights with g = 2, as one dense layer does; the residual that is left is "
-         "theirs, "
-         "not the optimiser's alone: a product of two banded matrices isn't every matrix. With ReLU no "
-         "student of "
-         "these sizes but the standard one with twice the weights learns the teacher; only the order is "
-         "judged.",
+         "theirs, not the optimiser's alone: a product of two banded matrices isn't every matrix. With ReLU "
+         "no student of these sizes but the standard one with twice the weights learns the teacher; only the "
+         "order is judged.",
          "dw on cuBLAS is a dense gradient for each image and their sum; a user would have cuDNN do it in "
          "one call."},
 };

@@ -218,32 +218,25 @@ const Experiment smash = {
     .cases = cases,
     .notes = {"The 9.4x is V1 against V3 on one simulator. The model's counts (probes, shares, entries) are "
               "exact; its costs are assumptions, one of them changed after the first result: the copy engine "
-              "moved 8 "
-              "bytes a cycle, with which V3 waits for it and V1 over V3 is 1.8. So no verdict rests on the "
-              "model. Its V2 pays for sorting "
-              "tables that V1's hash leaves nearly sorted: without skew (uniform) V1 is the faster one in "
-              "it. Its V3 hides "
-              "the write-back behind a copy engine of 64 bytes a cycle: V3 "
-              "waits for an engine of less than 27 "
-              "(.40, .20, .20, .20), below 18 V1 over V3 is under 4, and below 11 V3 loses to V2. The plot "
-              "'engine' shows it.",
+              "moved 8 bytes a cycle, with which V3 waits for it and V1 over V3 is 1.8. So no verdict rests "
+              "on the model. Its V2 pays for sorting tables that V1's hash leaves nearly sorted: without "
+              "skew (uniform) V1 is the faster one in it. Its V3 hides the write-back behind a copy engine "
+              "of 64 bytes a cycle: V3 waits for an engine of less than 27 (.40, .20, .20, .20), below 18 V1 "
+              "over V3 is under 4, and below 11 V3 loses to V2. The plot 'engine' shows it.",
               "The paper's problem isn't known: 254211 draws of R-MAT (.40, .20, .20, .20) give 6.8 million "
-              "products and 1.05 an entry, of (.45, .22, "
-              ".22, .11) 17.2 million and 1.33; the reported 6.37 million and 1.23 fit neither. Draws that "
-              "coincide are one entry.",
+              "products and 1.05 an entry, of (.45, .22, .22, .11) 17.2 million and 1.33; the reported 6.37 "
+              "million and 1.23 fit neither. Draws that coincide are one entry.",
               "Plain bits of a tag cluster under linear probing, on skewed columns with either hash; on "
-              "blocks the low-order bits are the worse ones, "
-              "because the rows of a window share them. A multiplication removes both. The paper's versions "
-              "keep their hashes.",
+              "blocks the low-order bits are the worse ones, because the rows of a window share them. A "
+              "multiplication removes both. The paper's versions keep their hashes.",
               "Of cusparseSpGEMM 'vendor' is computation and copy on an estimation made in advance, as "
-              "'kernel', 'v1', 'v2' and 'v3' have their "
-              "windows in advance; 'vendor/estimation' is all of it, as 'kernel/planning' is. Faster today "
-              "than either may be nsparse or spECK, which aren't here.",
+              "'kernel', 'v1', 'v2' and 'v3' have their windows in advance; 'vendor/estimation' is all of "
+              "it, as 'kernel/planning' is. Faster today than either may be nsparse or spECK, which aren't "
+              "here.",
               "Kernels sort the rows of C, as cuSPARSE does. The copy engine of V3 has no part on a GPU: "
               "stores don't hold up the threads.",
               "Eigen's sparse product has one thread; here blocks of rows are dealt out to all cores. On a "
-              "CPU the "
-              "tables lose to it: Eigen keeps a dense row of sums, which fits the cache there."},
+              "CPU the tables lose to it: Eigen keeps a dense row of sums, which fits the cache there."},
 };
 
 }  // namespace remeasure::experiments

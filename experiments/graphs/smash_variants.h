@@ -194,8 +194,7 @@ inline VariantInfo kernel_info(const Problem& p, const KernelChoice& choice, boo
       (plans ? 20 * rows + 24 * static_cast<double>(kernels::plan_parts(static_cast<int>(rows))) : 0);
   info.explain_speedup =
       "cusparseSpGEMM goes back to the host between its phases; here a product is three launches, seven with "
-      "their "
-      "planning, and products are merged in shared memory as they arise";
+      "their planning, and products are merged in shared memory as they arise";
   return info;
 }
 

@@ -210,18 +210,17 @@ const Experiment tc_gnn = {
     .claims = claims(),
     .cases = cases,
     .notes = {"Counts are exact, graphs are generated: of the paper's nodes and edges, with laws chosen by "
-              "the type and not fitted. Real graphs: "
-              "remeasure data import graph (the artifact's .npz); only those are judged.",
+              "the type and not fitted. Real graphs: remeasure data import graph (the artifact's .npz); only "
+              "those are judged.",
               "A high reduction isn't a good layout: shuffling the ids of a batch of small graphs raises it "
-              "above 80 %, and the tiles that are left "
-              "by more than half. Every table therefore has the counts beside the share.",
+              "above 80 %, and the tiles that are left by more than half. Every table therefore has the "
+              "counts beside the share.",
               "The artist graph of the log loses 86 % as citations do; R-MAT of its size loses 79 %: its "
               "hubs lie together, those of the real ids don't.",
               "Rows are destinations, as in the authors' counting script; their loader of the kernels takes "
               "sources. On symmetric graphs it is the same.",
               "A translated tile has eight edges at least but for a window's last, so the card's threshold "
-              "of 2 edges per tile for CUDA cores never "
-              "decides anything; the hybrid here has 12.",
+              "of 2 edges per tile for CUDA cores never decides anything; the hybrid here has 12.",
               "Multiple edges are merged before anything is counted. The public kernel writes a 1 for each, "
               "which is the same matrix.",
               "X isn't in the file: any feature follows from its index and the seed, and 335,000 rows of 128 "
@@ -229,8 +228,7 @@ const Experiment tc_gnn = {
               "The translated form is a preprocessing cost: the table 'translation' has the ratio with it in "
               "every product, over 400 products and without.",
               "A hub's window has up to 2,000 tiles, where the mean is 50: windows of more than 32 tiles are "
-              "split among "
-              "blocks here, and 'tcgnn-orig' walks each with one, as the public kernel does.",
+              "split among blocks here, and 'tcgnn-orig' walks each with one, as the public kernel does.",
               "DTC-SpMM and FlashSparse, today's tensor-core products, aren't in a vendor's library and "
               "aren't built here."},
 };

@@ -246,10 +246,9 @@ const Experiment bn_sampling = {
               "within 2 points of the full batch; both cheap gradients lose 11 to 26 with images or "
               "features. With the exact gradient bytes bound both passes at 16/14 and training at 1.04x.",
               "In the network itself, untrained, features are the worse sample: at 1/8 the means of its "
-              "three layers "
-              "are off by 0.03, 0.08 and 0.24 deviations, those of images by 0.01, 0.03 and 0.05. One "
-              "rectangle for all images has in common what images have in common at that place, which the "
-              "argument (and the generator) leaves out.",
+              "three layers are off by 0.03, 0.08 and 0.24 deviations, those of images by 0.01, 0.03 and "
+              "0.05. One rectangle for all images has in common what images have in common at that place, "
+              "which the argument (and the generator) leaves out.",
               "One fixed pixel of all images costs a few points only: 128 values a channel are many. The "
               "control that fails is one value.",
               "Training is on generated 16 x 16 images with a network of three convolutions; CIFAR and "

@@ -125,11 +125,9 @@ const Experiment faith = {
     .cases = cases,
     .notes =
         {"The paper selects lower or upper by the sign of each weight: half the multiply-adds of four "
-         "products, but a selection beside each. "
-         "Centres and radii need the same multiply-adds and no selection ('kernel'; 'kernel/select' is "
-         "the paper's). Unfused they need two "
-         "products instead of four ('vendor/centre'), so half of the arithmetic that fusing saves can "
-         "be saved without it.",
+         "products, but a selection beside each. Centres and radii need the same multiply-adds and no "
+         "selection ('kernel'; 'kernel/select' is the paper's). Unfused they need two products instead of "
+         "four ('vendor/centre'), so half of the arithmetic that fusing saves can be saved without it.",
          "The selection's flops on a GPU are no gain over four products as the issue slots go: two "
          "multiply-adds and two selections a term.",
          "Layer norm without a variance is the dense layer diag(scale) (I - 1/C) exactly; the "
@@ -137,28 +135,24 @@ const Experiment faith = {
          "Exponentials beyond 12 are the tangent at 12, in the verified function too: with scores below "
          "12 that is the softmax itself.",
          "Chords are computed without the difference of nearly equal values. As written in the card, "
-         "exponential and tanh lose the slope of "
-         "narrow intervals in fp32, and fused and unfused bounds of two layers differ by 1e-3 instead "
-         "of 2e-4.",
+         "exponential and tanh lose the slope of narrow intervals in fp32, and fused and unfused bounds of "
+         "two layers differ by 1e-3 instead of 2e-4.",
          "Limits of verifications are derived, case by case: the chain in double with its operands disturbed "
          "as sums of n terms in f32 are (u sqrt(n)), four times what that changes. They grow with the "
-         "layers, "
-         "from 3e-6 for one to about 1e-2 for six; where a digit isn't left, the row says so. Radii are "
-         "certified with a slack of 100 roundings of the margin's scale.",
+         "layers, from 3e-6 for one to about 1e-2 for six; where a digit isn't left, the row says so. Radii "
+         "are certified with a slack of 100 roundings of the margin's scale.",
          "Linear bounds with these relaxations aren't monotone at large radii: a tanh that saturates is "
-         "enclosed by lines that leave [-1, 1]. "
-         "Then intervals may be narrower; the tests are about radii that can be certified.",
+         "enclosed by lines that leave [-1, 1]. Then intervals may be narrower; the tests are about radii "
+         "that can be certified.",
          "Verified models are trained, with strong weight decay and small branches: norms without a variance "
          "hold no value's size, and of a model trained without decay bounds of three layers are infinite. Of "
          "untrained (Xavier) ones rounding leaves one digit after three layers at a radius of 1e-5.",
          "'eigen' is the faster of two arrangements, tried on the problem: Eigen's own threads, or blocks of "
-         "256 "
-         "rows as tasks, each through all four products. Products of 16,000 x 128 by 128 x 128 leave Eigen's "
-         "threads waiting for the last of them four times.",
-         "Models: Xavier, or trained here on sentences of 200 words; the certified radii are theirs, "
-         "not SST's or Yelp's. Sentences have one "
-         "length each, so that there is no padding to attend to. Exported checkpoints: remeasure data "
-         "import sentiment_transformer."},
+         "256 rows as tasks, each through all four products. Products of 16,000 x 128 by 128 x 128 leave "
+         "Eigen's threads waiting for the last of them four times.",
+         "Models: Xavier, or trained here on sentences of 200 words; the certified radii are theirs, not "
+         "SST's or Yelp's. Sentences have one length each, so that there is no padding to attend to. "
+         "Exported checkpoints: remeasure data import sentiment_transformer."},
 };
 
 }  // namespace remeasure::experiments

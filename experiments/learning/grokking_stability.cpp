@@ -266,33 +266,24 @@ const Experiment grokking_stability = {
     .cases = cases,
     .notes =
         {"A collapsed row's gradient isn't 0: only the label's entry is (1 - 1). The others are e^-gap, "
-         "which Adam "
-         "with its epsilon of 1e-25 blows up to whole steps, so that weights go on moving and rows leave the "
-         "collapse again. In half the others underflow as well, and then the whole row is 0.",
+         "which Adam with its epsilon of 1e-25 blows up to whole steps, so that weights go on moving and "
+         "rows leave the collapse again. In half the others underflow as well, and then the whole row is 0.",
          "When terms are absorbed depends on the order of the sum: one after the other beginning with the "
-         "label's "
-         "1 loses 112 terms of 2.5e-8, in pairs of lanes they add up to 2.8e-6 first. The order here is 32 "
-         "lanes, "
-         "then a butterfly; another order moves the onset by up to ln(p - 1) in the gap between logits.",
+         "label's 1 loses 112 terms of 2.5e-8, in pairs of lanes they add up to 2.8e-6 first. The order here "
+         "is 32 lanes, then a butterfly; another order moves the onset by up to ln(p - 1) in the gap between "
+         "logits.",
          "Subnormal numbers are kept everywhere (no flush to zero, no fast math): nvcc's and g++'s default. "
-         "Half "
-         "rounds after each operation on every target; PyTorch's log-softmax of half sums in float.",
+         "Half rounds after each operation on every target; PyTorch's log-softmax of half sums in float.",
          "StableMax groks in a fraction of the epochs with beta2 = 0.99 instead of the paper's 0.999 "
-         "(compare the "
-         "cases stablemax and stablemax-paper-rate), but not for ever: as the loss falls geometrically the "
-         "weights "
-         "grow as fast. After 10,000 such epochs with 70 % of the rows |W3| was 25,000, accuracies fell "
-         "again, and "
-         "1 % of the rows of x y mod 31 had collapsed in f64: a sum of s absorbs too, only later than one of "
-         "exp.",
+         "(compare the cases stablemax and stablemax-paper-rate), but not for ever: as the loss falls "
+         "geometrically the weights grow as fast. After 10,000 such epochs with 70 % of the rows |W3| was "
+         "25,000, accuracies fell again, and 1 % of the rows of x y mod 31 had collapsed in f64: a sum of s "
+         "absorbs too, only later than one of exp.",
          "The cosine near 1 is that of the hidden and the output weights (0.92 to 0.93 at p = 113); the "
-         "first "
-         "layer's is 0.76, and so is that of all weights as one vector, which is what is judged.",
+         "first layer's is 0.76, and so is that of all weights as one vector, which is what is judged.",
          "Paper size on a CPU: p = 113 and H = 200 for precision and projection (20 ms an epoch on one "
-         "core). "
-         "StableMax runs at p = 31 with H = 64, at a rate, beta2 and share of rows chosen in pilots: its "
-         "claim "
-         "isn't judged on those; parity is shortened likewise.",
+         "core). StableMax runs at p = 31 with H = 64, at a rate, beta2 and share of rows chosen in pilots: "
+         "its claim isn't judged on those; parity is shortened likewise.",
          "No library's softmax counts zeros, rounds in half or is StableMax: only cross-entropy in f32 has a "
          "vendor row. Eigen's products of this size can be slower on two cores than on one: both rows are "
          "given."},

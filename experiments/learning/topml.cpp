@@ -95,8 +95,7 @@ const Experiment topml = {
     .notes = {"Means are given for |p - n| >= 8 only: the mean doesn't exist at n-1, n, n+1, and the "
               "variance is infinite for |p - n| <= 3.",
               "Aligned features (beta_j^2 ~ 1/j^2 taken in order) favour the small model when all variances "
-              "are 1: there the best p < n "
-              "wins. The interpolator wins with random or misaligned features.",
+              "are 1: there the best p < n wins. The interpolator wins with random or misaligned features.",
               "Double descent needs no depth: this is the paper's own simplest case."},
 };
 

@@ -147,8 +147,7 @@ inline void run_sweep(const SweepCase& c, Trial& t) {
             .simt = simt,
             .simt_left_out = no_simt,
             .explain_speedup = "features are nested: one Gram matrix grows instead of one for each p, and "
-                               "one factorisation serves "
-                               "all p <= n; the library solves each problem anew"},
+                               "one factorisation serves all p <= n; the library solves each problem anew"},
            [=](auto& b) -> std::function<void()> {
              const auto data = data_on(b, inputs[b.set()]->all());
              auto out = b.template output<float>("risk", count);

@@ -108,8 +108,7 @@ std::vector<CaseDefinition> cases(Size size) {
 const char* const kReadme = "verified: README of the authors' kernels, expected output";
 const char* const kNoInt4 =
     "needs CUTLASS's int4 kernels and a GPU with int4 tensor cores (sm_80, sm_86): sm_90 has none, and no "
-    "vendor's library offers such a product. "
-    "The tables compare with int8 and half";
+    "vendor's library offers such a product. The tables compare with int8 and half";
 
 Claim against_int4(const char* id, const char* text, Interval reported, const char* on) {
   return {.id = id,
@@ -172,16 +171,14 @@ const Experiment apnn_tc = {
          "Planes are combined by accumulating those of equal 2^(s+t) in one register tile: p + q - 1 of "
          "them, no shared memory.",
          "The first layer is a product over packed patches of the picture (K = 363, padded to 384). Padding "
-         "its 3 channels to 128 at each of 121 taps, as "
-         "the other layers do, would be 43 times the work.",
+         "its 3 channels to 128 at each of 121 taps, as the other layers do, would be 43 times the work.",
          "The README's VGG variant is taken to be VGG-16, as the authors' 2_imagenet_vgg.cu has it.",
          "A map of 224 gives 56 after a stride of 4 only with padding on both sides (3 before, 4 behind): "
          "the card's dimensions imply it.",
          "alpha has 8 significant bits, so that float and double give one code for every sum; the kernels "
          "take any alpha.",
          "8-bit activations don't fit into int8: there the library multiplies codes less 128, and the offset "
-         "belongs to what follows. Convolutions "
-         "with padding have no such offset.",
+         "belongs to what follows. Convolutions with padding have no such offset.",
          "Networks of half are exact here, since sums of signs stay below 2048.",
          "Whether sm_90 runs one-bit mma at a rate worth having, and exclusive or at all in hardware, is for "
          "a GPU to say; 'kernel/and' is there for it."},

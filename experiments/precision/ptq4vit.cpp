@@ -169,26 +169,21 @@ const Experiment ptq4vit = {
     .cases = cases,
     .notes =
         {"A case 'block' is one round of the search: each operand of the six products of a block with "
-         "all its candidates, the other operand at "
-         "its first scale. Three rounds take three times that; argmin and requantising in between are "
-         "left out of all variants alike.",
+         "all its candidates, the other operand at its first scale. Three rounds take three times that; "
+         "argmin and requantising in between are left out of all variants alike.",
          "Codes are x times the reciprocal of the step, rounded to nearest even, on every device; the "
-         "authors divide, which differs only within "
-         "an ulp of a tie.",
-         "The authors simulate a negative GELU code of -2^(k-1), which k - 1 bits of magnitude can't "
-         "hold; here the least is -(2^(k-1) - 1). "
-         "Their step above zero needn't be a power of two times that below; the kernel keeps both sums "
-         "apart, so it needn't either.",
+         "authors divide, which differs only within an ulp of a tie.",
+         "The authors simulate a negative GELU code of -2^(k-1), which k - 1 bits of magnitude can't hold; "
+         "here the least is -(2^(k-1) - 1). Their step above zero needn't be a power of two times that "
+         "below; the kernel keeps both sums apart, so it needn't either.",
          "The authors' code takes the gradient of the divergence from the exact prediction at the exact "
-         "output, which is zero but for rounding. Here "
-         "it is the root of the diagonal Fisher information, exactly averaged over labels drawn from "
-         "the prediction; with the labels of "
-         "32 images (a sample of it) the same searches are worse.",
-         "The small model has ten classes, no outlying channels and is tolerant: at 6 bit the base "
-         "loses one or two points of the exact model's, "
-         "and all parts together win them back (2.0 points over the base with 8 calibration images, 1.2 "
-         "with 32, of 512 test images). The "
-         "divergence from the exact prediction tells more: it falls to a third or less.",
+         "output, which is zero but for rounding. Here it is the root of the diagonal Fisher information, "
+         "exactly averaged over labels drawn from the prediction; with the labels of 32 images (a sample of "
+         "it) the same searches are worse.",
+         "The small model has ten classes, no outlying channels and is tolerant: at 6 bit the base loses one "
+         "or two points of the exact model's, and all parts together win them back (2.0 points over the base "
+         "with 8 calibration images, 1.2 with 32, of 512 test images). The divergence from the exact "
+         "prediction tells more: it falls to a third or less.",
          "Noise or gain at 6 bit (table 'draws'): all parts leave 0.29 of the base's divergence at dim 32 "
          "(deviation 0.08 over four draws of 32 calibration images). At dim 96 the gain is small and the "
          "draws differ: with 16 images 0.84, deviation 0.20, one of four above 1; with the paper's 32 it was "
@@ -196,16 +191,13 @@ const Experiment ptq4vit = {
          "Hessian-guided choice. The check asks for a mean below 1, which is no gain, by two standard "
          "errors. Top-1 of 500 test images has a standard error of two points and tells nothing apart.",
          "Corrected biases (a layer's bias less what the codes of its weights add on average) are the last "
-         "row "
-         "of the table 'accuracy'; the paper has them as an option.",
+         "row of the table 'accuracy'; the paper has them as an option.",
          "A real ViT: remeasure data import small_vit, from a state dict of timm's and images; its search "
-         "takes "
-         "a CPU hours.",
-         "At 4 bit the order of the ablation depends on the calibration: with 8 images the base is 2 "
-         "points above all, with 32 it is 1.6 below. "
-         "The Hessian-guided metric alone is worse than cosine there: a diagonal doesn't see that small "
-         "attention weights all vanish together; "
-         "the twins with cosine are best.",
+         "takes a CPU hours.",
+         "At 4 bit the order of the ablation depends on the calibration: with 8 images the base is 2 points "
+         "above all, with 32 it is 1.6 below. The Hessian-guided metric alone is worse than cosine there: a "
+         "diagonal doesn't see that small attention weights all vanish together; the twins with cosine are "
+         "best.",
          "Twin codes of nearly flat attention (logits of sd 0.2) and of a tensor that isn't an "
          "activation are no better than uniform ones, or worse "
          "(table 'tensors')."},

@@ -250,36 +250,29 @@ const Experiment log_bessel = {
                 .real_data = true}},
     .cases = cases,
     .notes = {"CPU speedups compare one thread with one thread over 50 sub-boxes each of the regions small "
-              "and large, of boxes in "
-              "which the library gives a number at every point. The tables and metrics also count boxes "
-              "where it fails, as a "
-              "comparison of mere run times would: in the large region std and Boost then lose by factors of "
-              "200 to 2,000, for "
-              "answers that are inf, 0 or nan. The mixed region is left out of the claim: its largest ratio "
-              "(GSL's and Boost's "
+              "and large, of boxes in which the library gives a number at every point. The tables and "
+              "metrics also count boxes where it fails, as a comparison of mere run times would: in the "
+              "large region std and Boost then lose by factors of 200 to 2,000, for answers that are inf, 0 "
+              "or nan. The mixed region is left out of the claim: its largest ratio (GSL's and Boost's "
               "recurrence over orders up to 1e5) depends on the bound that we chose.",
               "Where v < 12.7 and x < 20 Boost, GSL and std beat this method by 10 to 100 times for ln K: "
               "600 nodes of an integral.",
               "The precision verdict rests on the largest error. ln I stays near rounding but where its "
-              "value crosses 0: v eta "
-              "of size hypot(v, x) is rounded there, which no double arithmetic avoids. ln K carries the "
-              "6e-10 of Simpson's rule "
-              "with 600 intervals in the fallback.",
+              "value crosses 0: v eta of size hypot(v, x) is rounded there, which no double arithmetic "
+              "avoids. ln K carries the 6e-10 of Simpson's rule with 600 intervals in the fallback.",
               "With the paper's thresholds the large-argument branches lose up to 1e-7 (absolute) where v^2 "
-              "> 2x; relative to |ln I| "
-              "this is 7e-13. The guards of a public port remove it (rows 'guarded').",
+              "> 2x; relative to |ln I| this is 7e-13. The guards of a public port remove it (rows "
+              "'guarded').",
               "The card's error of 2e-10 for K's fallback is 6e-10; its bound of 1e-13 for ln I holds but "
-              "near a zero of ln I and at "
-              "the smallest orders of the 9-term branch (1.1e-13); its trapezoid step needs a bound of 1/8 "
-              "besides, "
-              "else the reference itself is wrong by 1e-6 and more for small v and x.",
+              "near a zero of ln I and at the smallest orders of the 9-term branch (1.1e-13); its trapezoid "
+              "step needs a bound of 1/8 besides, else the reference itself is wrong by 1e-6 and more for "
+              "small v and x.",
               "The reference values lie in the oracle cache, not in the data file: datasets and kernels "
               "don't know each other.",
               "That SciPy and mpmath fail on the fits isn't measured here; of the C++ libraries it is, in "
               "the table of fits.",
               "vMF features are generated, so the claim about CIFAR10 features is not comparable until real "
-              "ones are imported (remeasure "
-              "data import); the fits must hold on them all the same. R is estimated from 5,000 exact "
-              "cosines per class."}};
+              "ones are imported (remeasure data import); the fits must hold on them all the same. R is "
+              "estimated from 5,000 exact cosines per class."}};
 
 }  // namespace remeasure::experiments

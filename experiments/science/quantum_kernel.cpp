@@ -106,30 +106,24 @@ const Experiment quantum_kernel = {
     .notes =
         {
             "Reported values beside the metrics are those of a simulation made for this experiment's "
-            "specification "
-            "(10 unitaries), not the paper's: they decide nothing.",
+            "specification (10 unitaries), not the paper's: they decide nothing.",
             "Success proves that labels made from a feature map are separable in its space. It is no "
-            "advantage: a CPU computes the same "
-            "kernel in microseconds, and the RBF kernel beside it was never told where the labels come from.",
+            "advantage: a CPU computes the same kernel in microseconds, and the RBF kernel beside it was "
+            "never told where the labels come from.",
             "Labels are the parity of all bits, as in the paper; qiskit's generator takes the majority of "
-            "bits for 3 qubits, and "
-            "eigenvectors of a random Hermitian matrix where the paper has a Haar random unitary.",
+            "bits for 3 qubits, and eigenvectors of a random Hermitian matrix where the paper has a Haar "
+            "random unitary.",
             "Depolarising noise shrinks all kernel values alike and adds a constant: a support vector "
-            "machine without bound on its "
-            "coefficients doesn't see it. That it costs nothing here says little about a chip, whose errors "
-            "aren't uniform; the chip's "
-            "94.75 % on its third set has other causes than shots.",
+            "machine without bound on its coefficients doesn't see it. That it costs nothing here says "
+            "little about a chip, whose errors aren't uniform; the chip's 94.75 % on its third set has other "
+            "causes than shots.",
             "Extrapolation to zero noise multiplies the variance of the shots by 13: with uniform noise it "
-            "can only lose, and with "
-            "50000 shots it loses nothing visible.",
+            "can only lose, and with 50000 shots it loses nothing visible.",
             "The pairs of the phase are a square: with B = sum (pi - x_i) Z_i they are (B^2 - sum (pi - "
-            "x_i)^2) / 2, so that the feature map "
-            "costs 2 n + 18 operations an amplitude and not n^2 / 2.",
+            "x_i)^2) / 2, so that the feature map costs 2 n + 18 operations an amplitude and not n^2 / 2.",
             "The mean kernel value doesn't fall like 2^-n: it is 1.11 to 1.18 times that up to 6 qubits, "
-            "1.39 times at 8 and "
-            "1.9 times at 10 (512 points, slope of log2 -0.92). The card's band of 1.05 to 1.4 ends at 8 "
-            "qubits. Success falls with "
-            "it at 40 training points.",
+            "1.39 times at 8 and 1.9 times at 10 (512 points, slope of log2 -0.92). The card's band of 1.05 "
+            "to 1.4 ends at 8 qubits. Success falls with it at 40 training points.",
             "cuStateVec isn't in the CUDA toolkit; 'vendor' is cuBLAS with the matrix of H, which is what "
             "the toolkit offers.",
         },

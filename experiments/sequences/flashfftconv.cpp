@@ -242,24 +242,21 @@ const Experiment flashfftconv = {
     .cases = cases,
     .notes =
         {"The paper's base is complex fp32 transforms of real data (row 'c2c'). 'vendor' is cuFFT on real "
-         "numbers, half of that work; "
-         "both are given, the claims are judged against the paper's.",
+         "numbers, half of that work; both are given, the claims are judged against the paper's.",
          "The authors' benchmark runs gated convolutions of N samples in transforms of N, with gradients on: "
-         "'gated' here. Memory is the "
-         "count of the tensors which then stay alive, and of the kernel's buffers; PyTorch itself isn't run, "
-         "cuFFT's workspace not counted.",
+         "'gated' here. Memory is the count of the tensors which then stay alive, and of the kernel's "
+         "buffers; PyTorch itself isn't run, cuFFT's workspace not counted.",
          "The authors put 1/N into the first twiddles against overflow in fp16. Here each matrix has 1/N_i: "
-         "sums can't exceed what went in, "
-         "and spectra of 32K points don't become subnormal.",
+         "sums can't exceed what went in, and spectra of 32K points don't become subnormal.",
          "Dropped blocks k_i < a_i leave out negative frequencies too, so the kernel skips them on complex "
-         "signals; what is lost is measured "
-         "with the top of the half spectrum on real ones. Blocks of 16 allow 87.5 % at 32 x 32 x 32.",
+         "signals; what is lost is measured with the top of the half spectrum on real ones. Blocks of 16 "
+         "allow 87.5 % at 32 x 32 x 32.",
          "On a CPU the Monarch transform does 16 N sum(N_i) operations where an FFT does 5 N log2 N: "
-         "'method' over 'eigen' compares a "
-         "matrix product at its rate with butterflies at theirs, not what tensor cores gain.",
+         "'method' over 'eigen' compares a matrix product at its rate with butterflies at theirs, not what "
+         "tensor cores gain.",
          "Above 32K points an outer DFT goes over global memory, in place: 4 bytes a sample more, where the "
-         "authors' 2.8 times corresponds to "
-         "about 10. Padded rows of 1M and more are left out. A bf16 or f16 plane is rounded once more there.",
+         "authors' 2.8 times corresponds to about 10. Padded rows of 1M and more are left out. A bf16 or f16 "
+         "plane is rounded once more there.",
          "The best order p is modelled for an H100 from its data sheet (equation 2) and measured on the CPU, "
          "which has no tensor cores."},
 };

@@ -206,13 +206,10 @@ const Experiment flashrnn = {
     .cases = cases,
     .notes =
         {"The kernel here splits units over blocks, not gates and previous units as the authors' does: a "
-         "warp has all gates of its 16 units, so a "
-         "step needs one barrier (of the block up to a head dim of 128, of the grid above), not two grid "
-         "barriers and partial sums in memory.",
+         "warp has all gates of its 16 units, so a step needs one barrier (of the block up to a head dim of "
+         "128, of the grid above), not two grid barriers and partial sums in memory.",
          "W x is outside of all times but cuDNN's ('vendor'), which can't leave its linear layer out, and "
-         "that of "
-         "'kernel/linear', which stands beside it. In the "
-         "authors' figure cuDNN is faster at one "
+         "that of 'kernel/linear', which stands beside it. In the authors' figure cuDNN is faster at one "
          "head of 768 (2.01 against 4.87 ms), the only one it can run.",
          "The backward pass is alternating; the rows fwbw are compared with the authors' alternating column.",
          "The inputs of a layer's gates are shifts of one N(0, 1) sequence: the dataset is a quarter as "
@@ -220,15 +217,13 @@ const Experiment flashrnn = {
          "'vanilla' launches 14 operations a step from C++; PyTorch's cost of a launch, which the factor of "
          "50 rests on, isn't in it.",
          "Their ConstrINT rules have no solution for their own test (2976 units, one gate, 108 blocks of "
-         "165,000 bytes): by memory it needs 108 "
-         "blocks, and the divisors of 2976 multiply to 93, 96 or 124. The prime table of the reference lists "
-         "91.",
+         "165,000 bytes): by memory it needs 108 blocks, and the divisors of 2976 multiply to 93, 96 or 124. "
+         "The prime table of the reference lists 91.",
          "By shared memory alone, all blocks hold a hidden size about sqrt(multiprocessors) times that of "
-         "one block, 10 to 12; the factor of 40 rests on what "
-         "else limits their Triton kernel.",
+         "one block, 10 to 12; the factor of 40 rests on what else limits their Triton kernel.",
          "On a CPU 'method' (a head at a time) has scalar cells and 'eigen' vectorised ones, and the "
-         "exponentials cost more than "
-         "R's way from memory: 'method' is the slower, and level at one head of 768.",
+         "exponentials cost more than R's way from memory: 'method' is the slower, and level at one head of "
+         "768.",
          "sLSTM's first step is recognised by each element's n, not by the whole tensor's."},
 };
 

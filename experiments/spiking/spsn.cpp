@@ -247,23 +247,19 @@ const Experiment spsn = {
     .cases = cases,
     .notes =
         {"The base of the paper's factors is a loop of launches (here two cuBLAS calls and a kernel a step, "
-         "without Python between "
-         "them). The row 'lif' is the same neuron in one launch; against it the scan can gain what memory "
-         "bandwidth and "
-         "parallelism over time allow, not thousands.",
+         "without Python between them). The row 'lif' is the same neuron in one launch; against it the scan "
+         "can gain what memory bandwidth and parallelism over time allow, not thousands.",
          "On a CPU the recurrence without reset costs as much as the one with it: 'method' over 'eigen' "
-         "shows what fusing the "
-         "steps gives, not what dropping the reset gives. Transforms are slower than both at every length.",
+         "shows what fusing the steps gives, not what dropping the reset gives. Transforms are slower than "
+         "both at every length.",
          "SPSN isn't an approximation of LIF: without reset and threshold its rate at a membrane of 0 is "
          "1/2.",
          "The gradient of a drawn spike is p dz (the authors multiply it by its input), then sigmoid'. GS is "
          "straight through.",
          "Accuracies come from generated tracks, one hidden layer and a smaller budget: they rank neurons, "
-         "they don't reproduce SHD's "
-         "numbers. Three layers as in the paper need more than that: after 20 epochs on 256 samples LIF was "
-         "at 80 %, the non-spiking "
-         "network at 48 %, SPSN-SB and SPSN-GS at 5 %, which is chance. SHD: remeasure data import "
-         "spike_tracks."},
+         "they don't reproduce SHD's numbers. Three layers as in the paper need more than that: after 20 "
+         "epochs on 256 samples LIF was at 80 %, the non-spiking network at 48 %, SPSN-SB and SPSN-GS at 5 "
+         "%, which is chance. SHD: remeasure data import spike_tracks."},
 };
 
 }  // namespace remeasure::experiments

@@ -155,32 +155,28 @@ const Experiment c4 = {
     .cases = cases,
     .notes =
         {"All bandwidths are a model's: max-min fair flows, busbw of a job being its slowest pair's. The "
-         "paper measured hardware, so its claims are "
-         "not comparable, never reproduced. Max-min fairness idealises RoCE (no pause storms, no "
-         "transients): gains are upper-ish.",
+         "paper measured hardware, so its claims are not comparable, never reproduced. Max-min fairness "
+         "idealises RoCE (no pause storms, no transients): gains are upper-ish.",
          "The card's rule (ECMP splits bytes evenly: q times the slowest rate) and its sketch (93 / 157 / "
-         "200 / 260 Gb/s) exclude each other: the "
-         "sketch is the sum of the rates. Both are shown; claims take the sum, which gives ECMP more and C4P "
-         "the smaller gain. Split evenly, "
-         "ECMP is at about 150 Gb/s for q = 8 and planning gains 140 %.",
+         "200 / 260 Gb/s) exclude each other: the sketch is the sum of the rates. Both are shown; claims "
+         "take the sum, which gives ECMP more and C4P the smaller gain. Split evenly, ECMP is at about 150 "
+         "Gb/s for q = 8 and planning gains 140 %.",
          "A path between the two port sides of one group leaves its leaf and crosses a spine, since each "
-         "side has leaves of its own. Collisions "
-         "at the ports alone are therefore measured with one uplink a leaf that carries all of its ports.",
+         "side has leaves of its own. Collisions at the ports alone are therefore measured with one uplink a "
+         "leaf that carries all of its ports.",
          "The card's bound for a plan (uplinks of a leaf differ by 2 flows at most in any configuration) "
-         "fails: with jobs scattered over 8 groups "
-         "the greedy rule reaches 3 or 4, and then misses the cap. It holds for rings and neighbours.",
+         "fails: with jobs scattered over 8 groups the greedy rule reaches 3 or 4, and then misses the cap. "
+         "It holds for rings and neighbours.",
          "With fixed max-min rates the weights of C4P's queue pairs settle after one round: four give the "
          "same.",
          "Of a ring's delays a row has one cell: a slow sender, a slow receiver and a slow link can't be "
          "told apart, and are called a link.",
          "The card's z > 6 keeps alarms without a fault below 1 % for 16 ranks, all to all. For 64 ranks the "
-         "same law of the delays gives 3 to 4 % "
-         "(4032 cells a window), and on a ring the spread of 16 cells is too uncertain. z > 10 is below 1 % "
-         "everywhere and loses no fault of factor 3.",
+         "same law of the delays gives 3 to 4 % (4032 cells a window), and on a ring the spread of 16 cells "
+         "is too uncertain. z > 10 is below 1 % everywhere and loses no fault of factor 3.",
          "Downtime and step times rest on assumed rates, costs and shares: tables of sensitivity. Waits by "
-         "rank are part of our logs, which the "
-         "card's layout leaves out; medians are lower medians. 'vendor' and 'eigen' of localisation compute "
-         "the means alone."},
+         "rank are part of our logs, which the card's layout leaves out; medians are lower medians. 'vendor' "
+         "and 'eigen' of localisation compute the means alone."},
 };
 
 }  // namespace remeasure::experiments

@@ -205,8 +205,7 @@ void sparse(float (&d)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)
       if (!Chunk<Pattern>::valid(four_bits)) {
         simt::fail(simt::ErrorKind::device_assert,
                    "mma.sp: metadata that PTX leaves undefined (2:4 needs two different indices in ascending "
-                   "order, tf32 "
-                   "0b0100 or 0b1110)",
+                   "order, tf32 0b0100 or 0b1110)",
                    where);
       }
       for (int which = 0; which < Chunk<Pattern>::kStored; ++which) {

@@ -88,8 +88,7 @@ Finding BlockRunner::diagnose_barrier() const {
   found.sites = {barrier_site_, *other};
   found.message = fmt::format(
       "threads {} wait at the barrier {} while threads {} wait at the barrier {}; all threads of a block "
-      "must reach the "
-      "same barrier",
+      "must reach the same barrier",
       describe_threads(indices(waiting_threads(&barrier_site_)), dim), describe(barrier_site_),
       describe_threads(found.threads, dim), describe(*other));
   return found;

@@ -38,8 +38,7 @@ void compare(const Engine& engine, const std::vector<std::byte>& first, const st
   static_cast<void>(b);
   finding.message = fmt::format(
       "results of {} and {} bytes differ between schedules from byte {} on: {}; find the missing order, or "
-      "declare the "
-      "launch order_dependent",
+      "declare the launch order_dependent",
       first.size(), other.size(), a - first.begin(), how);
   throw EngineError(std::move(finding));
 }
