@@ -73,11 +73,12 @@ judge() {
   if ! "$BUILD/$program" "$spec" >"$work/log" 2>&1; then
     echo "BROKEN   $name: the test \"$test\" fails or doesn't exist without the mutant"; broken=$((broken + 1)); return
   fi
-  if timeout 300 "$work/$program" "$spec" >"$work/log" 2>&1; then
-    echo "ESCAPED  $name ($file): \"$test\" passes"; escaped=$((escaped + 1))
-  else
-    echo "caught   $name  <-  $test"; caught=$((caught + 1))
-  fi
+  timeout 300 "$work/$program" "$spec" >"$work/log" 2>&1
+  case $? in
+    0) echo "ESCAPED  $name ($file): \"$test\" passes"; escaped=$((escaped + 1)) ;;
+    124) echo "caught   $name  <-  $test (it hung until the timeout)"; caught=$((caught + 1)) ;;
+    *) echo "caught   $name  <-  $test"; caught=$((caught + 1)) ;;
+  esac
   rm -f ${helper:+"$work/$helper"}  # a test takes the one beside it
 }
 
