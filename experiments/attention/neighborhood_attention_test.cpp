@@ -26,7 +26,7 @@ TEST_CASE("heads first is a permutation, and the oracle's places follow the valu
   for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i);
   const std::vector<float> moved = permuted<float>(shape, values);
   const std::vector<std::size_t> rows = {0, 7, 59, 119};
-  const OracleOutput oracle = oracle_of(shape, rows, {}, true);
+  const bench::OracleOutput oracle = oracle_of(shape, rows, {}, true);
   REQUIRE(oracle.indices.size() == 8);
   for (std::size_t i = 0; i < rows.size(); ++i) {
     for (std::size_t c = 0; c < 2; ++c) CHECK(moved[oracle.indices[2 * i + c]] == values[2 * rows[i] + c]);

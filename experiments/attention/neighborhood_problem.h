@@ -11,22 +11,13 @@
 
 #include "baselines/attention/fused_attention_cudnn.h"
 #include "baselines/attention/neighborhood_dense.h"
-#include "bench/trial.h"
 #include "datasets/attention/feature_maps.h"
+#include "experiments/vocabulary.h"
 #include "kernels/attention/neighborhood.h"
 #include "kernels/attention/neighborhood_reference.h"
 
 namespace remeasure::experiments::neighborhood {
 
-using bench::Accept;
-using bench::DeviceBench;
-using bench::ErrorMetric;
-using bench::HostBench;
-using bench::InputSets;
-using bench::OracleOutput;
-using bench::Trial;
-using bench::VariantInfo;
-using bench::Work;
 using kernels::NeighborhoodAxis;
 using kernels::NeighborhoodShape;
 

@@ -11,22 +11,14 @@
 #include <vector>
 
 #include "baselines/convolution/residual_block.h"
-#include "bench/trial.h"
 #include "datasets/convolution/residual_blocks.h"
+#include "experiments/vocabulary.h"
 #include "kernels/convolution/mbconv_block.h"
 #include "kernels/convolution/residual_block_reference.h"
 #include "kernels/convolution/unfused_block.h"
 
 namespace remeasure::experiments::convfirst_blocks {
 
-using bench::Accept;
-using bench::DeviceBench;
-using bench::HostBench;
-using bench::InputSets;
-using bench::OracleOutput;
-using bench::Trial;
-using bench::VariantInfo;
-using bench::Work;
 using kernels::Block;
 using kernels::BlockShape;
 using kernels::BlockSizes;

@@ -8,10 +8,9 @@
 
 #include "experiments/convolution/convfirst_block.h"
 #include "experiments/convolution/convfirst_waterline.h"
+#include "experiments/vocabulary.h"
 
 namespace remeasure::experiments::convfirst_blocks {
-
-using bench::Measured;
 
 inline double total(const std::vector<KernelCost>& kernels, double KernelCost::*part) {
   double sum = 0;

@@ -12,7 +12,6 @@
 
 namespace remeasure::experiments::dsxplore_mechanism {
 
-using dsxplore_layer::Trial;
 using kernels::SlidingChannelShape;
 
 // --- cost ---

@@ -7,11 +7,10 @@
 #include <cmath>
 
 #include "experiments/convolution/dsxplore_students.h"
+#include "experiments/vocabulary.h"
 #include "kernels/parallel_tasks.h"
 
 namespace remeasure::experiments::dsxplore_mixing {
-
-using bench::Trial;
 
 /// Residuals over the seeds.
 struct Residual {

@@ -12,22 +12,13 @@
 #include <vector>
 
 #include "baselines/convolution/sliding_channel.h"
-#include "bench/trial.h"
 #include "datasets/convolution/sliding_channel.h"
+#include "experiments/vocabulary.h"
 #include "kernels/convolution/sliding_channel.h"
 #include "kernels/convolution/sliding_channel_reference.h"
 
 namespace remeasure::experiments::dsxplore_layer {
 
-using bench::Accept;
-using bench::DeviceBench;
-using bench::ErrorMetric;
-using bench::HostBench;
-using bench::InputSets;
-using bench::OracleOutput;
-using bench::Trial;
-using bench::VariantInfo;
-using bench::Work;
 using kernels::SlidingChannelShape;
 using kernels::SlidingProduct;
 

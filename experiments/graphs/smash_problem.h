@@ -12,20 +12,13 @@
 #include <string>
 #include <vector>
 
-#include "bench/trial.h"
 #include "datasets/graphs/product_pair.h"
+#include "experiments/vocabulary.h"
 #include "kernels/graphs/hash_spgemm.h"
 #include "kernels/graphs/hash_spgemm_reference.h"
 
 namespace remeasure::experiments::smash_problem {
 
-using bench::Accept;
-using bench::ErrorMetric;
-using bench::InputSets;
-using bench::OracleOutput;
-using bench::Trial;
-using bench::VariantInfo;
-using bench::Work;
 using kernels::HostCsr;
 using kernels::TablePlan;
 using kernels::WindowPlan;

@@ -7,11 +7,10 @@
 
 #include "baselines/graphs/spgemm.h"
 #include "experiments/graphs/smash_problem.h"
+#include "experiments/vocabulary.h"
 
 namespace remeasure::experiments::smash_problem {
 
-using bench::DeviceBench;
-using bench::HostBench;
 using kernels::SmashVersion;
 using kernels::SumPlace;
 using Run = std::function<void()>;

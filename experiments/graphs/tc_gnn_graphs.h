@@ -10,15 +10,14 @@
 #include <string>
 #include <vector>
 
-#include "bench/trial.h"
 #include "datasets/graphs/generators.h"
 #include "datasets/graphs/graph.h"
+#include "experiments/vocabulary.h"
 #include "kernels/graphs/graph_reference.h"
 #include "kernels/graphs/tc_spmm.h"
 
 namespace remeasure::experiments::tc_gnn_graphs {
 
-using bench::Trial;
 using datasets::Csr;
 using datasets::GraphChoice;
 using kernels::HostCsr;

@@ -6,12 +6,9 @@
 #include <algorithm>
 
 #include "experiments/graphs/tc_gnn_graphs.h"
+#include "experiments/vocabulary.h"
 
 namespace remeasure::experiments::tc_gnn_graphs {
-
-using bench::Accept;
-using bench::ErrorMetric;
-using bench::OracleOutput;
 
 inline constexpr float kBeta = 1;
 /// TF32: X is rounded to 11 bits, ones are exact. Tensor cores' sums lose a little more than f32's, and rows

@@ -7,10 +7,9 @@
 #include <cmath>
 
 #include "experiments/graphs/tc_gnn_graphs.h"
+#include "experiments/vocabulary.h"
 
 namespace remeasure::experiments::tc_gnn_graphs {
-
-using bench::Measured;
 
 /// Products that pay a translation, and the ratio with and without it.
 inline void report_translation(Trial& t) {

@@ -235,7 +235,7 @@ TEST_CASE("tc-gnn: rows that are compared cover the windows' edges and all rows 
   for (const std::int64_t row : rows) places.insert(row % 16);
   CHECK(places.size() == 16);
   const std::vector<float> x = datasets::node_features(2708, 4, 1);
-  const OracleOutput all = spmm_oracle(small, 4, x);
+  const bench::OracleOutput all = spmm_oracle(small, 4, x);
   CHECK(all.indices.empty());
   CHECK(std::all_of(all.scale.begin(), all.scale.end(), [](double scale) { return scale > 0; }));
 }

@@ -7,15 +7,11 @@
 #include "baselines/matmul/matmul.h"
 #include "experiments/graphs/tc_gnn_oracles.h"
 #include "experiments/graphs/tc_gnn_work.h"
+#include "experiments/vocabulary.h"
 #include "kernels/graphs/agnn.h"
 #include "kernels/graphs/sgt_translate.h"
 
 namespace remeasure::experiments::tc_gnn_graphs {
-
-using bench::DeviceBench;
-using bench::HostBench;
-using bench::InputSets;
-using bench::VariantInfo;
 
 using Run = std::function<void()>;
 

@@ -7,10 +7,9 @@
 #include <cmath>
 
 #include "experiments/graphs/tc_gnn_graphs.h"
+#include "experiments/vocabulary.h"
 
 namespace remeasure::experiments::tc_gnn_graphs {
-
-using bench::Work;
 
 /// Of the parts of all windows.
 struct PartSums {

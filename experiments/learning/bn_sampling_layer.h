@@ -14,18 +14,10 @@
 #include "datasets/random.h"
 #include "experiments/learning/bn_sampling_model.h"
 #include "experiments/learning/bn_sampling_statistics.h"
+#include "experiments/vocabulary.h"
 #include "kernels/learning/batch_norm_reference.h"
 
 namespace remeasure::experiments::bn_sampling_parts {
-
-using bench::Accept;
-using bench::DeviceBench;
-using bench::ErrorMetric;
-using bench::HostBench;
-using bench::InputSets;
-using bench::OracleOutput;
-using bench::Trial;
-using bench::VariantInfo;
 
 using Run = std::function<void()>;
 

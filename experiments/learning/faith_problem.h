@@ -7,15 +7,14 @@
 #include <cmath>
 #include <vector>
 
-#include "bench/trial.h"
 #include "datasets/learning/linear_bounds.h"
 #include "datasets/learning/sentiment_transformer.h"
 #include "experiments/learning/faith_ops.h"
+#include "experiments/vocabulary.h"
 #include "kernels/learning/bound_arrays.h"
 
 namespace remeasure::experiments::faith_bounds {
 
-using bench::Trial;
 using kernels::BallNorm;
 using kernels::BoundArrays;
 using kernels::Perturbation;

@@ -12,11 +12,11 @@
 #include "baselines/learning/unfused_bounds_eigen.h"
 #include "bench/statistics.h"
 #include "bench/workbench.h"
+#include "experiments/vocabulary.h"
 
 namespace remeasure::experiments::faith_bounds {
 
 using baselines::EigenThreads;
-using bench::HostBench;
 
 /// Which of Eigen's arrangements a user would keep for this problem on this machine: the one with the
 /// smaller median of up to five runs each, in turns. Found once for all input sets.

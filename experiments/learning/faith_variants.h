@@ -7,18 +7,12 @@
 
 #include "experiments/learning/faith_rounding.h"
 #include "experiments/learning/faith_tuning.h"
+#include "experiments/vocabulary.h"
 #include "kernels/learning/bound_oracle.h"
 #include "kernels/learning/bound_reference.h"
 
 namespace remeasure::experiments::faith_bounds {
 
-using bench::Accept;
-using bench::DeviceBench;
-using bench::ErrorMetric;
-using bench::InputSets;
-using bench::OracleOutput;
-using bench::VariantInfo;
-using bench::Work;
 using kernels::HostBounds;
 using Run = std::function<void()>;
 

@@ -13,23 +13,14 @@
 #include <vector>
 
 #include "baselines/precision/low_bit_layer.h"
-#include "bench/trial.h"
 #include "datasets/precision/low_bit_codes.h"
+#include "experiments/vocabulary.h"
 #include "kernels/precision/apnn.h"
 #include "kernels/precision/bit_planes.h"
 #include "kernels/precision/low_bit_reference.h"
 
 namespace remeasure::experiments::apnn {
 
-using bench::Accept;
-using bench::DeviceBench;
-using bench::ErrorMetric;
-using bench::HostBench;
-using bench::InputSets;
-using bench::OracleOutput;
-using bench::Trial;
-using bench::VariantInfo;
-using bench::Work;
 using kernels::Encoding;
 using kernels::LowBitShape;
 using kernels::Requantise;

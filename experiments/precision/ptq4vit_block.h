@@ -12,22 +12,13 @@
 #include <vector>
 
 #include "baselines/precision/naive_scores.h"
-#include "bench/trial.h"
 #include "datasets/precision/vit_block.h"
+#include "experiments/vocabulary.h"
 #include "kernels/precision/candidate_scores.h"
 #include "kernels/precision/quantized_layer.h"
 
 namespace remeasure::experiments::twin_calibration {
 
-using bench::Accept;
-using bench::DeviceBench;
-using bench::ErrorMetric;
-using bench::HostBench;
-using bench::InputSets;
-using bench::OracleOutput;
-using bench::Trial;
-using bench::VariantInfo;
-using bench::Work;
 using kernels::Calibration;
 using kernels::LayerProduct;
 using kernels::Operand;

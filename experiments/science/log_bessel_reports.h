@@ -8,10 +8,10 @@
 #include "bench/part_times.h"
 #include "bench/system.h"
 #include "experiments/science/log_bessel_points.h"
+#include "experiments/vocabulary.h"
 
 namespace remeasure::experiments::log_bessel_points {
 
-using bench::Trial;
 using kernels::BranchTable;
 using kernels::MuGuard;
 

@@ -12,21 +12,12 @@
 #include <vector>
 
 #include "baselines/science/quantum_states.h"
-#include "bench/trial.h"
 #include "datasets/science/feature_angles.h"
 #include "experiments/science/quantum_kernel_learning.h"
+#include "experiments/vocabulary.h"
 
 namespace remeasure::experiments::feature_space {
 
-using bench::Accept;
-using bench::DeviceBench;
-using bench::ErrorMetric;
-using bench::HostBench;
-using bench::InputSets;
-using bench::OracleOutput;
-using bench::Trial;
-using bench::VariantInfo;
-using bench::Work;
 using Run = std::function<void()>;
 using Single = std::complex<float>;
 

@@ -10,13 +10,11 @@
 #include <string>
 #include <vector>
 
-#include "bench/trial.h"
 #include "datasets/science/feature_angles.h"
 #include "experiments/science/quantum_kernel_learning.h"
+#include "experiments/vocabulary.h"
 
 namespace remeasure::experiments::feature_space {
-
-using bench::Trial;
 
 inline constexpr std::size_t kTrain = 20, kTest = 20;  // per label, as in the paper
 

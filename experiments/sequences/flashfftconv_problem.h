@@ -11,16 +11,14 @@
 #include <memory>
 #include <vector>
 
-#include "bench/trial.h"
 #include "datasets/random.h"
 #include "datasets/sequences/long_convolution.h"
+#include "experiments/vocabulary.h"
 #include "kernels/sequences/monarch_outer.h"
 #include "kernels/sequences/monarch_reference.h"
 
 namespace remeasure::experiments::flashfftconv_problem {
 
-using bench::OracleOutput;
-using bench::Trial;
 using kernels::ConvolutionShape;
 using kernels::MonarchFactors;
 using kernels::Signal;

@@ -9,23 +9,14 @@
 #include <string>
 #include <vector>
 
-#include "bench/trial.h"
 #include "datasets/sequences/recurrent_input.h"
 #include "datasets/sequences/recurrent_weights.h"
+#include "experiments/vocabulary.h"
 #include "kernels/sequences/rnn_fused.h"
 #include "kernels/sequences/rnn_reference.h"
 
 namespace remeasure::experiments::flashrnn_layer {
 
-using bench::Accept;
-using bench::DeviceBench;
-using bench::ErrorMetric;
-using bench::HostBench;
-using bench::InputSets;
-using bench::OracleOutput;
-using bench::Trial;
-using bench::VariantInfo;
-using bench::Work;
 using kernels::Cell;
 using kernels::RnnShape;
 

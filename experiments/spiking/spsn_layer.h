@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "baselines/spiking/lif_steps.h"
-#include "bench/trial.h"
 #include "datasets/random.h"
 #include "datasets/spiking/spike_tracks.h"
+#include "experiments/vocabulary.h"
 #include "kernels/spiking/membrane.h"
 #include "kernels/spiking/spike_draw.h"
 #include "kernels/spiking/spike_events.h"
@@ -21,12 +21,6 @@
 
 namespace remeasure::experiments::spsn_layer {
 
-using bench::Accept;
-using bench::DeviceBench;
-using bench::ErrorMetric;
-using bench::HostBench;
-using bench::OracleOutput;
-using bench::Trial;
 using kernels::Decay;
 using kernels::Spiking;
 using kernels::SpikingShape;

@@ -26,7 +26,7 @@ TEST_CASE("64 neurons are compared, the first and the last among them, over all 
   REQUIRE(columns.size() == 64);
   CHECK(columns.place(0, 0) == 0);
   CHECK(columns.place(63, 49) == kShape.values() - 1);
-  const OracleOutput oracle = columns.oracle(std::vector<double>(columns.shape().values()));
+  const bench::OracleOutput oracle = columns.oracle(std::vector<double>(columns.shape().values()));
   CHECK(oracle.indices.size() == 64 * 50);
   const std::vector<float> layer = currents(), gathered = columns.gather(layer);
   for (std::size_t i = 0; i < gathered.size(); ++i) REQUIRE(gathered[i] == layer[oracle.indices[i]]);

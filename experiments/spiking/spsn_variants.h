@@ -5,12 +5,9 @@
 
 #include "bench/launch_queue.h"
 #include "experiments/spiking/spsn_layer.h"
+#include "experiments/vocabulary.h"
 
 namespace remeasure::experiments::spsn_layer {
-
-using bench::InputSets;
-using bench::VariantInfo;
-using bench::Work;
 
 /// How the layers run: the input sets, the oracle's rules, what fits on Simt.
 struct LayerCase {

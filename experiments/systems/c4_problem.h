@@ -11,21 +11,13 @@
 #include <string>
 #include <vector>
 
-#include "bench/trial.h"
 #include "datasets/systems/clos_cluster.h"
 #include "datasets/systems/collective_delays.h"
+#include "experiments/vocabulary.h"
 #include "kernels/systems/ecmp_trials_reference.h"
 
 namespace remeasure::experiments::c4_problem {
 
-using bench::Accept;
-using bench::DeviceBench;
-using bench::ErrorMetric;
-using bench::HostBench;
-using bench::Measured;
-using bench::OracleOutput;
-using bench::Trial;
-using bench::VariantInfo;
 using kernels::Routing;
 using kernels::Traffic;
 using Run = std::function<void()>;
