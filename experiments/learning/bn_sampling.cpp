@@ -184,7 +184,7 @@ const Experiment bn_sampling = {
     .paper = {.id = "bn-sampling",
               .title = "Batch Normalization Sampling",
               .authors = "Chen, Deng, Li, Sun, Hu, Liang, Ding, Xie",
-              .venue = "arXiv 2018; IEEE TNNLS 2020",
+              .venue = "TNNLS 2020",
               .arxiv = "1810.10962",
               .summary =
                   "Means and variances of batch normalisation from a few uncorrelated activations: of some "

@@ -18,6 +18,7 @@ inline auto ContainsSubstring(const std::string& text) {
 /// Ends a test that this machine can't run, and says why. v2 has no SKIP: there the reason is a warning, and
 /// ctest marks the test as skipped by its text.
 #ifdef SKIP
+using Catch::Approx;  // v2 has it in the global namespace
 #define SKIP_TEST(reason) SKIP("skipped: " << (reason))
 #else
 #define SKIP_TEST(reason)          \
