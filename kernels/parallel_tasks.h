@@ -8,32 +8,21 @@
 #include <thread>
 #include <vector>
 
-#ifdef _OPENMP
-#include <omp.h>
-#endif
-
 namespace remeasure::kernels {
 
 /// While it lives, products of Eigen on this thread stay on it. In a thread that isn't OpenMP's each of them
 /// would begin a team of its own: threads of threads, which on small matrices cost more than the product.
+/// Defined in one place for all: of a product that some sources compile with OpenMP and some without, the
+/// linker keeps either.
 class OneThread {
  public:
-#ifdef _OPENMP
-  OneThread() : before_(omp_get_max_threads()) {
-    omp_set_num_threads(1);
-  }
-  ~OneThread() {
-    omp_set_num_threads(before_);
-  }
-#else
-  OneThread() = default;
-  ~OneThread() {}
-#endif
+  OneThread();
+  ~OneThread();
   OneThread(const OneThread&) = delete;
   OneThread& operator=(const OneThread&) = delete;
 
  private:
-  [[maybe_unused]] int before_ = 1;
+  int before_;
 };
 
 /// Calls body(matrix, first row, rows) for blocks of rows that cover all rows of all matrices, on `threads`
