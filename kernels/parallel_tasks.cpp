@@ -16,7 +16,9 @@ OneThread::~OneThread() {
 }
 #else
 OneThread::OneThread() : before_(1) {}
-OneThread::~OneThread() = default;
+OneThread::~OneThread() {
+  static_cast<void>(before_);
+}
 #endif
 
 }  // namespace remeasure::kernels
