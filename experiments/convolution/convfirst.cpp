@@ -234,7 +234,9 @@ const Experiment convfirst = {
                 .unit = "",
                 .on = "any",
                 .source = "abstract",
-                .any_size = true},
+                .needs = Needs::elsewhere,
+                .instead =
+                    "a definition, which nothing measured can contradict; each row's efficiency is by it"},
                {.id = "waterline",
                 .text = "the waterline bounds and orders the latencies of kernel sequences",
                 .reported_text = "predicts attainable latency",

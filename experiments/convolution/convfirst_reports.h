@@ -116,7 +116,8 @@ inline void check_formula(Trial& t, const BlockCase& c) {
             std::abs(flops / (peak * gap.efficiency) / seconds - 1) < 1e-12 &&
             std::abs(gap.ideal * std::exp2(gap.octaves) / seconds - 1) < 1e-12;
   }
-  t.claim("formula", holds, fmt::format("{} rows of the {} block", times.size(), to_string(c.block)));
+  t.check("latency is operations over peak and efficiency in every row, and no row is above its peak", holds,
+          fmt::format("{} rows of the {} block", times.size(), to_string(c.block)));
 }
 
 /// A whole network's blocks: depth times the stage's time, summed. `variant` with the stage's suffix.
