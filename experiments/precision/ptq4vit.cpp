@@ -185,10 +185,9 @@ const Experiment ptq4vit = {
          "with 8 calibration images, 1.2 with 32, of 512 test images). The divergence from the exact "
          "prediction tells more: it falls to a third or less.",
          "Noise or gain at 6 bit (table 'draws'): all parts leave 0.29 of the base's divergence at dim 32 "
-         "(deviation 0.08 over four draws of 32 calibration images). At dim 96 the gain is small and the "
-         "draws differ: with 16 images 0.84, deviation 0.20, one of four above 1; with the paper's 32 it was "
-         "0.89 and 0.60. The twins alone are steady there (0.78, deviation 0.06): what varies is the "
-         "Hessian-guided choice. The check asks for a mean below 1, which is no gain, by two standard "
+         "(deviation 0.08 over four draws of 32 calibration images). At dim 96 the gain is small: 0.80, "
+         "deviation 0.11, over five draws of 32 images, the twins alone 0.84, deviation 0.09; with 16 images "
+         "one draw of four had none. The check asks for a mean below 1, which is no gain, by two standard "
          "errors. Top-1 of 500 test images has a standard error of two points and tells nothing apart.",
          "Corrected biases (a layer's bias less what the codes of its weights add on average) are the last "
          "row of the table 'accuracy'; the paper has them as an option.",
