@@ -4,8 +4,7 @@
 #include <testing/catch.h>
 
 #include "kernels/convolution/depthwise_plan.h"
-#include "kernels/convolution/testing/convolution_device.h"
-#include "kernels/simt/engine.h"
+#include "kernels/convolution/testing/convolution_passes.h"
 #include "kernels/simt/operation_counts.h"
 
 using namespace remeasure;
@@ -75,29 +74,25 @@ double limit() {
 }
 
 template <class Element>
-void check_passes(Layout layout) {
+void check_shapes(Layout layout) {
   Device<Simt> device;
   for (const ConvolutionShape& shape : shapes(layout)) {
     INFO(to_string(shape));
     Problem<Simt, Element> problem(device, shape, layout);
-    CHECK(relative_difference(doubles(problem.forward()), problem.forward_reference()) < limit<Element>());
-    CHECK(relative_difference(doubles(problem.backward_data()), problem.backward_data_reference()) <
-          limit<Element>());
-    CHECK(relative_difference(doubles(problem.backward_weights()), problem.backward_weights_reference()) <
-          limit<Element>());
+    check_passes(problem, limit<Element>());
   }
 }
 
 }  // namespace
 
 TEST_CASE("depthwise convolution in nhwc is the reference's three passes", "[simt]") {
-  check_passes<float>(Layout::nhwc);
-  check_passes<half>(Layout::nhwc);
-  check_passes<bfloat16>(Layout::nhwc);
+  check_shapes<float>(Layout::nhwc);
+  check_shapes<half>(Layout::nhwc);
+  check_shapes<bfloat16>(Layout::nhwc);
 }
 
 TEST_CASE("depthwise convolution in nchw is the reference's three passes", "[simt]") {
-  check_passes<float>(Layout::nchw);
+  check_shapes<float>(Layout::nchw);
 }
 
 TEST_CASE("the depthwise epilogue adds bias and residual, then activates", "[simt]") {
@@ -107,30 +102,20 @@ TEST_CASE("the depthwise epilogue adds bias and residual, then activates", "[sim
     for (const int stride : {1, 2}) {
       const ConvolutionShape shape = depthwise(2, 9, 13, 6, 3, stride, 1);
       Problem<Simt, half> halves(device, shape);
-      CHECK(relative_difference(doubles(halves.forward(halves.epilogue(activation))),
-                                halves.forward_reference(halves.reference_epilogue(activation))) <
-            limit<half>());
+      check_epilogue(halves, activation, limit<half>());
       Problem<Simt, float> planes(device, shape, Layout::nchw);
-      CHECK(relative_difference(doubles(planes.forward(planes.epilogue(activation))),
-                                planes.forward_reference(planes.reference_epilogue(activation))) <
-            limit<float>());
+      check_epilogue(planes, activation, limit<float>());
     }
   }
 }
 
 TEST_CASE("the depthwise passes are adjoint", "[simt]") {
-  // <dy, conv(x, w)> = <dx, x> = <dw, w>
   Device<Simt> device;
   for (const Layout layout : {Layout::nchw, Layout::nhwc}) {
     for (const ConvolutionShape& shape : shapes(layout)) {
       INFO(to_string(shape) << ", " << to_string(layout));
       Problem<Simt, float> problem(device, shape, layout);
-      const ConvolutionArrays& in = problem.arrays;
-      const Dot forward = dot(in.output_gradient, doubles(problem.forward())),
-                data = dot(in.input, doubles(problem.backward_data())),
-                of_weights = dot(in.weights, doubles(problem.backward_weights()));
-      CHECK(std::abs(forward.value - data.value) < 1e-6 * (forward.scale + data.scale));
-      CHECK(std::abs(forward.value - of_weights.value) < 1e-6 * (forward.scale + of_weights.scale));
+      check_adjoint(problem, 1e-6);
     }
   }
 }
@@ -139,14 +124,10 @@ TEST_CASE("depthwise kernels have the same bits in every schedule", "[simt]") {
   Device<Simt> device;
   for (const Layout layout : {Layout::nchw, Layout::nhwc}) {
     Problem<Simt, float> problem(device, depthwise(2, 12, 9, 6, 3, 2, 1), layout);
-    const auto run = [&] {
-      return std::vector{bytes_of(problem.forward(problem.epilogue(Activation::relu))),
-                         bytes_of(problem.backward_data()), bytes_of(problem.backward_weights())};
-    };
-    const auto expected = run();
+    const auto expected = bytes_of_passes(problem, Activation::relu);
     for (const std::uint64_t seed : {1u, 2u, 3u}) {
       device.engine().set_schedule(seed);
-      CHECK(run() == expected);
+      CHECK(bytes_of_passes(problem, Activation::relu) == expected);
     }
     device.engine().set_schedule(0);
   }
@@ -167,34 +148,14 @@ TEST_CASE("depthwise backward weights over several slices add up to the same gra
 TEST_CASE("the work of depthwise kernels is what is counted", "[simt]") {
   if (!simt::Engine::checked() || !simt::kOperationsCounted) SKIP_TEST("counted in the checked build of g++");
   Device<Simt> device;
-  const auto check = [&](const ConvolutionWork& work) {
-    double flops = 0, bytes = 0, special = 0;
-    for (const auto& [name, counts] : device.engine().counts()) {
-      flops += static_cast<double>(counts[simt::Counter::scalar_flops]);
-      bytes += static_cast<double>(counts[simt::Counter::distinct_global_bytes_read] +
-                                   counts[simt::Counter::distinct_global_bytes_written]);
-      special += static_cast<double>(counts[simt::Counter::special_functions]);
-    }
-    CHECK(flops == Approx(work.flops).epsilon(0.01));
-    CHECK(bytes == Approx(work.bytes).epsilon(0.01));
-    CHECK(special == Approx(work.special));
-  };
   for (const Layout layout : {Layout::nchw, Layout::nhwc}) {
     for (const ConvolutionShape& shape : shapes(layout)) {
       INFO(to_string(shape) << ", " << to_string(layout));
       Problem<Simt, float> problem(device, shape, layout);
-      for (const bool fused : {false, true}) {
-        const EpilogueParts parts{fused, fused, fused ? Activation::gelu_tanh : Activation::none};
-        device.engine().reset_counts();
-        problem.forward(fused ? problem.epilogue(parts.activation) : DeviceEpilogue<Simt, float>{});
-        check(depthwise_forward_work(shape, layout, 4, parts));
-      }
-      device.engine().reset_counts();
-      problem.backward_data();
-      check(depthwise_backward_data_work(shape, layout, 4));
-      device.engine().reset_counts();
-      problem.backward_weights();
-      check(depthwise_backward_weights_work(shape, layout, 4));
+      check_work(
+          problem,
+          [&](const EpilogueParts& parts) { return depthwise_forward_work(shape, layout, 4, parts); },
+          depthwise_backward_data_work(shape, layout, 4), depthwise_backward_weights_work(shape, layout, 4));
     }
   }
 }
@@ -225,13 +186,8 @@ TEST_CASE("On a GPU depthwise convolution is the reference's three passes", "[gp
       for (const ConvolutionShape& shape : shapes(layout)) {
         INFO(to_string(shape) << ", " << to_string(layout));
         Problem<Cuda, Element> problem(device, shape, layout);
-        CHECK(relative_difference(doubles(problem.forward(problem.epilogue(Activation::relu))),
-                                  problem.forward_reference(problem.reference_epilogue(Activation::relu))) <
-              limit<Element>());
-        CHECK(relative_difference(doubles(problem.backward_data()), problem.backward_data_reference()) <
-              limit<Element>());
-        CHECK(relative_difference(doubles(problem.backward_weights()), problem.backward_weights_reference()) <
-              limit<Element>());
+        check_passes(problem, limit<Element>());
+        check_epilogue(problem, Activation::relu, limit<Element>());
       }
     };
     check(half{}, Layout::nhwc);

@@ -4,8 +4,7 @@
 #include <testing/catch.h>
 
 #include "kernels/convolution/gemm_plan.h"
-#include "kernels/convolution/testing/convolution_device.h"
-#include "kernels/simt/engine.h"
+#include "kernels/convolution/testing/convolution_passes.h"
 #include "kernels/simt/operation_counts.h"
 
 using namespace remeasure;
@@ -42,8 +41,8 @@ struct Problem : ConvolutionOnDevice<Target, Element> {
   }
 };
 
-/// Rows and channels that don't fill a tile, more than one tile each way, taps that end within a stage,
-/// strides with a remainder, groups, 1 x 1 with and without a stride, pixels that no output sees.
+/// Rows and channels that don't fill a tile, more than one tile each way in each pass, taps that end within a
+/// stage, strides with a remainder, groups, 1 x 1 with and without a stride, pixels that no output sees.
 std::vector<ConvolutionShape> shapes() {
   return {{.batch = 1, .height = 7, .width = 5, .in_channels = 8, .out_channels = 24, .kernel = 3, .pad = 1},
           {.batch = 3,
@@ -75,6 +74,14 @@ std::vector<ConvolutionShape> shapes() {
           {.batch = 1,
            .height = 5,
            .width = 6,
+           .in_channels = 136,
+           .out_channels = 8,
+           .kernel = 3,
+           .stride = 2,
+           .pad = 1},
+          {.batch = 1,
+           .height = 5,
+           .width = 6,
            .in_channels = 8,
            .out_channels = 8,
            .kernel = 4,
@@ -100,14 +107,28 @@ double limit() {
 }
 
 template <class Element>
-void check_passes() {
+void check_shapes() {
   Device<Simt> device;
   for (const ConvolutionShape& shape : shapes()) {
     INFO(to_string(shape));
     Problem<Simt, Element> problem(device, shape);
-    CHECK(relative_difference(doubles(problem.forward()), problem.forward_reference()) < limit<Element>());
-    CHECK(relative_difference(doubles(problem.backward_data()), problem.backward_data_reference()) <
-          limit<Element>());
+    check_passes(problem, limit<Element>());
+  }
+}
+
+/// More than 64 weights of an output channel, and fewer.
+template <class Element>
+void check_slices() {
+  Device<Simt> device;
+  const ConvolutionShape wide{
+      .batch = 2, .height = 30, .width = 29, .in_channels = 8, .out_channels = 8, .kernel = 3, .pad = 1},
+      narrow{.batch = 1, .height = 25, .width = 29, .in_channels = 24, .out_channels = 40};
+  for (const ConvolutionShape& shape : {wide, narrow}) {
+    INFO(to_string(shape) << ", " << sizeof(Element) << " bytes");
+    const WeightsPlan plan = weights_plan(shape, sizeof(Element));
+    REQUIRE(plan.slices > (shape.kernel == 3 ? 3 : 1));
+    REQUIRE(plan.pixels % plan.slice_pixels != 0);  // a short last slice
+    Problem<Simt, Element> problem(device, shape);
     CHECK(relative_difference(doubles(problem.backward_weights()), problem.backward_weights_reference()) <
           limit<Element>());
   }
@@ -116,13 +137,13 @@ void check_passes() {
 }  // namespace
 
 TEST_CASE("implicit products of half are the reference's three passes", "[simt]") {
-  check_passes<half>();
+  check_shapes<half>();
 }
 TEST_CASE("implicit products of bfloat16 are the reference's three passes", "[simt]") {
-  check_passes<bfloat16>();
+  check_shapes<bfloat16>();
 }
 TEST_CASE("implicit products of float as TF32 are the reference's three passes", "[simt]") {
-  check_passes<float>();
+  check_shapes<float>();
 }
 
 TEST_CASE("the implicit product's epilogue adds bias and residual, then activates", "[simt]") {
@@ -131,61 +152,39 @@ TEST_CASE("the implicit product's epilogue adds bias and residual, then activate
     for (const Activation activation : {Activation::none, Activation::relu, Activation::gelu_tanh}) {
       INFO(to_string(shape) << ", " << to_string(activation));
       Problem<Simt, half> halves(device, shape);
-      CHECK(relative_difference(doubles(halves.forward(halves.epilogue(activation))),
-                                halves.forward_reference(halves.reference_epilogue(activation))) <
-            limit<half>());
+      check_epilogue(halves, activation, limit<half>());
       Problem<Simt, float> floats(device, shape);
-      CHECK(relative_difference(doubles(floats.forward(floats.epilogue(activation))),
-                                floats.forward_reference(floats.reference_epilogue(activation))) <
-            limit<float>());
+      check_epilogue(floats, activation, limit<float>());
     }
   }
 }
 
 TEST_CASE("the implicit products of the three passes are adjoint", "[simt]") {
-  // <dy, conv(x, w)> = <dx, x> = <dw, w>. Only the result's rounding differs in half; each is of one product.
   Device<Simt> device;
   for (const ConvolutionShape& shape : shapes()) {
     INFO(to_string(shape));
     Problem<Simt, half> problem(device, shape);
-    const ConvolutionArrays& in = problem.arrays;
-    const Dot forward = dot(in.output_gradient, doubles(problem.forward())),
-              data = dot(in.input, doubles(problem.backward_data())),
-              of_weights = dot(in.weights, doubles(problem.backward_weights()));
-    CHECK(std::abs(forward.value - data.value) < 2e-4 * (forward.scale + data.scale));
-    CHECK(std::abs(forward.value - of_weights.value) < 2e-4 * (forward.scale + of_weights.scale));
+    check_adjoint(problem, 2e-4);
   }
 }
 
 TEST_CASE("implicit products have the same bits in every schedule, with late and early copies", "[simt]") {
   Device<Simt> device;
   Problem<Simt, half> problem(device, small_shape());
-  const auto run = [&] {
-    std::vector<std::vector<std::uint8_t>> all;
-    all.push_back(bytes_of(problem.forward(problem.epilogue(Activation::gelu_tanh))));
-    all.push_back(bytes_of(problem.backward_data()));
-    all.push_back(bytes_of(problem.backward_weights()));
-    return all;
-  };
-  const auto expected = run();
+  const auto expected = bytes_of_passes(problem, Activation::gelu_tanh);
   for (const simt::CopyTiming timing : {simt::CopyTiming::late, simt::CopyTiming::early}) {
     device.engine().set_copy_timing(timing);
     for (const std::uint64_t seed : {1u, 2u}) {
       device.engine().set_schedule(seed);
-      CHECK(run() == expected);
+      CHECK(bytes_of_passes(problem, Activation::gelu_tanh) == expected);
     }
   }
 }
 
 TEST_CASE("backward weights over several slices add up to the same gradient", "[simt]") {
-  Device<Simt> device;
-  const ConvolutionShape shape{
-      .batch = 2, .height = 30, .width = 29, .in_channels = 8, .out_channels = 8, .kernel = 3, .pad = 1};
-  REQUIRE(weights_plan(shape, 2).slices > 3);
-  REQUIRE(weights_plan(shape, 2).pixels % weights_plan(shape, 2).slice_pixels != 0);  // a short last slice
-  Problem<Simt, bfloat16> problem(device, shape);
-  CHECK(relative_difference(doubles(problem.backward_weights()), problem.backward_weights_reference()) <
-        limit<bfloat16>());
+  check_slices<half>();
+  check_slices<bfloat16>();
+  check_slices<float>();
 }
 
 TEST_CASE("backward data with a stride multiplies with no zeros between pixels", "[cpu]") {
@@ -214,18 +213,6 @@ TEST_CASE("backward data with a stride multiplies with no zeros between pixels",
 TEST_CASE("the work of implicit products is what is counted", "[simt]") {
   if (!simt::Engine::checked() || !simt::kOperationsCounted) SKIP_TEST("counted in the checked build of g++");
   Device<Simt> device;
-  const auto check = [&](const ConvolutionWork& work) {
-    double flops = 0, bytes = 0, special = 0;
-    for (const auto& [name, counts] : device.engine().counts()) {
-      flops += static_cast<double>(counts[simt::Counter::mma_flops] + counts[simt::Counter::scalar_flops]);
-      bytes += static_cast<double>(counts[simt::Counter::distinct_global_bytes_read] +
-                                   counts[simt::Counter::distinct_global_bytes_written]);
-      special += static_cast<double>(counts[simt::Counter::special_functions]);
-    }
-    CHECK(flops == Approx(work.flops).epsilon(0.01));
-    CHECK(bytes == Approx(work.bytes).epsilon(0.01));
-    CHECK(special == Approx(work.special));
-  };
   std::vector<ConvolutionShape> all = shapes();
   all.pop_back();  // there the phases of a stride of 3 reach beside the picture alone: fewer bytes
   all.push_back(
@@ -233,18 +220,11 @@ TEST_CASE("the work of implicit products is what is counted", "[simt]") {
   const auto check_shape = [&]<class Element>(Element, const ConvolutionShape& shape) {
     INFO(to_string(shape) << ", " << sizeof(Element) << " bytes");
     Problem<Simt, Element> problem(device, shape);
-    for (const bool fused : {false, true}) {
-      const EpilogueParts parts{fused, fused, fused ? Activation::gelu_tanh : Activation::none};
-      device.engine().reset_counts();
-      problem.forward(fused ? problem.epilogue(parts.activation) : DeviceEpilogue<Simt, Element>{});
-      check(implicit_gemm_forward_work(shape, sizeof(Element), parts));
-    }
-    device.engine().reset_counts();
-    problem.backward_data();
-    check(implicit_gemm_backward_data_work(shape, sizeof(Element)));
-    device.engine().reset_counts();
-    problem.backward_weights();
-    check(implicit_gemm_backward_weights_work(shape, sizeof(Element)));
+    check_work(
+        problem,
+        [&](const EpilogueParts& parts) { return implicit_gemm_forward_work(shape, sizeof(Element), parts); },
+        implicit_gemm_backward_data_work(shape, sizeof(Element)),
+        implicit_gemm_backward_weights_work(shape, sizeof(Element)));
   };
   for (const ConvolutionShape& shape : all) check_shape(half{}, shape);
   for (const int i : {1, 4, 5}) check_shape(float{}, shapes()[static_cast<std::size_t>(i)]);
@@ -274,13 +254,8 @@ TEST_CASE("On a GPU implicit products are the reference's three passes", "[gpu]"
       for (const ConvolutionShape& shape : shapes()) {
         INFO(to_string(shape));
         Problem<Cuda, Element> problem(device, shape);
-        CHECK(relative_difference(doubles(problem.forward(problem.epilogue(Activation::relu))),
-                                  problem.forward_reference(problem.reference_epilogue(Activation::relu))) <
-              limit<Element>());
-        CHECK(relative_difference(doubles(problem.backward_data()), problem.backward_data_reference()) <
-              limit<Element>());
-        CHECK(relative_difference(doubles(problem.backward_weights()), problem.backward_weights_reference()) <
-              limit<Element>());
+        check_passes(problem, limit<Element>());
+        check_epilogue(problem, Activation::relu, limit<Element>());
       }
     };
     check(half{});
