@@ -17,10 +17,6 @@ namespace {
 
 const Block kBlocks[] = {Block::convfirst, Block::mbconv, Block::convnext};
 
-std::vector<double> oracle(Block block, const BlockShape& shape, const BlockArrays<float>& a) {
-  return block_pixels(block, shape, a.weights(), a.x, all_pixels(shape));
-}
-
 }  // namespace
 
 TEST_CASE("bands of any height give the oracle's blocks, borders included", "[cpu]") {
@@ -29,7 +25,7 @@ TEST_CASE("bands of any height give the oracle's blocks, borders included", "[cp
       const BlockShape shape{2, 9, 7, 16, 2, kernel};
       const BlockArrays<float> a = block_arrays<float>(block, shape);
       const BlockArrays<double> wide = in_double(a);
-      const std::vector<double> must = oracle(block, shape, a);
+      const std::vector<double> must = block_oracle(block, shape, a);
       for (const int rows : {1, 2, 4, 9}) {
         INFO(to_string(block) << ", " << in_words(shape) << ", bands of " << rows);
         std::vector<double> y(shape.elements());
@@ -60,7 +56,7 @@ TEST_CASE("a block of one weight in each layer by hand", "[cpu]") {
   a.expand_bias[6] = 0.5f;
   a.project[1 * 8 + 6] = 3;  // channel 1 from hidden 6
   a.project_bias[1] = 0.125f;
-  const std::vector<double> y = oracle(Block::convfirst, shape, a);
+  const std::vector<double> y = block_oracle(Block::convfirst, shape, a);
   const double x5 = static_cast<double>(a.x[5]);  // of pixel (0, 0), above and left of (1, 1)
   CHECK(std::abs(y[3 * 8 + 1] -
                  (static_cast<double>(a.x[3 * 8 + 1]) + 0.125 + 3 * gelu(0.5 - (0.25 + 2 * x5)))) < 1e-6);
@@ -73,9 +69,9 @@ TEST_CASE("channels of other groups, other channels of a depthwise filter and ot
   for (const Block block : kBlocks) {
     const BlockShape shape{2, 4, 4, 16, 2, 3};
     BlockArrays<float> a = block_arrays<float>(block, shape);
-    const std::vector<double> before = oracle(block, shape, a);
+    const std::vector<double> before = block_oracle(block, shape, a);
     a.x[shape.elements() / 2 + 5] += 1;  // pixel (0, 0) of the second picture
-    const std::vector<double> after = oracle(block, shape, a);
+    const std::vector<double> after = block_oracle(block, shape, a);
     for (std::size_t pixel = 0; pixel < shape.pixels(); ++pixel) {
       bool same = true;
       for (std::size_t c = 0; c < 16; ++c) same = same && before[pixel * 16 + c] == after[pixel * 16 + c];
@@ -103,13 +99,13 @@ TEST_CASE("blocks refuse shapes and sizes that don't fit", "[cpu]") {
   using Catch::Matchers::ContainsSubstring;
   const BlockShape shape{1, 3, 3, 12, 2, 3};
   const BlockArrays<float> a = block_arrays<float>(Block::convfirst, shape);
-  CHECK_THROWS_WITH(oracle(Block::convfirst, shape, a),
+  CHECK_THROWS_WITH(block_oracle(Block::convfirst, shape, a),
                     ContainsSubstring("12 channels aren't whole groups of 8"));
   const BlockShape even{1, 3, 3, 8, 2, 4};
-  CHECK_THROWS_WITH(oracle(Block::convnext, even, block_arrays<float>(Block::convnext, even)),
+  CHECK_THROWS_WITH(block_oracle(Block::convnext, even, block_arrays<float>(Block::convnext, even)),
                     ContainsSubstring("a kernel of 4 has no middle"));
   BlockArrays<float> fewer = block_arrays<float>(Block::mbconv, shape);
   fewer.project_bias.pop_back();
-  CHECK_THROWS_WITH(oracle(Block::mbconv, shape, fewer),
+  CHECK_THROWS_WITH(block_oracle(Block::mbconv, shape, fewer),
                     ContainsSubstring("W2's bias has 11 elements, the MBConv block of this shape 12"));
 }

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/convolution/residual_block.h"
+#include "kernels/convolution/residual_block_reference.h"
 #include "kernels/device/device.h"
 #include "kernels/device/float16.h"
 #include "kernels/device/philox.h"
@@ -66,6 +66,10 @@ inline std::vector<std::size_t> all_pixels(const BlockShape& shape) {
   std::vector<std::size_t> pixels(shape.pixels());
   std::iota(pixels.begin(), pixels.end(), std::size_t{0});
   return pixels;
+}
+
+inline std::vector<double> block_oracle(Block block, const BlockShape& shape, const BlockArrays<float>& a) {
+  return block_pixels(block, shape, a.weights(), a.x, all_pixels(shape));
 }
 
 template <class T, class U>

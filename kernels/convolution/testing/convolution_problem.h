@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <type_traits>
 #include <vector>
 
 #include "kernels/convolution/tensor4.h"
+#include "kernels/device/float16.h"
 #include "kernels/device/philox.h"
 
 namespace remeasure::kernels::testing {
@@ -35,6 +37,12 @@ ConvolutionArrays convolution_arrays(const ConvolutionShape& shape, Layout layou
           normal_doubles<Element>(outputs, seed + 200),
           normal_doubles<float>(static_cast<std::size_t>(shape.out_channels), seed + 300),
           normal_doubles<Element>(outputs, seed + 400)};
+}
+
+/// The largest relative error of a value that is rounded to an Element.
+template <class Element>
+constexpr double unit_roundoff() {
+  return std::is_same_v<Element, half> ? 0x1p-11 : std::is_same_v<Element, bfloat16> ? 0x1p-8 : 0x1p-24;
 }
 
 /// |a - b| / |b|; infinite for a NaN or other sizes.
