@@ -33,15 +33,14 @@ std::vector<ConvolutionShape> shapes() {
           {.batch = 1, .height = 4, .width = 4, .in_channels = 8, .out_channels = 4}};
 }
 
-}  // namespace
-
-TEST_CASE("patches times weights are the convolution", "[simt]") {
+template <class Element>
+void check_patches() {
   Device<Simt> device;
   for (const ConvolutionShape& shape : shapes()) {
     INFO(to_string(shape));
-    ConvolutionOnDevice<Simt, float> problem(device, shape);
+    ConvolutionOnDevice<Simt, Element> problem(device, shape);
     const std::vector<double> patches = doubles(problem.result_of(patch_elements(shape), [&](auto out) {
-      im2col<Simt, float>(problem.stream, shape, problem.input, out);
+      im2col<Simt, Element>(problem.stream, shape, problem.input, out);
     }));
     std::vector<double> output;
     const auto inner = static_cast<std::size_t>(shape.inner());
@@ -60,22 +59,39 @@ TEST_CASE("patches times weights are the convolution", "[simt]") {
   }
 }
 
-TEST_CASE("col2im is the adjoint of im2col", "[simt]") {
-  // <patches of x, p> = <x, sum of p>
+/// <patches of x, p> = <x, sum of p>
+template <class Element>
+void check_adjoint() {
   Device<Simt> device;
   for (const ConvolutionShape& shape : shapes()) {
     INFO(to_string(shape));
-    ConvolutionOnDevice<Simt, bfloat16> problem(device, shape);
-    const std::vector<double> values = normal_doubles<bfloat16>(patch_elements(shape), 7);
-    auto on_device = problem.put<bfloat16>(values);
+    ConvolutionOnDevice<Simt, Element> problem(device, shape);
+    const std::vector<double> values = normal_doubles<Element>(patch_elements(shape), 7);
+    auto on_device = problem.template put<Element>(values);
     const auto patches = doubles(problem.result_of(patch_elements(shape), [&](auto out) {
-      im2col<Simt, bfloat16>(problem.stream, shape, problem.input, out);
+      im2col<Simt, Element>(problem.stream, shape, problem.input, out);
     }));
     const auto sums = doubles(problem.result_of(problem.arrays.input.size(), [&](auto out) {
-      col2im<Simt, bfloat16>(problem.stream, shape, on_device, out);
+      col2im<Simt, Element>(problem.stream, shape, on_device, out);
     }));
     const Dot there = dot(patches, values), back = dot(problem.arrays.input, sums);
-    CHECK(std::abs(there.value - back.value) < 2e-3 * (there.scale + back.scale));  // sums rounded to 2^-9
+    // Sums of at most nine in float, then rounded.
+    const double limit = unit_roundoff<Element>() / 2 + 9 * unit_roundoff<float>();
+    CHECK(std::abs(there.value - back.value) < limit * (there.scale + back.scale));
     CHECK(there.scale > 0);
   }
+}
+
+}  // namespace
+
+TEST_CASE("patches times weights are the convolution", "[simt]") {
+  check_patches<half>();
+  check_patches<bfloat16>();
+  check_patches<float>();
+}
+
+TEST_CASE("col2im is the adjoint of im2col", "[simt]") {
+  check_adjoint<half>();
+  check_adjoint<bfloat16>();
+  check_adjoint<float>();
 }
