@@ -127,6 +127,34 @@ std::vector<std::pair<SlidingChannelShape, int>> block_shapes() {
           {scc(64, 128, 2, 7, 8, 0.25, 1), 2}};
 }
 
+template <class Element>
+void check_stack() {
+  for (const SlidingChannelShape& shape : sliding_shapes()) {
+    INFO(in_words(shape));
+    const SlidingInputs in = sliding_inputs(shape);
+    const int cycle = shape.cycle(), pixels = shape.pixels();
+    TestBench<Simt> bench;
+    const auto x = bench.upload(std::vector<Element>(in.x.begin(), in.x.end()));
+    auto stack = bench.output<Element>(static_cast<std::size_t>(cycle * shape.window) *
+                                       static_cast<std::size_t>(shape.columns()));
+    stack_channels<Simt, Element>(bench.stream(), shape, x, stack);
+    const std::vector<Element> values = bench.download(stack);
+    std::size_t i = 0, wrong = 0;
+    for (int b = 0; b < shape.batch; ++b) {
+      for (int q = 0; q < cycle; ++q) {
+        for (int j = 0; j < shape.window; ++j) {
+          for (int p = 0; p < pixels; ++p, ++i) {
+            const int row = b * shape.inputs + (q * shape.step + j) % shape.inputs;
+            wrong +=
+                static_cast<float>(values[i]) != in.x[static_cast<std::size_t>(row * pixels + p)] ? 1 : 0;
+          }
+        }
+      }
+    }
+    CHECK(wrong == 0);
+  }
+}
+
 }  // namespace
 
 TEST_CASE("scc_forward is the oracle for every window, step and tail", "[simt]") {
@@ -182,28 +210,8 @@ TEST_CASE("scc_block is depthwise, ReLU, SCC and ReLU in one, with strides and b
 }
 
 TEST_CASE("stack_channels copies every window, cyclically", "[simt]") {
-  for (const SlidingChannelShape& shape : sliding_shapes()) {
-    INFO(in_words(shape));
-    const SlidingInputs in = sliding_inputs(shape);
-    Problem<Simt> problem(in);
-    const int cycle = shape.cycle(), pixels = shape.pixels();
-    auto stack = problem.bench.output<float>(static_cast<std::size_t>(cycle * shape.window) *
-                                             static_cast<std::size_t>(shape.columns()));
-    stack_channels<Simt, float>(problem.bench.stream(), shape, problem.x, stack);
-    const std::vector<float> values = problem.bench.download(stack);
-    std::size_t i = 0, wrong = 0;
-    for (int b = 0; b < shape.batch; ++b) {
-      for (int q = 0; q < cycle; ++q) {
-        for (int j = 0; j < shape.window; ++j) {
-          for (int p = 0; p < pixels; ++p, ++i) {
-            const int row = b * shape.inputs + (q * shape.step + j) % shape.inputs;
-            wrong += values[i] != in.x[static_cast<std::size_t>(row * pixels + p)] ? 1 : 0;
-          }
-        }
-      }
-    }
-    CHECK(wrong == 0);
-  }
+  check_stack<float>();
+  check_stack<bfloat16>();
 }
 
 TEST_CASE("SCC's kernels have the same bits in every schedule, with late and early copies", "[simt]") {
