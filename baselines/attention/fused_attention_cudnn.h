@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "baselines/matmul/without_cudnn.h"
 #include "kernels/attention/attention_shape.h"
 #include "kernels/device/device.h"
 #include "kernels/device/float16.h"
@@ -15,14 +16,8 @@ namespace remeasure::baselines {
 /// toolkit is.
 class FusedAttentionCudnn {
  public:
-  /// Why it can't be used in this build or with the cuDNN found at run time; empty if it can. Also empty in a
-  /// build without CUDA, where no GPU variant runs and the frame says why.
-  static std::string why_not() {
-    if constexpr (kBuiltWithCuda)
-      return without_cudnn();
-    else
-      return {};
-  }
+  /// Why it can't be used here, see baselines/matmul/without_cudnn.h; empty if it can.
+  static std::string why_not() { return without_cudnn(91301, "attention operation"); }
 
   /// Makes a plan of every engine that cuDNN's heuristics propose (modes A and B); throws DeviceError if none
   /// takes the shape. The first run() tries them all and keeps the fastest: to be made before anything is
@@ -38,7 +33,6 @@ class FusedAttentionCudnn {
   std::string setting() const;
 
  private:
-  static std::string without_cudnn();
   struct State;
   std::unique_ptr<State> state_;
 };

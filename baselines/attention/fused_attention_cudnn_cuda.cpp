@@ -16,8 +16,6 @@ namespace remeasure::baselines {
 
 namespace {
 
-constexpr std::size_t kFirstVersion = 91301;
-
 enum TensorId : std::int64_t { query_id = 1, key_id, value_id, out_id, scale_id };
 
 cudnn::Descriptor tensor(TensorId id, const kernels::AttentionShape& shape) {
@@ -57,11 +55,6 @@ struct FusedAttentionCudnn::State {
   cudnn::Plans plans;
 };
 
-std::string FusedAttentionCudnn::without_cudnn() {
-  if (cudnnGetVersion() >= kFirstVersion) return {};
-  return fmt::format("cuDNN {} has no attention operation; 9.13.1 or newer is needed", cudnnGetVersion());
-}
-
 FusedAttentionCudnn::FusedAttentionCudnn(Stream<Cuda>& stream, const kernels::AttentionShape& shape,
                                          float scale)
     : state_(std::make_unique<State>(stream, shape, scale)) {}
@@ -83,14 +76,6 @@ std::string FusedAttentionCudnn::setting() const {
 #else  // no cuDNN, or one too old: the variant says so and isn't run
 
 struct FusedAttentionCudnn::State {};
-
-std::string FusedAttentionCudnn::without_cudnn() {
-#ifdef REMEASURE_HAS_CUDNN
-  return fmt::format("built with cuDNN {}; its attention operation came with 9.13.1", CUDNN_VERSION);
-#else
-  return "built without cuDNN; install libcudnn9-dev-cuda-12 (or -13) and configure again";
-#endif
-}
 
 FusedAttentionCudnn::FusedAttentionCudnn(Stream<Cuda>&, const kernels::AttentionShape&, float) {
   throw DeviceError(why_not());

@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "baselines/matmul/without_cudnn.h"
 #include "kernels/convolution/device_epilogue.h"
 #include "kernels/convolution/tensor4.h"
 #include "kernels/device/device.h"
@@ -73,14 +74,8 @@ struct CudnnEpilogueData {
 template <class Element>
 class ConvolutionCudnn {
  public:
-  /// Why it can't be used in this build; empty if it can. Also empty in a build without CUDA, where no GPU
-  /// variant runs and the frame says why.
-  static std::string why_not() {
-    if constexpr (kBuiltWithCuda)
-      return without_cudnn();
-    else
-      return {};
-  }
+  /// Why it can't be used here, see baselines/matmul/without_cudnn.h; empty if it can.
+  static std::string why_not() { return without_cudnn(); }
 
   /// Throws DeviceError where no engine takes the shape. `parts`: forward only.
   ConvolutionCudnn(Stream<Cuda>& stream, const ConvolutionShape& shape, Layout layout, ConvolutionPass pass,
@@ -96,7 +91,6 @@ class ConvolutionCudnn {
   std::string setting() const;
 
  private:
-  static std::string without_cudnn();
   struct State;
   std::unique_ptr<State> state_;
 };

@@ -181,11 +181,6 @@ struct ConvolutionCudnn<Element>::State {
 };
 
 template <class Element>
-std::string ConvolutionCudnn<Element>::without_cudnn() {
-  return {};
-}
-
-template <class Element>
 ConvolutionCudnn<Element>::ConvolutionCudnn(Stream<Cuda>& stream, const ConvolutionShape& shape,
                                             Layout layout, ConvolutionPass pass, const EpilogueParts& parts)
     : state_(std::make_unique<State>(stream, shape, layout, pass, parts)) {}
@@ -228,26 +223,17 @@ std::string ConvolutionCudnn<Element>::setting() const {
 
 #else  // the variant says so and isn't run
 
-namespace {
-constexpr const char* kWithout =
-    "built without cuDNN; install libcudnn9-dev-cuda-12 (or -13) and configure again";
-}
-
 template <class Element>
 struct ConvolutionCudnn<Element>::State {};
 template <class Element>
-std::string ConvolutionCudnn<Element>::without_cudnn() {
-  return kWithout;
-}
-template <class Element>
 ConvolutionCudnn<Element>::ConvolutionCudnn(Stream<Cuda>&, const ConvolutionShape&, Layout, ConvolutionPass,
                                             const EpilogueParts&) {
-  throw DeviceError(kWithout);
+  throw DeviceError(why_not());
 }
 template <class Element>
 void ConvolutionCudnn<Element>::operator()(DeviceSpan<Cuda, const Element>, DeviceSpan<Cuda, const Element>,
                                            DeviceSpan<Cuda, Element>, const CudnnEpilogueData<Element>&) {
-  throw DeviceError(kWithout);
+  throw DeviceError(why_not());
 }
 template <class Element>
 std::string ConvolutionCudnn<Element>::setting() const {

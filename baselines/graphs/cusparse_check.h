@@ -7,6 +7,7 @@
 
 #include <string>
 
+#include "baselines/matmul/library_handle.h"
 #include "kernels/device/device.h"
 
 namespace remeasure::baselines {
@@ -19,21 +20,11 @@ inline void check(cusparseStatus_t status, const char* call) {
 }
 
 /// A handle on a stream.
-class CusparseHandle {
- public:
+struct CusparseHandle : LibraryHandle<cusparseHandle_t, cusparseDestroy> {
   explicit CusparseHandle(Stream<Cuda>& stream) {
-    check(cusparseCreate(&handle_), "cusparseCreate");
-    const cusparseStatus_t status = cusparseSetStream(handle_, static_cast<cudaStream_t>(stream.native()));
-    if (status != CUSPARSE_STATUS_SUCCESS) cusparseDestroy(handle_);
-    check(status, "cusparseSetStream");
+    check(cusparseCreate(&handle), "cusparseCreate");
+    check(cusparseSetStream(handle, static_cast<cudaStream_t>(stream.native())), "cusparseSetStream");
   }
-  ~CusparseHandle() { cusparseDestroy(handle_); }
-  CusparseHandle(const CusparseHandle&) = delete;
-  CusparseHandle& operator=(const CusparseHandle&) = delete;
-  operator cusparseHandle_t() const { return handle_; }
-
- private:
-  cusparseHandle_t handle_ = nullptr;
 };
 
 /// A row-major dense matrix. The library takes pointers to const for operands, but its descriptors don't.

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 
+#include "baselines/matmul/without_cudnn.h"
 #include "kernels/learning/batch_norm.h"
 
 namespace remeasure::baselines {
@@ -32,14 +33,8 @@ void batch_norm_backward_eigen(const kernels::BatchNormShape& shape, std::span<c
 /// where they fit. Only where the CUDA toolkit is.
 class BatchNormCudnn {
  public:
-  /// Why it can't be used in this build; empty if it can, and in a build without CUDA, where no GPU variant
-  /// runs and the frame says why.
-  static std::string why_not() {
-    if constexpr (kBuiltWithCuda)
-      return without_cudnn();
-    else
-      return {};
-  }
+  /// Why it can't be used here, see baselines/matmul/without_cudnn.h; empty if it can.
+  static std::string why_not() { return without_cudnn(); }
 
   /// Throws DeviceError where cuDNN doesn't take the shape.
   BatchNormCudnn(Stream<Cuda>& stream, const kernels::BatchNormShape& shape);
@@ -61,7 +56,6 @@ class BatchNormCudnn {
   std::string setting() const;
 
  private:
-  static std::string without_cudnn();
   struct State;
   std::unique_ptr<State> state_;
 };

@@ -9,7 +9,7 @@
 #include <algorithm>
 
 #ifdef REMEASURE_HAS_CUDNN
-#include <cudnn.h>
+#include "baselines/matmul/cudnn_handles.h"
 #endif
 
 namespace remeasure::baselines {
@@ -17,11 +17,6 @@ namespace remeasure::baselines {
 #ifdef REMEASURE_HAS_CUDNN
 
 namespace {
-
-void check(cudnnStatus_t status, const char* what) {
-  if (status == CUDNN_STATUS_SUCCESS) return;
-  throw DeviceError(fmt::format("cuDNN: {} failed: {}", what, cudnnGetErrorString(status)));
-}
 
 constexpr auto kMode = CUDNN_BATCHNORM_SPATIAL_PERSISTENT;
 constexpr auto kOps = CUDNN_BATCHNORM_OPS_BN_ACTIVATION;
@@ -32,23 +27,7 @@ constexpr double kMomentum = 0.1;
 
 struct BatchNormCudnn::State {
   State(Stream<Cuda>& s, const kernels::BatchNormShape& shape) : stream(s) {
-    try {
-      make(shape);
-    } catch (...) {
-      release();
-      throw;
-    }
-  }
-  ~State() { release(); }
-  State(const State&) = delete;
-  State& operator=(const State&) = delete;
-
-  void make(const kernels::BatchNormShape& shape) {
-    check(cudnnCreate(&handle), "cudnnCreate");
     check(cudnnSetStream(handle, static_cast<cudaStream_t>(stream.native())), "cudnnSetStream");
-    check(cudnnCreateTensorDescriptor(&values), "cudnnCreateTensorDescriptor");
-    check(cudnnCreateTensorDescriptor(&channels), "cudnnCreateTensorDescriptor");
-    check(cudnnCreateActivationDescriptor(&relu), "cudnnCreateActivationDescriptor");
     check(cudnnSetTensor4dDescriptor(values, CUDNN_TENSOR_NHWC, CUDNN_DATA_HALF, shape.images, shape.channels,
                                      shape.height, shape.width),
           "cudnnSetTensor4dDescriptor");
@@ -78,24 +57,13 @@ struct BatchNormCudnn::State {
     }
   }
 
-  void release() noexcept {
-    if (relu != nullptr) cudnnDestroyActivationDescriptor(relu);
-    if (channels != nullptr) cudnnDestroyTensorDescriptor(channels);
-    if (values != nullptr) cudnnDestroyTensorDescriptor(values);
-    if (handle != nullptr) cudnnDestroy(handle);
-  }
-
   Stream<Cuda>& stream;
-  cudnnHandle_t handle = nullptr;
-  cudnnTensorDescriptor_t values = nullptr, channels = nullptr;
-  cudnnActivationDescriptor_t relu = nullptr;
+  cudnn::Library handle;
+  cudnn::TensorDescriptor values, channels;
+  cudnn::ActivationDescriptor relu;
   DeviceBuffer<Cuda, std::uint8_t> workspace, reserve;
   DeviceBuffer<Cuda, float> running_mean, running_variance;
 };
-
-std::string BatchNormCudnn::without_cudnn() {
-  return {};
-}
 
 BatchNormCudnn::BatchNormCudnn(Stream<Cuda>& stream, const kernels::BatchNormShape& shape)
     : state_(std::make_unique<State>(stream, shape)) {}
@@ -135,10 +103,6 @@ std::string BatchNormCudnn::setting() const {
 #else  // no cuDNN: the variant says so and isn't run
 
 struct BatchNormCudnn::State {};
-
-std::string BatchNormCudnn::without_cudnn() {
-  return "built without cuDNN; install libcudnn9-dev-cuda-12 (or -13) and configure again";
-}
 
 BatchNormCudnn::BatchNormCudnn(Stream<Cuda>&, const kernels::BatchNormShape&) {
   throw DeviceError(why_not());

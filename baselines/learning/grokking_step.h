@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "baselines/matmul/without_cudnn.h"
 #include "kernels/learning/grokking_step.h"
 
 namespace remeasure::baselines {
@@ -44,8 +45,8 @@ struct DeviceTraining {
 /// products and is to be made before anything is timed. Only in builds with the CUDA toolkit.
 class LibraryGrokkingStep {
  public:
-  /// Why it can't run: built without cuDNN; else empty.
-  static std::string why_not();
+  /// Why it can't be used here, see baselines/matmul/without_cudnn.h; empty if it can.
+  static std::string why_not() { return without_cudnn(); }
   LibraryGrokkingStep(Stream<Cuda>& stream, const GrokkingShape& shape, const PerpAdamW& optimizer,
                       std::span<const std::uint16_t> labels);
   ~LibraryGrokkingStep();

@@ -10,7 +10,7 @@
 #include "baselines/matmul/matmul.h"
 
 #ifdef REMEASURE_HAS_CUDNN
-#include <cudnn.h>
+#include "baselines/matmul/cudnn_handles.h"
 #endif
 
 namespace remeasure::baselines {
@@ -18,11 +18,6 @@ namespace remeasure::baselines {
 #ifdef REMEASURE_HAS_CUDNN
 
 namespace {
-
-void check(cudnnStatus_t status, const char* what) {
-  if (status != CUDNN_STATUS_SUCCESS)
-    throw DeviceError(fmt::format("cuDNN: {} failed: {}", what, cudnnGetErrorString(status)));
-}
 
 /// cuBLAS is column-major: the transpose of the product, with its operands exchanged.
 MatmulProblem problem_of(const kernels::DenseProduct& p) {
@@ -52,21 +47,15 @@ struct LibraryGrokkingStep::State {
         by_logits(buffer(sh.losses().logits())),
         by_log_shares(buffer(sh.losses().logits())),
         projected(buffer(static_cast<std::size_t>(tensors.total()))),
-        library(st) {
-    const auto native = static_cast<cudaStream_t>(stream.native());
-    baselines::check(cublasCreate(&cublas), "cublasCreate");
-    baselines::check(cublasSetStream(cublas, native), "cublasSetStream");
-    check(cudnnCreate(&cudnn), "cudnnCreate");
-    check(cudnnSetStream(cudnn, native), "cudnnSetStream");
-    check(cudnnCreateTensorDescriptor(&activations), "cudnnCreateTensorDescriptor");
-    check(cudnnCreateTensorDescriptor(&classes), "cudnnCreateTensorDescriptor");
+        library(st),
+        cublas(st) {
+    check(cudnnSetStream(dnn, static_cast<cudaStream_t>(stream.native())), "cudnnSetStream");
     check(cudnnSetTensor4dDescriptor(activations, CUDNN_TENSOR_NCHW, CUDNN_DATA_FLOAT, shape.rows,
                                      shape.hidden, 1, 1),
           "cudnnSetTensor4dDescriptor");
     check(cudnnSetTensor4dDescriptor(classes, CUDNN_TENSOR_NCHW, CUDNN_DATA_FLOAT, shape.rows, shape.modulus,
                                      1, 1),
           "cudnnSetTensor4dDescriptor");
-    check(cudnnCreateActivationDescriptor(&relu), "cudnnCreateActivationDescriptor");
     check(cudnnSetActivationDescriptor(relu, CUDNN_ACTIVATION_RELU, CUDNN_NOT_PROPAGATE_NAN, 0.0),
           "cudnnSetActivationDescriptor");
     // The loss is -log_shares at the labels, averaged: its gradient never changes.
@@ -76,13 +65,6 @@ struct LibraryGrokkingStep::State {
           -1.0f / static_cast<float>(shape.rows);
     stream.upload(std::span<const float>(constant), by_log_shares.span());
     stream.synchronize();
-  }
-  ~State() {
-    if (relu != nullptr) cudnnDestroyActivationDescriptor(relu);
-    if (classes != nullptr) cudnnDestroyTensorDescriptor(classes);
-    if (activations != nullptr) cudnnDestroyTensorDescriptor(activations);
-    if (cudnn != nullptr) cudnnDestroy(cudnn);
-    if (cublas != nullptr) cublasDestroy(cublas);
   }
 
   DeviceBuffer<Cuda, float> buffer(std::size_t size) {
@@ -94,12 +76,12 @@ struct LibraryGrokkingStep::State {
   }
   void activate(float* x) {
     const float one = 1, zero = 0;
-    check(cudnnActivationForward(cudnn, relu, &one, activations, x, &zero, activations, x),
+    check(cudnnActivationForward(dnn, relu, &one, activations, x, &zero, activations, x),
           "cudnnActivationForward");
   }
   void activate_backward(const float* y, float* dy) {
     const float one = 1, zero = 0;
-    check(cudnnActivationBackward(cudnn, relu, &one, activations, y, activations, dy, activations, y, &zero,
+    check(cudnnActivationBackward(dnn, relu, &one, activations, y, activations, dy, activations, y, &zero,
                                   activations, dy),
           "cudnnActivationBackward");
   }
@@ -120,15 +102,15 @@ struct LibraryGrokkingStep::State {
     multiply(shape.to_hidden(), first.data(), w + at[1], second.data());
     activate(second.data());
     multiply(shape.to_output(), second.data(), w + at[2], logits.data());
-    check(cudnnSoftmaxForward(cudnn, CUDNN_SOFTMAX_LOG, CUDNN_SOFTMAX_MODE_INSTANCE, &one, classes,
+    check(cudnnSoftmaxForward(dnn, CUDNN_SOFTMAX_LOG, CUDNN_SOFTMAX_MODE_INSTANCE, &one, classes,
                               logits.data(), &zero, classes, log_shares.data()),
           "cudnnSoftmaxForward");
-    baselines::check(cublasSetPointerMode(cublas, CUBLAS_POINTER_MODE_DEVICE), "cublasSetPointerMode");
-    baselines::check(cublasSdot(cublas, static_cast<int>(logits.size()), log_shares.data(), 1,
-                                by_log_shares.data(), 1, loss.data()),
-                     "cublasSdot");
-    baselines::check(cublasSetPointerMode(cublas, CUBLAS_POINTER_MODE_HOST), "cublasSetPointerMode");
-    check(cudnnSoftmaxBackward(cudnn, CUDNN_SOFTMAX_LOG, CUDNN_SOFTMAX_MODE_INSTANCE, &one, classes,
+    check(cublasSetPointerMode(cublas, CUBLAS_POINTER_MODE_DEVICE), "cublasSetPointerMode");
+    check(cublasSdot(cublas, static_cast<int>(logits.size()), log_shares.data(), 1, by_log_shares.data(), 1,
+                     loss.data()),
+          "cublasSdot");
+    check(cublasSetPointerMode(cublas, CUBLAS_POINTER_MODE_HOST), "cublasSetPointerMode");
+    check(cudnnSoftmaxBackward(dnn, CUDNN_SOFTMAX_LOG, CUDNN_SOFTMAX_MODE_INSTANCE, &one, classes,
                                log_shares.data(), classes, by_log_shares.data(), &zero, classes,
                                by_logits.data()),
           "cudnnSoftmaxBackward");
@@ -149,14 +131,14 @@ struct LibraryGrokkingStep::State {
       const float* const w = a.weights.data() + tensors.begin[t];
       float* const g = projected.data() + tensors.begin[t];
       float weights = 0, both = 0, before = 0, after = 0;
-      baselines::check(cublasSdot(cublas, size, w, 1, w, 1, &weights), "cublasSdot");
-      baselines::check(cublasSdot(cublas, size, w, 1, g, 1, &both), "cublasSdot");
-      baselines::check(cublasSnrm2(cublas, size, g, 1, &before), "cublasSnrm2");
+      check(cublasSdot(cublas, size, w, 1, w, 1, &weights), "cublasSdot");
+      check(cublasSdot(cublas, size, w, 1, g, 1, &both), "cublasSdot");
+      check(cublasSnrm2(cublas, size, g, 1, &before), "cublasSnrm2");
       const float along = -both / (weights + 1e-30f);
-      baselines::check(cublasSaxpy(cublas, size, &along, w, 1, g, 1), "cublasSaxpy");
-      baselines::check(cublasSnrm2(cublas, size, g, 1, &after), "cublasSnrm2");
+      check(cublasSaxpy(cublas, size, &along, w, 1, g, 1), "cublasSaxpy");
+      check(cublasSnrm2(cublas, size, g, 1, &after), "cublasSnrm2");
       const float scale = before / (after + 1e-30f);
-      baselines::check(cublasSscal(cublas, size, &scale, g, 1), "cublasSscal");
+      check(cublasSscal(cublas, size, &scale, g, 1), "cublasSscal");
     }
   }
 
@@ -168,15 +150,12 @@ struct LibraryGrokkingStep::State {
       projected;
   MatmulLibrary library;
   std::map<MatmulProblem, Matmul> products;  // goes before the library
-  cublasHandle_t cublas = nullptr;
-  cudnnHandle_t cudnn = nullptr;
-  cudnnTensorDescriptor_t activations = nullptr, classes = nullptr;
-  cudnnActivationDescriptor_t relu = nullptr;
+  CublasHandle cublas;
+  cudnn::Library dnn;
+  cudnn::TensorDescriptor activations, classes;
+  cudnn::ActivationDescriptor relu;
 };
 
-std::string LibraryGrokkingStep::why_not() {
-  return {};
-}
 LibraryGrokkingStep::LibraryGrokkingStep(Stream<Cuda>& stream, const GrokkingShape& shape,
                                          const PerpAdamW& optimizer, std::span<const std::uint16_t> labels)
     : state_(std::make_unique<State>(stream, shape, optimizer, labels)) {}
@@ -208,9 +187,6 @@ std::string LibraryGrokkingStep::setting() const {
 #else
 
 struct LibraryGrokkingStep::State {};
-std::string LibraryGrokkingStep::why_not() {
-  return "built without cuDNN, whose log-softmax it is made of";
-}
 LibraryGrokkingStep::LibraryGrokkingStep(Stream<Cuda>&, const GrokkingShape&, const PerpAdamW&,
                                          std::span<const std::uint16_t>) {
   throw DeviceError(why_not());

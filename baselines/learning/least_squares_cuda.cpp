@@ -40,12 +40,10 @@ struct LeastSquaresCuda::State {
         noise(st.device(), trials, MemoryUse::workspace, "noise"),
         ones(st.device(), trials, MemoryUse::workspace, "ones"),
         info(st.device(), trials, MemoryUse::workspace, "info"),
-        library(st) {
-    check(cublasCreate(&cublas), "cublasCreate");
-    const auto native = static_cast<cudaStream_t>(stream.native());
-    check(cublasSetStream(cublas, native), "cublasSetStream");
-    check(cusolverDnCreate(&cusolver), "cusolverDnCreate");
-    check(cusolverDnSetStream(cusolver, native), "cusolverDnSetStream");
+        library(st),
+        cublas(st) {
+    check(cusolverDnCreate(&cusolver.handle), "cusolverDnCreate");
+    check(cusolverDnSetStream(cusolver, static_cast<cudaStream_t>(stream.native())), "cusolverDnSetStream");
     std::vector<float*> grams(trials), sides(trials);
     for (std::size_t t = 0; t < trials; ++t) {
       grams[t] = gram.data() + t * n * n;
@@ -57,10 +55,6 @@ struct LeastSquaresCuda::State {
                   noise.span());
     stream.upload(std::span<const float>(std::vector<float>(trials, 1.0f)), ones.span());
     stream.synchronize();
-  }
-  ~State() {
-    cublasDestroy(cublas);
-    cusolverDnDestroy(cusolver);
   }
 
   /// c = alpha op(a) op(b) + beta c, for every trial; each product keeps its algorithm.
@@ -172,8 +166,8 @@ struct LeastSquaresCuda::State {
   DeviceBuffer<Cuda, int> info;
   MatmulLibrary library;
   std::map<MatmulProblem, Matmul> products;  // goes before the library
-  cublasHandle_t cublas = nullptr;
-  cusolverDnHandle_t cusolver = nullptr;
+  CublasHandle cublas;
+  LibraryHandle<cusolverDnHandle_t, cusolverDnDestroy> cusolver;
 };
 
 LeastSquaresCuda::LeastSquaresCuda(Stream<Cuda>& stream, const SweepShape& shape, std::span<const int> sizes,

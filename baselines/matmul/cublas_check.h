@@ -7,6 +7,7 @@
 
 #include <string>
 
+#include "baselines/matmul/library_handle.h"
 #include "kernels/device/device.h"
 
 namespace remeasure::baselines {
@@ -17,5 +18,13 @@ inline void check(cublasStatus_t status, const char* call) {
   throw DeviceError(std::string(call) + " failed: " + cublasGetStatusName(status) + " (" +
                     cublasGetStatusString(status) + ")");
 }
+
+/// cuBLAS, its calls on `stream`.
+struct CublasHandle : LibraryHandle<cublasHandle_t, cublasDestroy> {
+  explicit CublasHandle(Stream<Cuda>& stream) {
+    check(cublasCreate(&handle), "cublasCreate");
+    check(cublasSetStream(handle, static_cast<cudaStream_t>(stream.native())), "cublasSetStream");
+  }
+};
 
 }  // namespace remeasure::baselines

@@ -17,17 +17,11 @@
 #include <vector>
 
 #include "baselines/matmul/choose.h"
+#include "baselines/matmul/cudnn_handles.h"
 #include "baselines/matmul/launch_time.h"
 #include "kernels/device/device.h"
 
 namespace remeasure::baselines::cudnn {
-
-inline void check(cudnnStatus_t status, const char* what) {
-  if (status == CUDNN_STATUS_SUCCESS) return;
-  char detail[512] = {};
-  cudnnGetLastErrorString(detail, sizeof detail);
-  throw DeviceError(fmt::format("cuDNN: {} failed: {} {}", what, cudnnGetErrorString(status), detail));
-}
 
 class Descriptor {
  public:
@@ -105,16 +99,7 @@ class Plans {
  public:
   /// `what`: for messages, "attention with batch 3, ...".
   Plans(Stream<Cuda>& stream, std::string what) : stream_(stream), what_(std::move(what)) {
-    check(cudnnCreate(&handle_), "cudnnCreate");
-    if (const cudnnStatus_t status = cudnnSetStream(handle_, static_cast<cudaStream_t>(stream.native()));
-        status != CUDNN_STATUS_SUCCESS) {
-      cudnnDestroy(handle_);
-      check(status, "cudnnSetStream");
-    }
-  }
-  ~Plans() {
-    plans_.clear();
-    cudnnDestroy(handle_);
+    check(cudnnSetStream(handle_, static_cast<cudaStream_t>(stream.native())), "cudnnSetStream");
   }
   Plans(const Plans&) = delete;
   Plans& operator=(const Plans&) = delete;
@@ -124,7 +109,7 @@ class Plans {
   void make(const std::vector<const Descriptor*>& operations, bool with_fallback = false) {
     Descriptor graph(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
     graph.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, operations)
-        .set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, std::vector{handle_});
+        .set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, std::vector{handle_.handle});
     std::size_t proposed = 0;
     std::string why;
     if (const cudnnStatus_t status = graph.try_finalize(); status != CUDNN_STATUS_SUCCESS) {
@@ -181,7 +166,7 @@ class Plans {
     const std::vector<Descriptor> configurations = proposals(graph, mode);
     for (std::size_t i = 0; i < configurations.size(); ++i) {
       Descriptor plan(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
-      plan.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, std::vector{handle_})
+      plan.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, std::vector{handle_.handle})
           .set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, configurations[i]);
       if (plan.try_finalize() != CUDNN_STATUS_SUCCESS) continue;
       std::int64_t bytes = 0, count = 0;
@@ -212,7 +197,7 @@ class Plans {
 
   Stream<Cuda>& stream_;
   std::string what_;
-  cudnnHandle_t handle_ = nullptr;
+  Library handle_;  // outlives the plans
   std::vector<Descriptor> plans_;
   std::vector<Candidate> candidates_;  // one for each plan
   std::optional<Choice> chosen_;

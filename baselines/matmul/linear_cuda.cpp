@@ -12,6 +12,7 @@
 #include "baselines/matmul/choose.h"
 #include "baselines/matmul/cublas_check.h"
 #include "baselines/matmul/launch_time.h"
+#include "baselines/matmul/library_handle.h"
 #include "baselines/matmul/linear.h"
 #include "baselines/matmul/matmul.h"
 
@@ -26,18 +27,6 @@ constexpr cudaDataType type_of() {
          : std::is_same_v<Element, bfloat16> ? CUDA_R_16BF
                                              : CUDA_R_32F;
 }
-
-/// A cublasLt descriptor with its destroying function.
-template <class Handle, cublasStatus_t (*destroy)(Handle)>
-struct Owned {
-  Owned() = default;
-  ~Owned() {
-    if (handle != nullptr) destroy(handle);
-  }
-  Owned(const Owned&) = delete;
-  Owned& operator=(const Owned&) = delete;
-  Handle handle = nullptr;
-};
 
 template <class T>
 void set(cublasLtMatmulDesc_t description, cublasLtMatmulDescAttributes_t attribute, const T& value,
@@ -55,7 +44,7 @@ void set(cublasLtMatmulPreference_t preference, cublasLtMatmulPreferenceAttribut
 
 template <class Element>
 struct LinearCublasLt<Element>::State {
-  using Layout = Owned<cublasLtMatrixLayout_t, cublasLtMatrixLayoutDestroy>;
+  using Layout = LibraryHandle<cublasLtMatrixLayout_t, cublasLtMatrixLayoutDestroy>;
 
   State(Stream<Cuda>& s, const LinearShape& of)
       : stream(s),
@@ -67,11 +56,11 @@ struct LinearCublasLt<Element>::State {
               &description.handle,
               std::is_same_v<Element, float> ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F, CUDA_R_32F),
           "cublasLtMatmulDescCreate");
-    set(description.handle, CUBLASLT_MATMUL_DESC_TRANSA, CUBLAS_OP_T, "the weights' operation");
-    set(description.handle, CUBLASLT_MATMUL_DESC_TRANSB, CUBLAS_OP_N, "x's operation");
-    set(description.handle, CUBLASLT_MATMUL_DESC_EPILOGUE,
+    set(description, CUBLASLT_MATMUL_DESC_TRANSA, CUBLAS_OP_T, "the weights' operation");
+    set(description, CUBLASLT_MATMUL_DESC_TRANSB, CUBLAS_OP_N, "x's operation");
+    set(description, CUBLASLT_MATMUL_DESC_EPILOGUE,
         shape.gelu ? CUBLASLT_EPILOGUE_GELU_BIAS : CUBLASLT_EPILOGUE_BIAS, "the epilogue");
-    set(description.handle, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, type_of<Element>(), "the bias's type");
+    set(description, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, type_of<Element>(), "the bias's type");
     make(weights, shape.inputs, shape.outputs);
     make(x, shape.inputs, shape.rows);
     make(y, shape.outputs, shape.rows);
@@ -88,20 +77,20 @@ struct LinearCublasLt<Element>::State {
   };
 
   std::vector<cublasLtMatmulHeuristicResult_t> proposals(const Pointers& p) {
-    Owned<cublasLtMatmulPreference_t, cublasLtMatmulPreferenceDestroy> preference;
+    LibraryHandle<cublasLtMatmulPreference_t, cublasLtMatmulPreferenceDestroy> preference;
     check(cublasLtMatmulPreferenceCreate(&preference.handle), "cublasLtMatmulPreferenceCreate");
-    set(preference.handle, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, std::uint64_t{workspace.size_bytes()},
+    set(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, std::uint64_t{workspace.size_bytes()},
         "the workspace");
-    set(preference.handle, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, alignment_of(p.weights),
+    set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, alignment_of(p.weights),
         "the weights' alignment");
-    set(preference.handle, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, alignment_of(p.x), "x's alignment");
-    set(preference.handle, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, alignment_of(c_of(p)),
+    set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, alignment_of(p.x), "x's alignment");
+    set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, alignment_of(c_of(p)),
         "the residual's alignment");
-    set(preference.handle, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, alignment_of(p.y), "y's alignment");
+    set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, alignment_of(p.y), "y's alignment");
     std::vector<cublasLtMatmulHeuristicResult_t> results(kProposals);
     int found = 0;
-    check(cublasLtMatmulAlgoGetHeuristic(lt.handle, description.handle, weights.handle, x.handle, y.handle,
-                                         y.handle, preference.handle, kProposals, results.data(), &found),
+    check(cublasLtMatmulAlgoGetHeuristic(lt, description, weights, x, y, y, preference, kProposals,
+                                         results.data(), &found),
           "cublasLtMatmulAlgoGetHeuristic of a dense layer");
     results.resize(static_cast<std::size_t>(found));
     std::erase_if(results, [](const auto& it) { return it.state != CUBLAS_STATUS_SUCCESS; });
@@ -111,16 +100,16 @@ struct LinearCublasLt<Element>::State {
   const Element* c_of(const Pointers& p) const { return shape.residual ? p.residual : p.y; }
 
   void run(const cublasLtMatmulAlgo_t& by, const Pointers& p) {
-    set(description.handle, CUBLASLT_MATMUL_DESC_BIAS_POINTER, p.bias, "the bias");
+    set(description, CUBLASLT_MATMUL_DESC_BIAS_POINTER, p.bias, "the bias");
     const float alpha = 1, beta = shape.residual ? 1.0f : 0.0f;
-    check(cublasLtMatmul(lt.handle, description.handle, &alpha, p.weights, weights.handle, p.x, x.handle,
-                         &beta, c_of(p), y.handle, p.y, y.handle, &by, workspace.data(),
-                         workspace.size_bytes(), static_cast<cudaStream_t>(stream.native())),
-          "cublasLtMatmul of a dense layer");
+    check(
+        cublasLtMatmul(lt, description, &alpha, p.weights, weights, p.x, x, &beta, c_of(p), y, p.y, y, &by,
+                       workspace.data(), workspace.size_bytes(), static_cast<cudaStream_t>(stream.native())),
+        "cublasLtMatmul of a dense layer");
   }
 
   void tune(const Pointers& p) {
-    set(description.handle, CUBLASLT_MATMUL_DESC_BIAS_POINTER, p.bias, "the bias");
+    set(description, CUBLASLT_MATMUL_DESC_BIAS_POINTER, p.bias, "the bias");
     const auto found = proposals(p);
     std::vector<Candidate> candidates;
     for (const auto& proposal : found) {
@@ -143,8 +132,8 @@ struct LinearCublasLt<Element>::State {
   Stream<Cuda>& stream;
   LinearShape shape;
   DeviceBuffer<Cuda, std::uint8_t> workspace;
-  Owned<cublasLtHandle_t, cublasLtDestroy> lt;
-  Owned<cublasLtMatmulDesc_t, cublasLtMatmulDescDestroy> description;
+  LibraryHandle<cublasLtHandle_t, cublasLtDestroy> lt;
+  LibraryHandle<cublasLtMatmulDesc_t, cublasLtMatmulDescDestroy> description;
   Layout weights, x, y;
   std::optional<cublasLtMatmulAlgo_t> algorithm;
   std::string setting;

@@ -9,6 +9,7 @@
 #include "baselines/matmul/choose.h"
 #include "baselines/matmul/cublas_check.h"
 #include "baselines/matmul/launch_time.h"
+#include "baselines/matmul/library_handle.h"
 #include "baselines/matmul/matmul.h"
 
 namespace remeasure::baselines {
@@ -72,20 +73,9 @@ void set(cublasLtMatmulPreference_t preference, cublasLtMatmulPreferenceAttribut
         "cublasLtMatmulPreferenceSetAttribute");
 }
 
-/// A cublasLt descriptor with its destroying function.
-template <class Handle, cublasStatus_t (*destroy)(Handle)>
-struct Owned {
-  Owned() = default;
-  ~Owned() {
-    if (handle != nullptr) destroy(handle);
-  }
-  Owned(const Owned&) = delete;
-  Owned& operator=(const Owned&) = delete;
-  Handle handle = nullptr;
-};
-using Layout = Owned<cublasLtMatrixLayout_t, cublasLtMatrixLayoutDestroy>;
-using Description = Owned<cublasLtMatmulDesc_t, cublasLtMatmulDescDestroy>;
-using Preference = Owned<cublasLtMatmulPreference_t, cublasLtMatmulPreferenceDestroy>;
+using Layout = LibraryHandle<cublasLtMatrixLayout_t, cublasLtMatrixLayoutDestroy>;
+using Description = LibraryHandle<cublasLtMatmulDesc_t, cublasLtMatmulDescDestroy>;
+using Preference = LibraryHandle<cublasLtMatmulPreference_t, cublasLtMatmulPreferenceDestroy>;
 
 void make_layout(Layout& layout, cudaDataType type, int rows, int columns, int leading, int batch,
                  std::int64_t stride) {
@@ -119,28 +109,17 @@ struct MatmulLibrary::State {
   explicit State(Stream<Cuda>& s)
       : stream(s),
         workspace(s.device(), matmul_workspace_bytes(s.device().properties().compute_capability),
-                  MemoryUse::workspace, "cublas") {
-    check(cublasLtCreate(&lt), "cublasLtCreate");
-    try {
-      check(cublasCreate(&cublas), "cublasCreate");
-      check(cublasSetStream(cublas, native()), "cublasSetStream");
-      check(cublasSetWorkspace(cublas, workspace.data(), workspace.size_bytes()), "cublasSetWorkspace");
-    } catch (...) {
-      release();
-      throw;
-    }
-  }
-  ~State() { release(); }
-  void release() {
-    if (cublas != nullptr) cublasDestroy(cublas);
-    cublasLtDestroy(lt);
+                  MemoryUse::workspace, "cublas"),
+        cublas(s) {
+    check(cublasLtCreate(&lt.handle), "cublasLtCreate");
+    check(cublasSetWorkspace(cublas, workspace.data(), workspace.size_bytes()), "cublasSetWorkspace");
   }
   cudaStream_t native() const { return static_cast<cudaStream_t>(stream.native()); }
 
   Stream<Cuda>& stream;
   DeviceBuffer<Cuda, std::uint8_t> workspace;
-  cublasLtHandle_t lt = nullptr;
-  cublasHandle_t cublas = nullptr;
+  LibraryHandle<cublasLtHandle_t, cublasLtDestroy> lt;
+  CublasHandle cublas;
 };
 
 MatmulLibrary::MatmulLibrary(Stream<Cuda>& stream) : state_(std::make_unique<State>(stream)) {}
@@ -160,9 +139,9 @@ struct Matmul::State {
     check(cublasLtMatmulDescCreate(&description.handle, types.compute, types.scale),
           "cublasLtMatmulDescCreate");
     const cublasOperation_t op_a = operation(p.transpose_a), op_b = operation(p.transpose_b);
-    check(cublasLtMatmulDescSetAttribute(description.handle, CUBLASLT_MATMUL_DESC_TRANSA, &op_a, sizeof op_a),
+    check(cublasLtMatmulDescSetAttribute(description, CUBLASLT_MATMUL_DESC_TRANSA, &op_a, sizeof op_a),
           "a's operation");
-    check(cublasLtMatmulDescSetAttribute(description.handle, CUBLASLT_MATMUL_DESC_TRANSB, &op_b, sizeof op_b),
+    check(cublasLtMatmulDescSetAttribute(description, CUBLASLT_MATMUL_DESC_TRANSB, &op_b, sizeof op_b),
           "b's operation");
     make_layout(layout_a, types.in, p.transpose_a ? p.inner : p.rows, p.transpose_a ? p.rows : p.inner,
                 problem.lda, p.batch, p.stride_a);
@@ -175,17 +154,16 @@ struct Matmul::State {
   std::vector<cublasLtMatmulHeuristicResult_t> proposals(const void* a, const void* b, const void* c) {
     Preference preference;
     check(cublasLtMatmulPreferenceCreate(&preference.handle), "cublasLtMatmulPreferenceCreate");
-    set(preference.handle, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
-        std::uint64_t{library.workspace.size_bytes()});
-    set(preference.handle, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, alignment_of(a));
-    set(preference.handle, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, alignment_of(b));
-    set(preference.handle, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, alignment_of(c));
-    set(preference.handle, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, alignment_of(c));
+    set(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, std::uint64_t{library.workspace.size_bytes()});
+    set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, alignment_of(a));
+    set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, alignment_of(b));
+    set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, alignment_of(c));
+    set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, alignment_of(c));
     std::vector<cublasLtMatmulHeuristicResult_t> results(kProposals);
     int found = 0;
-    const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(
-        library.lt, description.handle, layout_a.handle, layout_b.handle, layout_c.handle, layout_c.handle,
-        preference.handle, kProposals, results.data(), &found);
+    const cublasStatus_t status =
+        cublasLtMatmulAlgoGetHeuristic(library.lt, description, layout_a, layout_b, layout_c, layout_c,
+                                       preference, kProposals, results.data(), &found);
     if (status != CUBLAS_STATUS_SUCCESS) found = 0;  // cuBLAS's own choice is left
     results.resize(static_cast<std::size_t>(found));
     std::erase_if(results, [](const auto& it) { return it.state != CUBLAS_STATUS_SUCCESS; });
@@ -193,9 +171,9 @@ struct Matmul::State {
   }
 
   void run_lt(const cublasLtMatmulAlgo_t& algorithm, const void* a, const void* b, void* c) {
-    check(cublasLtMatmul(library.lt, description.handle, alpha.data(), a, layout_a.handle, b, layout_b.handle,
-                         beta.data(), c, layout_c.handle, c, layout_c.handle, &algorithm,
-                         library.workspace.data(), library.workspace.size_bytes(), library.native()),
+    check(cublasLtMatmul(library.lt, description, alpha.data(), a, layout_a, b, layout_b, beta.data(), c,
+                         layout_c, c, layout_c, &algorithm, library.workspace.data(),
+                         library.workspace.size_bytes(), library.native()),
           "cublasLtMatmul");
   }
 

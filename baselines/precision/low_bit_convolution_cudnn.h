@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "baselines/matmul/without_cudnn.h"
 #include "kernels/device/device.h"
 #include "kernels/device/float16.h"
 #include "kernels/precision/low_bit_layer.h"
@@ -38,8 +39,7 @@ template <class Element>
 class LowBitConvolutionCudnn {
  public:
   using Sum = typename CudnnSumOf<Element>::Type;
-  /// Why it can't do this, in this build or at all; empty if it can. Empty, too, in a build without CUDA,
-  /// where the frame says why.
+  /// Why it can't do this, here or at all; empty if it can. See baselines/matmul/without_cudnn.h.
   static std::string why_not(const LowBitShape& shape) {
     if constexpr (kBuiltWithCuda)
       return reason(shape);

@@ -13,36 +13,12 @@
 #include "baselines/precision/low_bit_convolution_cudnn.h"
 
 #ifdef REMEASURE_HAS_CUDNN
-#include <cudnn.h>
+#include "baselines/matmul/cudnn_handles.h"
 #endif
 
 namespace remeasure::baselines {
 
 #ifdef REMEASURE_HAS_CUDNN
-
-namespace {
-
-void check(cudnnStatus_t status, const char* call) {
-  if (status == CUDNN_STATUS_SUCCESS) return;
-  throw DeviceError(fmt::format("cuDNN: {} failed: {}", call, cudnnGetErrorString(status)));
-}
-
-/// A cuDNN object with its destroying function.
-template <class Handle, cudnnStatus_t (*create)(Handle*), cudnnStatus_t (*destroy)(Handle)>
-struct Owned {
-  Owned() { check(create(&handle), "creating a descriptor"); }
-  ~Owned() { destroy(handle); }
-  Owned(const Owned&) = delete;
-  Owned& operator=(const Owned&) = delete;
-  Handle handle = nullptr;
-};
-using Library = Owned<cudnnHandle_t, cudnnCreate, cudnnDestroy>;
-using Tensor = Owned<cudnnTensorDescriptor_t, cudnnCreateTensorDescriptor, cudnnDestroyTensorDescriptor>;
-using Filter = Owned<cudnnFilterDescriptor_t, cudnnCreateFilterDescriptor, cudnnDestroyFilterDescriptor>;
-using Convolution =
-    Owned<cudnnConvolutionDescriptor_t, cudnnCreateConvolutionDescriptor, cudnnDestroyConvolutionDescriptor>;
-
-}  // namespace
 
 template <class Element>
 struct LowBitConvolutionCudnn<Element>::State {
@@ -53,30 +29,29 @@ struct LowBitConvolutionCudnn<Element>::State {
     // (half, float sums).
     const cudnnDataType_t in = kInt8 ? CUDNN_DATA_INT8 : CUDNN_DATA_HALF,
                           out = kInt8 ? CUDNN_DATA_FLOAT : CUDNN_DATA_HALF;
-    check(cudnnSetStream(library.handle, static_cast<cudaStream_t>(on.native())), "cudnnSetStream");
-    check(cudnnSetTensor4dDescriptor(activations.handle, CUDNN_TENSOR_NHWC, in, of.images, of.channels,
-                                     of.height, of.width),
+    check(cudnnSetStream(library, static_cast<cudaStream_t>(on.native())), "cudnnSetStream");
+    check(cudnnSetTensor4dDescriptor(activations, CUDNN_TENSOR_NHWC, in, of.images, of.channels, of.height,
+                                     of.width),
           "the activations' descriptor");
-    check(cudnnSetFilter4dDescriptor(weights.handle, in, CUDNN_TENSOR_NHWC, of.outputs, of.channels,
-                                     of.kernel, of.kernel),
+    check(cudnnSetFilter4dDescriptor(weights, in, CUDNN_TENSOR_NHWC, of.outputs, of.channels, of.kernel,
+                                     of.kernel),
           "the weights' descriptor");
-    check(cudnnSetTensor4dDescriptor(sums.handle, CUDNN_TENSOR_NHWC, out, of.images, of.outputs,
-                                     of.out_height, of.out_width),
+    check(cudnnSetTensor4dDescriptor(sums, CUDNN_TENSOR_NHWC, out, of.images, of.outputs, of.out_height,
+                                     of.out_width),
           "the sums' descriptor");
     check(
-        cudnnSetConvolution2dDescriptor(convolution.handle, of.pad, of.pad, of.stride, of.stride, 1, 1,
+        cudnnSetConvolution2dDescriptor(convolution, of.pad, of.pad, of.stride, of.stride, 1, 1,
                                         CUDNN_CROSS_CORRELATION, kInt8 ? CUDNN_DATA_INT32 : CUDNN_DATA_FLOAT),
         "the convolution's descriptor");
-    check(cudnnSetConvolutionMathType(convolution.handle, CUDNN_TENSOR_OP_MATH),
-          "cudnnSetConvolutionMathType");
+    check(cudnnSetConvolutionMathType(convolution, CUDNN_TENSOR_OP_MATH), "cudnnSetConvolutionMathType");
   }
 
   void execute(std::size_t algorithm, const Element* x, const Element* w, Sum* y) {
     const float one = 1, zero = 0;
-    check(cudnnConvolutionForward(library.handle, &one, activations.handle, x, weights.handle, w,
-                                  convolution.handle, algorithms[algorithm], workspace.data(),
-                                  workspace.size_bytes(), &zero, sums.handle, y),
-          "cudnnConvolutionForward");
+    check(
+        cudnnConvolutionForward(library, &one, activations, x, weights, w, convolution, algorithms[algorithm],
+                                workspace.data(), workspace.size_bytes(), &zero, sums, y),
+        "cudnnConvolutionForward");
   }
   void take_workspace(std::size_t algorithm) {
     workspace = {};  // the one before goes first: two needn't fit
@@ -87,8 +62,7 @@ struct LowBitConvolutionCudnn<Element>::State {
     for (int i = 0; i < CUDNN_CONVOLUTION_FWD_ALGO_COUNT; ++i) {
       const auto algorithm = static_cast<cudnnConvolutionFwdAlgo_t>(i);
       std::size_t bytes = 0;
-      if (cudnnGetConvolutionForwardWorkspaceSize(library.handle, activations.handle, weights.handle,
-                                                  convolution.handle, sums.handle, algorithm,
+      if (cudnnGetConvolutionForwardWorkspaceSize(library, activations, weights, convolution, sums, algorithm,
                                                   &bytes) != CUDNN_STATUS_SUCCESS) {
         continue;  // not for these types
       }
@@ -104,10 +78,10 @@ struct LowBitConvolutionCudnn<Element>::State {
 
   Stream<Cuda>& stream;
   LowBitShape shape;
-  Library library;
-  Tensor activations, sums;
-  Filter weights;
-  Convolution convolution;
+  cudnn::Library library;
+  cudnn::TensorDescriptor activations, sums;
+  cudnn::FilterDescriptor weights;
+  cudnn::ConvolutionDescriptor convolution;
   std::vector<cudnnConvolutionFwdAlgo_t> algorithms;
   std::vector<Candidate> candidates;  // one for each algorithm
   std::optional<Choice> chosen;
@@ -149,25 +123,20 @@ std::string LowBitConvolutionCudnn<Element>::setting() const {
 
 #else  // the variant says so and isn't run
 
-namespace {
-constexpr const char* kWithout =
-    "built without cuDNN; install libcudnn9-dev-cuda-12 (or -13) and configure again";
-}
-
 template <class Element>
 struct LowBitConvolutionCudnn<Element>::State {};
 template <class Element>
 std::string LowBitConvolutionCudnn<Element>::reason(const LowBitShape&) {
-  return kWithout;
+  return without_cudnn();
 }
 template <class Element>
 LowBitConvolutionCudnn<Element>::LowBitConvolutionCudnn(Stream<Cuda>&, const LowBitShape&) {
-  throw DeviceError(kWithout);
+  throw DeviceError(without_cudnn());
 }
 template <class Element>
 void LowBitConvolutionCudnn<Element>::operator()(DeviceSpan<Cuda, const Element>,
                                                  DeviceSpan<Cuda, const Element>, DeviceSpan<Cuda, Sum>) {
-  throw DeviceError(kWithout);
+  throw DeviceError(without_cudnn());
 }
 template <class Element>
 std::string LowBitConvolutionCudnn<Element>::setting() const {

@@ -1,40 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <cublas_v2.h>
-
-#include <string>
 #include <vector>
 
+#include "baselines/matmul/cublas_check.h"
 #include "baselines/science/mean_resultant.h"
 
 namespace remeasure::baselines {
-namespace {
-
-void check(cublasStatus_t status, const char* call) {
-  if (status != CUBLAS_STATUS_SUCCESS) {
-    throw DeviceError(std::string(call) + " failed: " + cublasGetStatusName(status) + " (" +
-                      cublasGetStatusString(status) + ")");
-  }
-}
-
-}  // namespace
 
 struct CublasMeanResultant::State {
   State(Stream<Cuda>& stream, std::size_t row_count, std::size_t column_count)
       : rows(static_cast<int>(row_count)),
         columns(static_cast<int>(column_count)),
-        weights(stream.device(), row_count, MemoryUse::workspace, "weights") {
+        weights(stream.device(), row_count, MemoryUse::workspace, "weights"),
+        handle(stream) {
     const std::vector<float> each(row_count, 1.0f / static_cast<float>(row_count));
     stream.upload(std::span<const float>(each), weights.span());
     stream.synchronize();
-    check(cublasCreate(&handle), "cublasCreate");
-    check(cublasSetStream(handle, static_cast<cudaStream_t>(stream.native())), "cublasSetStream");
     check(cublasSetPointerMode(handle, CUBLAS_POINTER_MODE_HOST), "cublasSetPointerMode");
   }
-  ~State() { cublasDestroy(handle); }
 
   int rows, columns;
   DeviceBuffer<Cuda, float> weights;
-  cublasHandle_t handle = nullptr;
+  CublasHandle handle;
 };
 
 CublasMeanResultant::CublasMeanResultant(Stream<Cuda>& stream, std::size_t rows, std::size_t columns)

@@ -12,22 +12,15 @@ namespace {
 /// cuBLAS's own workspace, large enough that it needn't choose slower algorithms for want of one.
 constexpr std::size_t kWorkspaceBytes = std::size_t{32} << 20;
 
-class Cublas {
- public:
+struct Cublas {
   explicit Cublas(Stream<Cuda>& stream)
-      : workspace_(stream.device(), kWorkspaceBytes, MemoryUse::workspace, "cuBLAS") {
-    check(cublasCreate(&handle_), "cublasCreate");
-    check(cublasSetStream(handle_, static_cast<cudaStream_t>(stream.native())), "cublasSetStream");
-    check(cublasSetWorkspace(handle_, workspace_.data(), workspace_.size()), "cublasSetWorkspace");
+      : workspace(stream.device(), kWorkspaceBytes, MemoryUse::workspace, "cuBLAS"), handle(stream) {
+    check(cublasSetWorkspace(handle, workspace.data(), workspace.size()), "cublasSetWorkspace");
   }
-  ~Cublas() { cublasDestroy(handle_); }
-  Cublas(const Cublas&) = delete;
-  Cublas& operator=(const Cublas&) = delete;
-  cublasHandle_t get() const { return handle_; }
+  cublasHandle_t get() const { return handle; }
 
- private:
-  DeviceBuffer<Cuda, unsigned char> workspace_;
-  cublasHandle_t handle_ = nullptr;
+  DeviceBuffer<Cuda, unsigned char> workspace;
+  CublasHandle handle;
 };
 
 const cuComplex* complex(const float* values) {

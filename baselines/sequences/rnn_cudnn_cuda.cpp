@@ -14,7 +14,7 @@
 #include "baselines/sequences/rnn_steps.h"
 
 #ifdef REMEASURE_HAS_CUDNN
-#include <cudnn.h>
+#include "baselines/matmul/cudnn_handles.h"
 #endif
 
 namespace remeasure::baselines {
@@ -23,38 +23,14 @@ namespace remeasure::baselines {
 
 namespace {
 
-void check(cudnnStatus_t status, const char* what) {
-  if (status != CUDNN_STATUS_SUCCESS)
-    throw DeviceError(fmt::format("cuDNN: {} failed: {}", what, cudnnGetErrorString(status)));
-}
-
-/// A descriptor with its own create and destroy functions.
-template <class Handle, cudnnStatus_t (*kCreate)(Handle*), cudnnStatus_t (*kDestroy)(Handle)>
-class Owned {
- public:
-  Owned() { check(kCreate(&handle_), "creating a descriptor"); }
-  ~Owned() { kDestroy(handle_); }
-  Owned(const Owned&) = delete;
-  Owned& operator=(const Owned&) = delete;
-  operator Handle() const { return handle_; }
-
- private:
-  Handle handle_{};
-};
-using Library = Owned<cudnnHandle_t, cudnnCreate, cudnnDestroy>;
-using Rnn = Owned<cudnnRNNDescriptor_t, cudnnCreateRNNDescriptor, cudnnDestroyRNNDescriptor>;
-using RnnData = Owned<cudnnRNNDataDescriptor_t, cudnnCreateRNNDataDescriptor, cudnnDestroyRNNDataDescriptor>;
-using Tensor = Owned<cudnnTensorDescriptor_t, cudnnCreateTensorDescriptor, cudnnDestroyTensorDescriptor>;
-using Dropout = Owned<cudnnDropoutDescriptor_t, cudnnCreateDropoutDescriptor, cudnnDestroyDropoutDescriptor>;
-
 constexpr cudnnDataType_t kType = CUDNN_DATA_BFLOAT16;
 using Bytes = DeviceBuffer<Cuda, std::uint8_t>;
 
 /// One algorithm of cuDNN's, ready to run.
 struct Plan {
   Plan(Stream<Cuda>& stream, cudnnHandle_t handle, const RnnShape& shape, cudnnRNNAlgo_t algorithm,
-       cudnnForwardMode_t mode, const Dropout& dropout, const RnnData& x, std::span<const float> input,
-       std::span<const float> recurrent, std::span<const float> bias) {
+       cudnnForwardMode_t mode, const cudnn::DropoutDescriptor& dropout, const cudnn::RnnDataDescriptor& x,
+       std::span<const float> input, std::span<const float> recurrent, std::span<const float> bias) {
     check(cudnnSetRNNDescriptor_v8(rnn, algorithm, CUDNN_LSTM, CUDNN_RNN_DOUBLE_BIAS, CUDNN_UNIDIRECTIONAL,
                                    CUDNN_LINEAR_INPUT, kType, CUDNN_DATA_FLOAT, CUDNN_TENSOR_OP_MATH,
                                    shape.dim, shape.dim, shape.dim, 1, dropout, CUDNN_RNN_PADDED_IO_DISABLED),
@@ -85,7 +61,7 @@ struct Plan {
     };
     const auto dim = static_cast<std::size_t>(shape.dim);
     for (int id = 0; id < 8; ++id) {
-      const Tensor matrix, vector;
+      const cudnn::TensorDescriptor matrix, vector;
       void *matrix_address = nullptr, *vector_address = nullptr;
       check(cudnnGetRNNWeightParams(handle, rnn, 0, weight_bytes, weights.data(), id, matrix, &matrix_address,
                                     vector, &vector_address),
@@ -98,7 +74,7 @@ struct Plan {
     stream.synchronize();  // `host` goes
   }
 
-  Rnn rnn;
+  cudnn::RnnDescriptor rnn;
   std::size_t weight_bytes = 0, work_bytes = 0, reserve_bytes = 0;
   Bytes weights, work, reserve;
 };
@@ -116,7 +92,7 @@ struct CudnnLstm::State {
     check(cudnnSetStream(library, static_cast<cudaStream_t>(on.native())), "cudnnSetStream");
     check(cudnnSetDropoutDescriptor(dropout, library, 0.0f, nullptr, 0, 0), "cudnnSetDropoutDescriptor");
     const std::vector<int> equal(static_cast<std::size_t>(shape.batch), shape.steps);
-    for (const RnnData* each : {&data, &hidden}) {
+    for (const cudnn::RnnDataDescriptor* each : {&data, &hidden}) {
       check(cudnnSetRNNDataDescriptor(*each, kType, CUDNN_RNN_DATA_LAYOUT_SEQ_MAJOR_PACKED, shape.steps,
                                       shape.batch, shape.dim, equal.data(), nullptr),
             "cudnnSetRNNDataDescriptor");
@@ -157,20 +133,16 @@ struct CudnnLstm::State {
   RnnShape shape;
   bool training;
   cudnnForwardMode_t mode;
-  Library library;
-  Dropout dropout;
-  RnnData data, hidden;
-  Tensor first;
+  cudnn::Library library;
+  cudnn::DropoutDescriptor dropout;
+  cudnn::RnnDataDescriptor data, hidden;
+  cudnn::TensorDescriptor first;
   DeviceBuffer<Cuda, int> lengths;
   std::vector<std::unique_ptr<Plan>> plans;
   std::vector<Candidate> candidates;
   std::optional<Choice> chosen;
   Bytes dweights;
 };
-
-std::string CudnnLstm::why_not() {
-  return {};
-}
 
 CudnnLstm::CudnnLstm(Stream<Cuda>& stream, const RnnShape& shape, std::span<const float> input,
                      std::span<const float> weights, std::span<const float> bias, bool training) {
@@ -223,9 +195,6 @@ std::string CudnnLstm::setting() const {
 
 struct CudnnLstm::State {};
 
-std::string CudnnLstm::why_not() {
-  return "built without cuDNN; install libcudnn9-dev-cuda-12 (or -13) and configure again";
-}
 CudnnLstm::CudnnLstm(Stream<Cuda>&, const RnnShape&, std::span<const float>, std::span<const float>,
                      std::span<const float>, bool) {
   throw DeviceError(why_not());

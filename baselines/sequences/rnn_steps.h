@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 
+#include "baselines/matmul/without_cudnn.h"
 #include "kernels/device/device.h"
 #include "kernels/device/float16.h"
 #include "kernels/sequences/rnn_alternating.h"
@@ -45,8 +46,8 @@ class CublasRnnProducts : public kernels::RnnProducts<Cuda, Element> {
 /// Only where the toolkit is.
 class CudnnLstm {
  public:
-  /// Why it can't be used in this build; empty if it can.
-  static std::string why_not();
+  /// Why it can't be used here, see baselines/matmul/without_cudnn.h; empty if it can.
+  static std::string why_not() { return without_cudnn(); }
 
   /// `input` W: [4, dim, dim], `weights` R: [1, 4, dim, dim], `bias` [4, dim] on the host. `training`:
   /// forward keeps what backward needs. Throws DeviceError if cuDNN takes no algorithm.

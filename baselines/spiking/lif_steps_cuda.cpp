@@ -1,21 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <cublas_v2.h>
-
-#include <string>
-
+#include "baselines/matmul/cublas_check.h"
 #include "baselines/spiking/lif_steps.h"
 
 namespace remeasure::baselines {
-namespace {
-
-void check(cublasStatus_t status, const char* call) {
-  if (status != CUBLAS_STATUS_SUCCESS) {
-    throw DeviceError(std::string(call) + " failed: " + cublasGetStatusName(status) + " (" +
-                      cublasGetStatusString(status) + ")");
-  }
-}
-
-}  // namespace
 
 struct CublasLifSteps::State {
   State(Stream<Cuda>& on, const SpikingShape& of, const Decay& by, float at)
@@ -24,11 +11,8 @@ struct CublasLifSteps::State {
         decay(by),
         threshold(at),
         current(on.device(), count(), MemoryUse::workspace, "current"),
-        membrane(on.device(), count(), MemoryUse::workspace, "membrane") {
-    check(cublasCreate(&handle), "cublasCreate");
-    check(cublasSetStream(handle, static_cast<cudaStream_t>(on.native())), "cublasSetStream");
-  }
-  ~State() { cublasDestroy(handle); }
+        membrane(on.device(), count(), MemoryUse::workspace, "membrane"),
+        handle(on) {}
 
   std::size_t count() const {
     return static_cast<std::size_t>(shape.batch) * static_cast<std::size_t>(shape.neurons);
@@ -49,7 +33,7 @@ struct CublasLifSteps::State {
   Decay decay;
   float threshold;
   DeviceBuffer<Cuda, float> current, membrane;  // backward: the second is dm
-  cublasHandle_t handle = nullptr;
+  CublasHandle handle;
 };
 
 CublasLifSteps::CublasLifSteps(Stream<Cuda>& stream, const SpikingShape& shape, const Decay& decay,

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <cublas_v2.h>
-
 #include <vector>
 
 #include "baselines/matmul/cublas_check.h"
@@ -23,11 +21,8 @@ struct CublasDelayMeans::State {
   State(Stream<Cuda>& stream, const kernels::DelayShape& of)
       : shape(of),
         collectives(weights(stream, of.collectives, of.collectives)),
-        ranks(weights(stream, of.ranks, of.transfers() / of.ranks)) {
-    check(cublasCreate(&handle), "cublasCreate");
-    check(cublasSetStream(handle, static_cast<cudaStream_t>(stream.native())), "cublasSetStream");
-  }
-  ~State() { cublasDestroy(handle); }
+        ranks(weights(stream, of.ranks, of.transfers() / of.ranks)),
+        handle(stream) {}
   /// y = A x for each window; A: [rows, columns] column-major. The same x for all.
   void means(cublasOperation_t operation, int rows, int columns, const float* a, const float* x, float* y,
              int results) {
@@ -40,7 +35,7 @@ struct CublasDelayMeans::State {
 
   kernels::DelayShape shape;
   DeviceBuffer<Cuda, float> collectives, ranks;
-  cublasHandle_t handle = nullptr;
+  CublasHandle handle;
 };
 
 CublasDelayMeans::CublasDelayMeans(Stream<Cuda>& stream, const kernels::DelayShape& shape)
