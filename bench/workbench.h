@@ -34,11 +34,40 @@ struct Region {
   std::size_t bytes = 0;
 };
 
-/// For CPU variants. Spans stay valid as long as the bench.
-class HostBench {
+/// What benches have in common.
+class Bench {
  public:
-  explicit HostBench(std::size_t set) : set_(set) {}
   std::size_t set() const { return set_; }  ///< which input set to use
+  /// What a library chose for this problem (algorithm, tile, workspace): goes into the record.
+  void setting(std::string text) { setting_ = std::move(text); }
+  const std::string& setting() const { return setting_; }
+  /// Keeps an object (a plan, a factorisation) alive until the variant is done.
+  template <class T, class... Arguments>
+  T& own(Arguments&&... arguments) {
+    auto owned = std::make_shared<T>(std::forward<Arguments>(arguments)...);
+    T& reference = *owned;
+    owned_.push_back(std::move(owned));
+    return reference;
+  }
+
+  const std::vector<Region>& inputs() const { return inputs_; }
+  const std::vector<Region>& outputs() const { return outputs_; }
+
+ protected:
+  explicit Bench(std::size_t set) : set_(set) {}
+
+  std::vector<Region> inputs_, outputs_;
+  std::vector<std::shared_ptr<void>> owned_;
+
+ private:
+  std::size_t set_;
+  std::string setting_;
+};
+
+/// For CPU variants. Spans stay valid as long as the bench.
+class HostBench : public Bench {
+ public:
+  explicit HostBench(std::size_t set) : Bench(set) {}
 
   /// Registers an input for hashing and the memory table; gives it back unchanged.
   template <class T>
@@ -58,20 +87,6 @@ class HostBench {
   std::span<T> workspace(std::size_t size) {
     return {static_cast<T*>(add_workspace(size * sizeof(T))), size};
   }
-  /// What a library chose for this problem (algorithm, tile, workspace): goes into the record.
-  void setting(std::string text) { setting_ = std::move(text); }
-  const std::string& setting() const { return setting_; }
-  /// Keeps an object (a plan, a factorisation) alive until the variant is done.
-  template <class T, class... Arguments>
-  T& own(Arguments&&... arguments) {
-    auto owned = std::make_shared<T>(std::forward<Arguments>(arguments)...);
-    T& reference = *owned;
-    owned_.push_back(std::move(owned));
-    return reference;
-  }
-
-  const std::vector<Region>& inputs() const { return inputs_; }
-  const std::vector<Region>& outputs() const { return outputs_; }
   std::size_t workspace_bytes() const { return workspace_bytes_; }
 
  private:
@@ -79,19 +94,14 @@ class HostBench {
   void* add_output(const std::string& name, OutputType type, std::size_t size, std::size_t element);
   void* add_workspace(std::size_t bytes);
 
-  std::size_t set_;
-  std::vector<Region> inputs_, outputs_;
   std::size_t workspace_bytes_ = 0;
-  std::string setting_;
-  std::vector<std::shared_ptr<void>> owned_;
 };
 
 /// For GPU variants and the SIMT check.
 template <class Target>
-class DeviceBench {
+class DeviceBench : public Bench {
  public:
-  DeviceBench(Stream<Target>& stream, std::size_t set) : stream_(stream), set_(set) {}
-  std::size_t set() const { return set_; }
+  DeviceBench(Stream<Target>& stream, std::size_t set) : Bench(set), stream_(stream) {}
   Stream<Target>& stream() { return stream_; }
 
   /// Allocates on the device, uploads, registers for hashing.
@@ -116,25 +126,9 @@ class DeviceBench {
   DeviceSpan<Target, T> workspace(std::size_t size) {
     return own<DeviceBuffer<Target, T>>(stream_.device(), size, MemoryUse::workspace, "workspace").span();
   }
-  void setting(std::string text) { setting_ = std::move(text); }  ///< as HostBench's
-  const std::string& setting() const { return setting_; }
-  template <class T, class... Arguments>
-  T& own(Arguments&&... arguments) {
-    auto owned = std::make_shared<T>(std::forward<Arguments>(arguments)...);
-    T& reference = *owned;
-    owned_.push_back(std::move(owned));
-    return reference;
-  }
-
-  const std::vector<Region>& inputs() const { return inputs_; }
-  const std::vector<Region>& outputs() const { return outputs_; }
 
  private:
   Stream<Target>& stream_;
-  std::size_t set_;
-  std::vector<Region> inputs_, outputs_;
-  std::string setting_;
-  std::vector<std::shared_ptr<void>> owned_;
 };
 
 template <class T>

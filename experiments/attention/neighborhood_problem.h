@@ -135,15 +135,8 @@ inline void declare_host(Trial& t, const NeighborhoodCase& c) {
   }
 }
 
-inline VariantInfo on_device(const NeighborhoodCase& c, std::string name, std::string what, std::string dtype,
-                             std::vector<Accept> accept, Work work = {}) {
-  return {.name = std::move(name),
-          .what = std::move(what),
-          .dtype = std::move(dtype),
-          .accept = std::move(accept),
-          .work = std::move(work),
-          .simt = c.simt,
-          .simt_left_out = "too many pairs for the SIMT engine; checked at the smaller sizes"};
+inline VariantsOnDevice on_device(const NeighborhoodCase& c) {
+  return {c.simt, "pairs"};
 }
 
 /// One input set, as Element.
@@ -197,9 +190,9 @@ void declare_unfused(Trial& t, const NeighborhoodCase& c, bool tiled, double lim
       tiled
           ? (single ? "unfused tiles, fp32 as three TF32 products" : "unfused tiles on tensor cores")
           : (single ? "a thread per weight, no tensor cores" : "a thread per weight, half2, no tensor cores");
-  t.kernel(on_device(c, std::string(tiled ? "gemm" : "naive") + (single ? "/f32" : ""), what,
-                     single ? "f32" : "f16", accept("out", limit, reason),
-                     work_unfused(c.shape, sizeof(Element), tiled)),
+  t.kernel(on_device(c)(std::string(tiled ? "gemm" : "naive") + (single ? "/f32" : ""), what,
+                        single ? "f32" : "f16", accept("out", limit, reason),
+                        work_unfused(c.shape, sizeof(Element), tiled)),
            [c, tiled]<class Target>(DeviceBench<Target>& b) -> Run {
              const DeviceInputs<Target, Element> in(b, c.in[b.set()]);
              const auto out = b.template output<Element>("out", c.shape.elements());
@@ -218,8 +211,8 @@ void declare_unfused(Trial& t, const NeighborhoodCase& c, bool tiled, double lim
 }
 
 inline void declare_fused(Trial& t, const NeighborhoodCase& c) {
-  t.kernel(on_device(c, "kernel", "fused, half, sums in fp32", "f16", accept("out", 4e-3, kHalfReason),
-                     work_fused(c.shape)),
+  t.kernel(on_device(c)("kernel", "fused, half, sums in fp32", "f16", accept("out", 4e-3, kHalfReason),
+                        work_fused(c.shape)),
            [c]<class Target>(DeviceBench<Target>& b) -> Run {
              const DeviceInputs<Target, half> in(b, c.in[b.set()]);
              const auto out = b.template output<half>("out", c.shape.elements());
@@ -236,9 +229,9 @@ inline void declare_fused(Trial& t, const NeighborhoodCase& c) {
 /// O(n^2) costs at best.
 inline void declare_vendor(Trial& t, const NeighborhoodCase& c) {
   const double all = static_cast<double>(c.shape.rows()) * static_cast<double>(c.shape.tokens());
-  VariantInfo masked = on_device(c, "vendor", "cuBLAS on all pairs, mask, softmax", "bf16",
-                                 accept("dense", 4e-2, "bf16 weights and values"),
-                                 {.flops = 4 * all * c.shape.dim, .bytes = {}});
+  VariantInfo masked = on_device(c)("vendor", "cuBLAS on all pairs, mask, softmax", "bf16",
+                                    accept("dense", 4e-2, "bf16 weights and values"),
+                                    {.flops = 4 * all * c.shape.dim, .bytes = {}});
   masked.explain_speedup = "the library computes all pairs: the gain is tokens over window";
   if (c.shape.tokens() % 8 != 0 || c.shape.tokens() > 16'384)
     masked.not_supported = "scores of all pairs: tokens must be a multiple of 8, at most 16384";
@@ -257,8 +250,8 @@ inline void declare_vendor(Trial& t, const NeighborhoodCase& c) {
         b.template own<baselines::NeighborhoodMaskedCublas>(b.stream(), c.shape, scale_of(c.shape));
     return [=, &attention] { attention(in[0], in[1], in[2], out); };
   });
-  VariantInfo fused = on_device(c, "sdpa", "cuDNN fused attention on all pairs, no mask", "bf16",
-                                accept("full", 4e-2, "bf16 weights and values"));
+  VariantInfo fused = on_device(c)("sdpa", "cuDNN fused attention on all pairs, no mask", "bf16",
+                                   accept("full", 4e-2, "bf16 weights and values"));
   fused.not_supported = baselines::FusedAttentionCudnn::why_not();
   t.vendor(std::move(fused), [c, inputs, dense]<class Target>(DeviceBench<Target>& b) -> Run {
     const auto in = inputs(b);

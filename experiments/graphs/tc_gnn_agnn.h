@@ -20,8 +20,8 @@ inline void declare_scores(Trial& t, const GraphCase& c) {
            const auto scores = b.output<float>("scores", edges);
            return [=] { baselines::sddmm_eigen(c.graph->host_csr(), c.dim, x, x, scores); };
          });
-  t.kernel(on_device(c, "sddmm", "16 x 16 tiles of scores", "tf32", accept_tf32("scores", 2 * kTf32),
-                     sddmm_work(c.sums, c.dim)),
+  t.kernel(on_device(c)("sddmm", "16 x 16 tiles of scores", "tf32", accept_tf32("scores", 2 * kTf32),
+                        sddmm_work(c.sums, c.dim)),
            [c, edges]<class Target>(DeviceBench<Target>& b) -> Run {
              const auto x = b.input(c.in[b.set()].x);
              const OnDevice<Target> graph(b, *c.graph);
@@ -31,7 +31,7 @@ inline void declare_scores(Trial& t, const GraphCase& c) {
              auto& stream = b.stream();
              return [=, &stream] { kernels::tc_sddmm<Target>(stream, windows, parts, c.dim, x, x, scores); };
            });
-  t.vendor(on_device(c, "sddmm/vendor", "cusparseSDDMM", "f32", accept_f32("scores"), {.flops = useful}),
+  t.vendor(on_device(c)("sddmm/vendor", "cusparseSDDMM", "f32", accept_f32("scores"), {.flops = useful}),
            [c, edges]<class Target>(DeviceBench<Target>& b) -> Run {
              const auto x = b.input(c.in[b.set()].x);
              const auto csr = OnDevice<Target>(b, *c.graph).csr();
@@ -87,8 +87,8 @@ inline void declare_layer(Trial& t, const GraphCase& c) {
            const auto y = b.output<float>("y", values_of(c));
            return [=] { kernels::agnn_reference<float>(c.graph->host_csr(), kBeta, c.dim, x, y); };
          });
-  t.kernel(on_device(c, "kernel", "norms, scores, softmax, weighted sum: four launches", "tf32",
-                     accept_layer(1.5e-3), agnn_work(c.sums, c.dim)),
+  t.kernel(on_device(c)("kernel", "norms, scores, softmax, weighted sum: four launches", "tf32",
+                        accept_layer(1.5e-3), agnn_work(c.sums, c.dim)),
            [c, edges]<class Target>(DeviceBench<Target>& b) -> Run {
              const auto x = b.input(c.in[b.set()].x);
              const OnDevice<Target> graph(b, *c.graph);
@@ -103,8 +103,8 @@ inline void declare_layer(Trial& t, const GraphCase& c) {
                kernels::agnn_layer<Target>(stream, windows, parts, csr, kBeta, c.dim, x, unit, scores, y);
              };
            });
-  t.vendor(on_device(c, "vendor", "cusparseSDDMM and cusparseSpMM with our norms and softmax between", "f32",
-                     accept_layer(1e-5)),
+  t.vendor(on_device(c)("vendor", "cusparseSDDMM and cusparseSpMM with our norms and softmax between", "f32",
+                        accept_layer(1e-5)),
            [c, edges]<class Target>(DeviceBench<Target>& b) -> Run {
              const auto x = b.input(c.in[b.set()].x);
              const auto csr = OnDevice<Target>(b, *c.graph).csr();

@@ -88,15 +88,8 @@ struct OnDevice {
   const Translated& graph;
 };
 
-inline VariantInfo on_device(const GraphCase& c, std::string name, std::string what, std::string dtype,
-                             std::vector<Accept> accept, Work work = {}) {
-  return {.name = std::move(name),
-          .what = std::move(what),
-          .dtype = std::move(dtype),
-          .accept = std::move(accept),
-          .work = std::move(work),
-          .simt = c.simt,
-          .simt_left_out = "too many tiles for the SIMT engine; checked at the smaller sizes"};
+inline VariantsOnDevice on_device(const GraphCase& c) {
+  return {c.simt, "tiles"};
 }
 
 inline void declare_spmm_on_host(Trial& t, const GraphCase& c) {
@@ -129,8 +122,8 @@ inline void declare_spmm_on_host(Trial& t, const GraphCase& c) {
 }
 
 inline void declare_spmm_kernels(Trial& t, const GraphCase& c) {
-  t.kernel(on_device(c, "kernel", "edges sorted by tile, double-buffered gather", "tf32", accept_tf32(),
-                     tc_spmm_work(c.sums, c.dim, false)),
+  t.kernel(on_device(c)("kernel", "edges sorted by tile, double-buffered gather", "tf32", accept_tf32(),
+                        tc_spmm_work(c.sums, c.dim, false)),
            [c]<class Target>(DeviceBench<Target>& b) -> Run {
              const auto x = b.input(c.in[b.set()].x);
              const OnDevice<Target> graph(b, *c.graph);
@@ -140,8 +133,8 @@ inline void declare_spmm_kernels(Trial& t, const GraphCase& c) {
              auto& stream = b.stream();
              return [=, &stream] { kernels::tc_spmm<Target>(stream, windows, parts, c.dim, {}, x, y); };
            });
-  t.kernel(on_device(c, "tcgnn-orig", "every tile looks through its window's edges, as the public kernel",
-                     "tf32", accept_tf32(), rescan_work(c.sums, c.dim)),
+  t.kernel(on_device(c)("tcgnn-orig", "every tile looks through its window's edges, as the public kernel",
+                        "tf32", accept_tf32(), rescan_work(c.sums, c.dim)),
            [c]<class Target>(DeviceBench<Target>& b) -> Run {
              const auto x = b.input(c.in[b.set()].x);
              const OnDevice<Target> graph(b, *c.graph);
@@ -155,8 +148,8 @@ inline void declare_spmm_kernels(Trial& t, const GraphCase& c) {
                kernels::tc_spmm_rescan<Target>(stream, windows, csr, condensed, rows, c.dim, x, y);
              };
            });
-  t.kernel(on_device(c, "cuda-cores", "CSR, a warp per row, no tensor cores", "f32", accept_f32(),
-                     csr_spmm_work(c.sums, c.dim)),
+  t.kernel(on_device(c)("cuda-cores", "CSR, a warp per row, no tensor cores", "f32", accept_f32(),
+                        csr_spmm_work(c.sums, c.dim)),
            [c]<class Target>(DeviceBench<Target>& b) -> Run {
              const auto x = b.input(c.in[b.set()].x);
              const auto csr = OnDevice<Target>(b, *c.graph).csr();
@@ -167,8 +160,8 @@ inline void declare_spmm_kernels(Trial& t, const GraphCase& c) {
   std::vector<Accept> of_hybrid = accept_tf32();
   of_hybrid[0].at_least.reset();  // all windows may be on CUDA cores
   t.kernel(
-      on_device(c, "hybrid", fmt::format("windows under {} edges per tile on CUDA cores", kLeastEdgesPerTile),
-                "tf32", of_hybrid, hybrid_work(c.sums, c.dim)),
+      on_device(c)("hybrid", fmt::format("windows under {} edges per tile on CUDA cores", kLeastEdgesPerTile),
+                   "tf32", of_hybrid, hybrid_work(c.sums, c.dim)),
       [c]<class Target>(DeviceBench<Target>& b) -> Run {
         const auto x = b.input(c.in[b.set()].x);
         const OnDevice<Target> graph(b, *c.graph);
@@ -182,8 +175,8 @@ inline void declare_spmm_kernels(Trial& t, const GraphCase& c) {
 }
 
 inline void declare_spmm_vendor(Trial& t, const GraphCase& c) {
-  t.vendor(on_device(c, "vendor", "cusparseSpMM on CSR, fastest algorithm, preprocessed", "f32", accept_f32(),
-                     {.flops = 2 * c.sums.edges * c.dim}),
+  t.vendor(on_device(c)("vendor", "cusparseSpMM on CSR, fastest algorithm, preprocessed", "f32", accept_f32(),
+                        {.flops = 2 * c.sums.edges * c.dim}),
            [c]<class Target>(DeviceBench<Target>& b) -> Run {
              const auto x = b.input(c.in[b.set()].x);
              const auto csr = OnDevice<Target>(b, *c.graph).csr();
@@ -193,8 +186,8 @@ inline void declare_spmm_vendor(Trial& t, const GraphCase& c) {
              b.setting(product.setting());
              return [=, &product] { product(x, y); };
            });
-  VariantInfo ell = on_device(c, "ell", "cusparseSpMM on Blocked-ELL, blocks of 16, TF32", "tf32",
-                              accept_tf32("y", 2 * kTf32));
+  VariantInfo ell = on_device(c)("ell", "cusparseSpMM on Blocked-ELL, blocks of 16, TF32", "tf32",
+                                 accept_tf32("y", 2 * kTf32));
   ell.accept[0].at_least.reset();  // whether it rounds is the library's business
   ell.not_supported = ell_left_out(c.graph->host_csr(), c.dim);
   ell.explain_speedup = "Blocked-ELL multiplies padding: every row of blocks is as wide as the fullest";
@@ -206,8 +199,8 @@ inline void declare_spmm_vendor(Trial& t, const GraphCase& c) {
     return [=, &product] { product(y); };
   });
   VariantInfo dense =
-      on_device(c, "dense", "cuBLAS on the dense adjacency, TF32: an upper bound", "tf32",
-                accept_tf32("y", 2 * kTf32), {.flops = 2 * c.sums.nodes * c.sums.nodes * c.dim});
+      on_device(c)("dense", "cuBLAS on the dense adjacency, TF32: an upper bound", "tf32",
+                   accept_tf32("y", 2 * kTf32), {.flops = 2 * c.sums.nodes * c.sums.nodes * c.dim});
   dense.accept[0].at_least.reset();  // as above
   dense.explain_speedup = "the dense product multiplies the zeros too";
   if (c.graph->csr.rows > kDenseNodes)
@@ -262,8 +255,8 @@ inline void declare_translation(Trial& t, const GraphCase& c) {
              std::copy(made.places.begin(), made.places.end(), places.begin());
            };
          });
-  t.kernel(on_device(c, "translate", "translation: sort, rank, place", "i32",
-                     {all("column map"), all("places")}, translate_work(c.sums)),
+  t.kernel(on_device(c)("translate", "translation: sort, rank, place", "i32",
+                        {all("column map"), all("places")}, translate_work(c.sums)),
            [c]<class Target>(DeviceBench<Target>& b) -> Run {
              const auto csr = OnDevice<Target>(b, *c.graph).csr();
              const RowWindows& of = c.graph->windows;

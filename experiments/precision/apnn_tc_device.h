@@ -9,28 +9,20 @@
 
 namespace remeasure::experiments::apnn {
 
-inline VariantInfo on_device(const LayerCase& c, std::string name, std::string what, std::string dtype,
-                             std::vector<Accept> accept, Work work) {
-  return {.name = std::move(name),
-          .what = std::move(what),
-          .dtype = std::move(dtype),
-          .accept = std::move(accept),
-          .work = std::move(work),
-          .simt = c.simt,
-          .simt_left_out = "too large for the SIMT engine; checked at smaller sizes",
-          .quote = c.quote(),
-          .explain_speedup =
-              "operands of 1 to 8 bits against 8 or 16: where the int8 product reads memory, the planes are "
-              "a fraction of it"};
+inline VariantsOnDevice on_device(const LayerCase& c) {
+  return {c.simt, "products",
+          "operands of 1 to 8 bits against 8 or 16: where the int8 product reads memory, the planes are a "
+          "fraction of it",
+          c.quote()};
 }
 
 /// The layer's kernels: sums, and requantised planes. Planes are the inputs: a network's layer gets them from
 /// the one before it.
 inline void declare_kernels(Trial& t, const LayerCase& c, bool with_planes) {
   const auto declare = [&](const char* name, const LowBitShape& shape, const char* what) {
-    VariantInfo info = on_device(c, name, what, "b1", exact("sums"),
-                                 {.flops = kernels::low_bit_operations(shape, false),
-                                  .bytes = plane_bytes(shape) + 4.0 * static_cast<double>(shape.sums())});
+    VariantInfo info = on_device(c)(name, what, "b1", exact("sums"),
+                                    {.flops = kernels::low_bit_operations(shape, false),
+                                     .bytes = plane_bytes(shape) + 4.0 * static_cast<double>(shape.sums())});
     info.formula_bytes = plane_bytes(shape) + 4.0 * static_cast<double>(shape.sums());
     t.kernel(std::move(info), [c, shape]<class Target>(DeviceBench<Target>& b) -> Run {
       const LayerInputs& in = c.in[b.set()];
@@ -55,9 +47,9 @@ inline void declare_kernels(Trial& t, const LayerCase& c, bool with_planes) {
                              ((c.shape.rows() + tiling.rows() - 1) / tiling.rows());
   const double planes = 4.0 * static_cast<double>(kernels::requantised_words(c.shape, to));
   t.kernel(
-      on_device(c, "kernel/fused", "requantised and packed in registers", "b1", exact("planes"),
-                {.flops = kernels::low_bit_operations(c.shape, false) + 2 * requantised,
-                 .bytes = plane_bytes(c.shape) + planes + 8.0 * c.shape.outputs}),
+      on_device(c)("kernel/fused", "requantised and packed in registers", "b1", exact("planes"),
+                   {.flops = kernels::low_bit_operations(c.shape, false) + 2 * requantised,
+                    .bytes = plane_bytes(c.shape) + planes + 8.0 * c.shape.outputs}),
       [c, to]<class Target>(DeviceBench<Target>& b) -> Run {
         const LayerInputs& in = c.in[b.set()];
         const auto activations = b.input(in.activations), weights = b.input(in.weights);
@@ -69,10 +61,10 @@ inline void declare_kernels(Trial& t, const LayerCase& c, bool with_planes) {
         };
       });
   t.kernel(
-      on_device(c, "pack", "codes of the activations to planes, by ballots", "u8", exact("activation planes"),
-                {.flops = 0,
-                 .bytes = static_cast<double>(c.shape.activation_codes()) +
-                          4.0 * static_cast<double>(c.shape.activation_words())}),
+      on_device(c)("pack", "codes of the activations to planes, by ballots", "u8", exact("activation planes"),
+                   {.flops = 0,
+                    .bytes = static_cast<double>(c.shape.activation_codes()) +
+                             4.0 * static_cast<double>(c.shape.activation_words())}),
       [c]<class Target>(DeviceBench<Target>& b) -> Run {
         const auto codes = b.input(c.in[b.set()].data.activations);
         const auto out = b.template output<std::uint32_t>("activation planes", c.shape.activation_words());
@@ -140,16 +132,16 @@ inline void declare_vendor(Trial& t, const LayerCase& c) {
   const double sums = static_cast<double>(c.shape.sums()),
                codes = static_cast<double>(c.shape.activation_codes() + c.shape.weight_codes());
   VariantInfo int8 =
-      on_device(c, "vendor", fmt::format("int8: {}", how), "i8", exact(offset == 0 ? "sums" : "shifted sums"),
-                {.flops = 2 * macs(c.shape), .bytes = codes + 4 * sums});
+      on_device(c)("vendor", fmt::format("int8: {}", how), "i8", exact(offset == 0 ? "sums" : "shifted sums"),
+                   {.flops = 2 * macs(c.shape), .bytes = codes + 4 * sums});
   int8.not_supported = baselines::why_no_int8_product(c.shape);
   if (offset != 0 && !c.is_product())
     int8.not_supported = "8-bit codes as int8 need an offset, which padding doesn't have";
   VariantInfo cudnn8 = int8, cudnn16;
   declare_cublas<std::int8_t>(t, c, std::move(int8), offset);
   const double largest = typical_sum(c.shape);
-  VariantInfo f16 = on_device(c, "vendor/f16", fmt::format("half, sums in fp32: {}", how), "f16",
-                              exact("sums"), {.flops = 2 * macs(c.shape), .bytes = 2 * codes + 2 * sums});
+  VariantInfo f16 = on_device(c)("vendor/f16", fmt::format("half, sums in fp32: {}", how), "f16",
+                                 exact("sums"), {.flops = 2 * macs(c.shape), .bytes = 2 * codes + 2 * sums});
   if (largest > 2048) {
     f16.accept = {{.output = "sums",
                    .metric = ErrorMetric::relative_l2,

@@ -104,26 +104,26 @@ inline void declare_gram_on_device(Trial& t, const StatesCase& c) {
     });
   };
   gram_kernel(
-      on_device(c, "kernel/gram", "three TF32 products, half of the tiles, |.|^2 in the epilogue",
-                accept_gram(shape), {.flops = product.flops, .bytes = product.bytes, .rate = "gemm-tf32"}),
+      on_device(c)("kernel/gram", "three TF32 products, half of the tiles, |.|^2 in the epilogue", "f32",
+                   accept_gram(shape), {.flops = product.flops, .bytes = product.bytes, .rate = "gemm-tf32"}),
       "gram", {});
   // Entries of float and double probabilities may lie a shot apart; statistics of the shots are a check of
   // the case.
-  gram_kernel(
-      on_device(c, "kernel/gram/shots",
-                "the same, with depolarising noise and 50000 shots an entry drawn in the epilogue",
-                {{.output = "measured",
-                  .metric = ErrorMetric::relative_l2,
-                  .limit = 2e-3,
-                  .reason = "draws from probabilities in f32: a shot or a rejection apart here and there"}},
-                {.flops = product.flops,
-                 .bytes = product.bytes,
-                 .rate = "gemm-tf32",
-                 .uncounted = "attempts and logarithms of the draws depend on the data"}),
-      "measured", kShots);
+  gram_kernel(on_device(c)(
+                  "kernel/gram/shots",
+                  "the same, with depolarising noise and 50000 shots an entry drawn in the epilogue", "f32",
+                  {{.output = "measured",
+                    .metric = ErrorMetric::relative_l2,
+                    .limit = 2e-3,
+                    .reason = "draws from probabilities in f32: a shot or a rejection apart here and there"}},
+                  {.flops = product.flops,
+                   .bytes = product.bytes,
+                   .rate = "gemm-tf32",
+                   .uncounted = "attempts and logarithms of the draws depend on the data"}),
+              "measured", kShots);
 
   const auto vendor_gram = [&](const char* name, const char* what, bool tf32, std::vector<Accept> accept) {
-    t.vendor(on_device(c, name, what, std::move(accept), product_work(shape, 0.5)),
+    t.vendor(on_device(c)(name, what, "f32", std::move(accept), product_work(shape, 0.5)),
              [c, gram, tf32]<class Target>(DeviceBench<Target>& b) -> Run {
                const auto states = b.input(c.in[b.set()].states);
                const auto to = b.template output<float>("gram", gram.entries());

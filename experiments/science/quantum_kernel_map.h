@@ -117,23 +117,15 @@ inline void declare_map_on_host(Trial& t, const StatesCase& c) {
          });
 }
 
-inline VariantInfo on_device(const StatesCase& c, std::string name, std::string what,
-                             std::vector<Accept> accept, Work work) {
-  return {.name = std::move(name),
-          .what = std::move(what),
-          .dtype = "f32",
-          .accept = std::move(accept),
-          .work = std::move(work),
-          .simt = c.simt,
-          .simt_left_out = "too many amplitudes for the SIMT engine; checked at the smaller sizes",
-          .explain_speedup = "explicit matrices cost 2^n operations an amplitude, butterflies 2 n"};
+inline VariantsOnDevice on_device(const StatesCase& c) {
+  return {c.simt, "amplitudes", "explicit matrices cost 2^n operations an amplitude, butterflies 2 n"};
 }
 
 inline void declare_map_on_device(Trial& t, const StatesCase& c) {
   const FeatureMapShape shape = c.shape;
   const kernels::FeatureMapWork map = feature_map_work(shape);
-  t.kernel(on_device(c, "kernel", "a block per sample, 16 amplitudes a thread", accept_states(),
-                     {.flops = map.flops, .bytes = map.bytes, .special = map.special}),
+  t.kernel(on_device(c)("kernel", "a block per sample, 16 amplitudes a thread", "f32", accept_states(),
+                        {.flops = map.flops, .bytes = map.bytes, .special = map.special}),
            [c, shape]<class Target>(DeviceBench<Target>& b) -> Run {
              const auto x = b.input(c.in[b.set()].x);
              const auto states = b.template output<float>("states", shape.values());
@@ -141,8 +133,8 @@ inline void declare_map_on_device(Trial& t, const StatesCase& c) {
              return [=, &stream] { kernels::feature_map<Target>(stream, shape, x, states); };
            });
 
-  VariantInfo vendor = on_device(c, "vendor", "feature_phases, cublasCgemm with the matrix of H",
-                                 accept_states(), explicit_work(shape));
+  VariantInfo vendor = on_device(c)("vendor", "feature_phases, cublasCgemm with the matrix of H", "f32",
+                                    accept_states(), explicit_work(shape));
   if (shape.qubits > baselines::kMostVendorQubits) vendor.not_supported = "the matrix of H beyond 10 qubits";
   t.vendor(std::move(vendor), [c, shape]<class Target>(DeviceBench<Target>& b) -> Run {
     const auto x = b.input(c.in[b.set()].x);

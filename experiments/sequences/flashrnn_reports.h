@@ -144,8 +144,9 @@ inline void measure_scaling(Trial& t, const std::vector<int>& dims) {
     };
     host("eigen", [](const auto&... arguments) { baselines::rnn_steps_eigen(arguments...); });
     host("method", [](const auto&... arguments) { kernels::rnn_reference<float>(arguments...); });
-    VariantInfo info = on_device({shape, in, false}, bench::scaling_variant(scaling, "kernel", dim),
-                                 "one launch, R on chip", "bf16", accept(output, 2e-2, kHalfReason));
+    VariantInfo info =
+        on_device({shape, in, false})(bench::scaling_variant(scaling, "kernel", dim), "one launch, R on chip",
+                                      "bf16", accept(output, 2e-2, kHalfReason));
     info.simt_left_out = "checked in the cases of layers";
     t.kernel(std::move(info), [&in, shape, output]<class Target>(DeviceBench<Target>& b) -> Run {
       const DeviceInputs<Target, bfloat16> of(b, in[b.set()]);

@@ -31,18 +31,10 @@ inline double single_limit(const RnnShape& shape) {
   return shape.steps <= 64 ? 1e-5 : 1e-4;
 }
 
-inline VariantInfo on_device(const LayerCase& c, std::string name, std::string what, std::string dtype,
-                             std::vector<Accept> accept, Work work = {}) {
-  return {.name = std::move(name),
-          .what = std::move(what),
-          .dtype = std::move(dtype),
-          .accept = std::move(accept),
-          .work = std::move(work),
-          .simt = c.simt,
-          .simt_left_out = "too many products for the SIMT engine; checked at the smaller sizes",
-          .explain_speedup =
-              "a launch for each operation of each step waits for the one before; the fused kernel is one "
-              "launch"};
+inline VariantsOnDevice on_device(const LayerCase& c) {
+  return {
+      c.simt, "products",
+      "a launch for each operation of each step waits for the one before; the fused kernel is one launch"};
 }
 
 /// Forms of `launches` a step fill the driver's queue of some thousand: then the GPU has to work while they
@@ -116,11 +108,11 @@ void declare_fused(Trial& t, const LayerCase& c, const char* name, double limit,
   const std::string why_not = kernels::rnn_fused_why_not(c.shape, sizeof(Element));
   const auto plan =
       why_not.empty() ? kernels::rnn_fused_plan(c.shape, sizeof(Element)) : kernels::RnnFusedPlan{};
-  VariantInfo info = on_device(c, name,
-                               plan.cooperative() ? "one launch, R on chip, blocks exchange h"
-                                                  : "one launch, R on chip, a block a head",
-                               sizeof(Element) == 2 ? "bf16" : "f32", accept("states", limit, reason),
-                               work_fused(c.shape, plan, sizeof(Element)));
+  VariantInfo info = on_device(c)(name,
+                                  plan.cooperative() ? "one launch, R on chip, blocks exchange h"
+                                                     : "one launch, R on chip, a block a head",
+                                  sizeof(Element) == 2 ? "bf16" : "f32", accept("states", limit, reason),
+                                  work_fused(c.shape, plan, sizeof(Element)));
   info.not_supported = why_not;
   t.kernel(std::move(info), [c]<class Target>(DeviceBench<Target>& b) -> Run {
     const DeviceInputs<Target, Element> in(b, c.in[b.set()]);
@@ -214,30 +206,30 @@ inline std::vector<Accept> accept_gradient() {
 
 inline void declare_steps(Trial& t, const LayerCase& c) {
   t.kernel(
-      with_launches(on_device(c, "alternating/own", "a product of ours and a cell a step, R read at each",
-                              "bf16", accept("states", 2e-2, kHalfReason), work_alternating(c.shape, 2)),
+      with_launches(on_device(c)("alternating/own", "a product of ours and a cell a step, R read at each",
+                                 "bf16", accept("states", 2e-2, kHalfReason), work_alternating(c.shape, 2)),
                     c.shape, 2),
       [c]<class Target>(DeviceBench<Target>& b) -> Run { return alternating<Target, false>(b, c); });
-  t.vendor(with_launches(on_device(c, "alternating", "cublasLt, strided batch of heads, and a cell a step",
-                                   "bf16", accept("states", 2e-2, kHalfReason)),
+  t.vendor(with_launches(on_device(c)("alternating", "cublasLt, strided batch of heads, and a cell a step",
+                                      "bf16", accept("states", 2e-2, kHalfReason)),
                          c.shape, 2),
            [c]<class Target>(DeviceBench<Target>& b) -> Run { return alternating<Target, true>(b, c); });
   if (c.shape.cell != Cell::lstm) return;
-  t.kernel(with_launches(on_device(c, "vanilla/own", "a launch an operation, 14 a step, products of ours",
-                                   "bf16", accept("states", 2e-2, kHalfReason), work_vanilla(c.shape, 2)),
+  t.kernel(with_launches(on_device(c)("vanilla/own", "a launch an operation, 14 a step, products of ours",
+                                      "bf16", accept("states", 2e-2, kHalfReason), work_vanilla(c.shape, 2)),
                          c.shape, 14),
            [c]<class Target>(DeviceBench<Target>& b) -> Run { return vanilla<Target, false>(b, c); });
-  t.vendor(with_launches(on_device(c, "vanilla", "a launch an operation, 14 a step, products of cublasLt",
-                                   "bf16", accept("states", 2e-2, kHalfReason)),
+  t.vendor(with_launches(on_device(c)("vanilla", "a launch an operation, 14 a step, products of cublasLt",
+                                      "bf16", accept("states", 2e-2, kHalfReason)),
                          c.shape, 14),
            [c]<class Target>(DeviceBench<Target>& b) -> Run { return vanilla<Target, true>(b, c); });
   if (!c.trains) return;
-  t.kernel(with_launches(on_device(c, "fwbw/own", "alternating, forwards and backwards, products of ours",
-                                   "bf16", accept_gradient(), work_backward(c.shape, 2)),
+  t.kernel(with_launches(on_device(c)("fwbw/own", "alternating, forwards and backwards, products of ours",
+                                      "bf16", accept_gradient(), work_backward(c.shape, 2)),
                          c.shape, 4),
            [c]<class Target>(DeviceBench<Target>& b) -> Run { return training<Target, false>(b, c); });
-  t.vendor(with_launches(on_device(c, "fwbw", "alternating, forwards and backwards, products of cublasLt",
-                                   "bf16", accept_gradient()),
+  t.vendor(with_launches(on_device(c)("fwbw", "alternating, forwards and backwards, products of cublasLt",
+                                      "bf16", accept_gradient()),
                          c.shape, 4),
            [c]<class Target>(DeviceBench<Target>& b) -> Run { return training<Target, true>(b, c); });
 }
@@ -271,7 +263,7 @@ struct CudnnInputs {
 inline void declare_cudnn(Trial& t, const LayerCase& c) {
   if (c.shape.cell != Cell::lstm || c.shape.heads != 1) return;
   const auto declare = [&](const char* name, const char* what, bool trains) {
-    VariantInfo info = on_device(c, name, what, "bf16", accept("hidden", 2e-2, kHalfReason));
+    VariantInfo info = on_device(c)(name, what, "bf16", accept("hidden", 2e-2, kHalfReason));
     if constexpr (kBuiltWithCuda) info.not_supported = baselines::CudnnLstm::why_not();
     t.vendor(with_launches(std::move(info), c.shape, trains ? 4 : 1),
              [c, trains]<class Target>(DeviceBench<Target>& b) -> Run {
@@ -301,8 +293,8 @@ inline void declare_cudnn(Trial& t, const LayerCase& c) {
 inline void declare_linear(Trial& t, const LayerCase& c) {
   const std::string why_not = kernels::rnn_fused_why_not(c.shape, 2);
   if (c.shape.cell != Cell::lstm || c.shape.heads != 1 || !why_not.empty()) return;
-  t.vendor(on_device(c, "kernel/linear", "W x by cublasLt, then the fused kernel", "bf16",
-                     accept("states", 2e-2, kHalfReason)),
+  t.vendor(on_device(c)("kernel/linear", "W x by cublasLt, then the fused kernel", "bf16",
+                        accept("states", 2e-2, kHalfReason)),
            [c]<class Target>(DeviceBench<Target>& b) -> Run {
              const LayerInputs& in = c.in[b.set()];
              const RnnShape s = c.shape;
@@ -378,8 +370,8 @@ inline void declare_attention(Trial& t, const LayerCase& c) {
     output.scale.assign(output.values.size(), 1.0);
     return output;
   });
-  VariantInfo info = on_device(c, "sdpa", "cuDNN fused attention over the same tokens, not causal: context",
-                               "bf16", accept("attention", 4e-2, "bf16 weights and values"));
+  VariantInfo info = on_device(c)("sdpa", "cuDNN fused attention over the same tokens, not causal: context",
+                                  "bf16", accept("attention", 4e-2, "bf16 weights and values"));
   if constexpr (kBuiltWithCuda) info.not_supported = baselines::FusedAttentionCudnn::why_not();
   t.vendor(std::move(info), [c, s, scale, gather]<class Target>(DeviceBench<Target>& b) -> Run {
     const auto upload = [&](std::size_t gate) {

@@ -101,24 +101,17 @@ inline void declare_host(Trial& t, const LayerCase& c) {
 
 // --- on a GPU (and the kernels on Simt) ---
 
-inline VariantInfo on_device(const LayerCase& c, std::string name, std::string what,
-                             std::vector<Accept> accept, Work work) {
-  return {.name = std::move(name),
-          .what = std::move(what),
-          .dtype = "f32",
-          .accept = std::move(accept),
-          .work = std::move(work),
-          .simt = c.simt,
-          .simt_left_out = "too many steps for the SIMT engine; checked at the smaller sizes",
-          .explain_speedup =
-              "the loop that frameworks run has 3 T dependent launches of a few microseconds each, the "
-              "kernel one"};
+inline VariantsOnDevice on_device(const LayerCase& c) {
+  return {
+      c.simt, "steps",
+      "the loop that frameworks run has 3 T dependent launches of a few microseconds each, the kernel one"};
 }
 
 inline void declare_forward(Trial& t, const LayerCase& c) {
   const double n = static_cast<double>(c.shape.values());
-  t.kernel(on_device(c, "kernel", "membrane by a scan, Bernoulli spikes packed by ballot", accept_membrane(),
-                     work_of(c.shape, scan_flops(c.shape, kFlopsOfDraw), 8 + 1.0 / 8, scan_draws(c.shape))),
+  t.kernel(on_device(c)(
+               "kernel", "membrane by a scan, Bernoulli spikes packed by ballot", "f32", accept_membrane(),
+               work_of(c.shape, scan_flops(c.shape, kFlopsOfDraw), 8 + 1.0 / 8, scan_draws(c.shape))),
            [c]<class Target>(DeviceBench<Target>& b) -> Run {
              const auto x = b.input(c.in[b.set()].current);
              const auto m = b.template output<float>("membrane", x.size());
@@ -129,8 +122,8 @@ inline void declare_forward(Trial& t, const LayerCase& c) {
                                               {kNoiseSeed}, x, m, z);
              };
            });
-  t.kernel(on_device(c, "lif", "LIF fused: a thread per neuron, time in registers", accept_lif(c.firm),
-                     work_of(c.shape, 5 * n, 8 + 1.0 / 8)),
+  t.kernel(on_device(c)("lif", "LIF fused: a thread per neuron, time in registers", "f32", accept_lif(c.firm),
+                        work_of(c.shape, 5 * n, 8 + 1.0 / 8)),
            [c]<class Target>(DeviceBench<Target>& b) -> Run {
              const auto x = b.input(c.in[b.set()].current);
              const auto m = b.template output<float>("lif", x.size());
@@ -140,8 +133,8 @@ inline void declare_forward(Trial& t, const LayerCase& c) {
                  [=, &stream] { kernels::lif_fused<Target>(stream, c.shape, kDecay, kThreshold, x, m, z); };
            });
   VariantInfo forward =
-      on_device(c, "vendor", "LIF, a step at a time: 2 cublasSgeam and a kernel, 3 T launches",
-                accept_lif(c.firm), work_of(c.shape, 6 * n, 12));
+      on_device(c)("vendor", "LIF, a step at a time: 2 cublasSgeam and a kernel, 3 T launches", "f32",
+                   accept_lif(c.firm), work_of(c.shape, 6 * n, 12));
   forward.synchronises = bench::beyond_launch_queue(3L * c.shape.steps);
   t.vendor(std::move(forward), [c]<class Target>(DeviceBench<Target>& b) -> Run {
     const auto x = b.input(c.in[b.set()].current);
@@ -150,21 +143,21 @@ inline void declare_forward(Trial& t, const LayerCase& c) {
     auto& steps = b.template own<baselines::CublasLifSteps>(b.stream(), c.shape, kDecay, kThreshold);
     return [=, &steps] { steps.forward(x, m, z); };
   });
-  t.vendor(
-      on_device(c, "fft", "membrane by cuFFT, R2C and C2R of 2 T: the paper's way", accept_membrane(), {}),
-      [c]<class Target>(DeviceBench<Target>& b) -> Run {
-        const auto x = b.input(c.in[b.set()].current);
-        const auto m = b.template output<float>("membrane", x.size());
-        auto& fourier = b.template own<baselines::CufftMembrane>(b.stream(), c.shape, kDecay);
-        return [=, &fourier] { fourier(x, m); };
-      });
+  t.vendor(on_device(c)("fft", "membrane by cuFFT, R2C and C2R of 2 T: the paper's way", "f32",
+                        accept_membrane(), {}),
+           [c]<class Target>(DeviceBench<Target>& b) -> Run {
+             const auto x = b.input(c.in[b.set()].current);
+             const auto m = b.template output<float>("membrane", x.size());
+             auto& fourier = b.template own<baselines::CufftMembrane>(b.stream(), c.shape, kDecay);
+             return [=, &fourier] { fourier(x, m); };
+           });
 }
 
 inline void declare_backward(Trial& t, const LayerCase& c) {
   const double n = static_cast<double>(c.shape.values());
-  t.kernel(on_device(c, "kernel/backward", "through the draws and the membrane, the scan from the end",
-                     accept_gradient("gradient"),
-                     work_of(c.shape, scan_flops(c.shape, 0) + kFlopsOfSlope * n, 12, n)),
+  t.kernel(on_device(c)("kernel/backward", "through the draws and the membrane, the scan from the end", "f32",
+                        accept_gradient("gradient"),
+                        work_of(c.shape, scan_flops(c.shape, 0) + kFlopsOfSlope * n, 12, n)),
            [c]<class Target>(DeviceBench<Target>& b) -> Run {
              const LayerInputs& in = c.in[b.set()];
              const auto m = b.input(in.membrane), dz = b.input(in.spike_gradient);
@@ -175,8 +168,8 @@ inline void declare_backward(Trial& t, const LayerCase& c) {
                                                        {kNoiseSeed}, m, dz, dx);
              };
            });
-  t.kernel(on_device(c, "lif/backward", "LIF fused, backwards through time", accept_gradient("lif gradient"),
-                     work_of(c.shape, kFlopsOfLifBackward * n, 12)),
+  t.kernel(on_device(c)("lif/backward", "LIF fused, backwards through time", "f32",
+                        accept_gradient("lif gradient"), work_of(c.shape, kFlopsOfLifBackward * n, 12)),
            [c]<class Target>(DeviceBench<Target>& b) -> Run {
              const LayerInputs& in = c.in[b.set()];
              const auto m = b.input(in.lif), dz = b.input(in.spike_gradient);
@@ -187,8 +180,8 @@ inline void declare_backward(Trial& t, const LayerCase& c) {
              };
            });
   VariantInfo backward =
-      on_device(c, "vendor/backward", "LIF, a step at a time: a kernel and cublasSgeam, 2 T launches",
-                accept_gradient("lif gradient"), work_of(c.shape, 11 * n, 16));
+      on_device(c)("vendor/backward", "LIF, a step at a time: a kernel and cublasSgeam, 2 T launches", "f32",
+                   accept_gradient("lif gradient"), work_of(c.shape, 11 * n, 16));
   backward.synchronises = bench::beyond_launch_queue(2L * c.shape.steps);
   t.vendor(std::move(backward), [c]<class Target>(DeviceBench<Target>& b) -> Run {
     const LayerInputs& in = c.in[b.set()];
