@@ -145,6 +145,7 @@ class Trial {
   /// The paper's kernel: `prepare` is a generic lambda, called with DeviceBench<Cuda>& where a GPU is present
   /// and with DeviceBench<Simt>& for the check. It returns the launch to be timed.
   template <class Prepare>
+  // NOLINTNEXTLINE(performance-unnecessary-value-param): moved, which isn't seen in a template
   void kernel(VariantInfo info, Prepare prepare) {
     device_variant(info, {cuda_form(prepare), prepare}, false);
     simt_variant(std::move(info), prepare);
@@ -153,6 +154,7 @@ class Trial {
   /// A GPU variant without a kernel of ours to check: the vendor's libraries. A generic lambda, so that it is
   /// compiled only where the CUDA toolkit is.
   template <class Prepare>
+  // NOLINTNEXTLINE(performance-unnecessary-value-param): moved, which isn't seen in a template
   void vendor(VariantInfo info, Prepare prepare) {
     device_variant(std::move(info), {cuda_form(prepare), {}}, true);
   }

@@ -149,7 +149,8 @@ inline void report_dataflows(Trial& t, const Problem& p, const Exact& exact, int
   const auto by_outer = baselines::outer_product(p.a(), p.b(), outer);
   const auto by_rows = baselines::row_wise_product(p.a(), p.b(), rows);
   const auto products = static_cast<std::int64_t>(p.pair.products);
-  const double rows_done = std::ceil((static_cast<double>(p.rows()) - stride / 2) / stride),
+  const int first = stride / 2;  // then every stride-th row
+  const double rows_done = std::ceil((static_cast<double>(p.rows()) - first) / stride),
                whole = static_cast<double>(p.rows()) / rows_done;
   const double inner_reads = whole * static_cast<double>(inner.index_reads),
                row_reads = static_cast<double>(rows.index_reads);
