@@ -243,7 +243,7 @@ inline void run_step(Trial& t, int modulus, int hidden, double fraction, Grokkin
   const StepCase c{loss, {.project = project}, in[0].shape, in, t.size() == Size::smoke};
   const StepOracle exact = step_in_double(in[0], loss, c.optimizer);
   const auto oracle = [&](const char* name, const std::vector<double>& values) {
-    t.oracle(name, 1, [&] { return OracleOutput{.values = values, .scale = {}, .indices = {}}; });
+    t.oracle(name, 1, [values] { return OracleOutput{.values = values, .scale = {}, .indices = {}}; });
   };
   double mean = 0;
   for (const double each : exact.losses) mean += each / static_cast<double>(exact.losses.size());
