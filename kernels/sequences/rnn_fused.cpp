@@ -11,7 +11,7 @@
 namespace remeasure::kernels {
 namespace {
 
-constexpr int kWarps = 8;  // of a block: 255 registers for each thread
+constexpr int kWarps = kRnnFusedThreads / 32;
 
 int over(int a, int b) {
   return (a + b - 1) / b;

@@ -19,6 +19,9 @@
 // Limits: dim a multiple of 16; rnn_fused_plan.
 #include "kernels/sequences/rnn_fused.h"
 
+#include <stdexcept>
+#include <string>
+
 #include "kernels/device/cooperative.h"
 #include "kernels/device/kernel.h"
 #include "kernels/sequences/recurrent_tile.h"
@@ -84,7 +87,7 @@ RM_DEVICE void fetch_hidden(const FusedProblem<Element>& p, unsigned char* hidde
 }
 
 template <Cell kCell, class Element, int kColumns>
-__global__ void __launch_bounds__(256) rnn_fused_kernel(const FusedProblem<Element> p) {
+__global__ void __launch_bounds__(kRnnFusedThreads) rnn_fused_kernel(const FusedProblem<Element> p) {
   constexpr CellSizes kSizes = sizes_of(kCell);
   using Pair = ElementPair<Element>;
   RM_DYNAMIC_SHARED(unsigned char, shared);
@@ -275,6 +278,12 @@ void rnn_fused(Stream<Target>& stream, const RnnShape& shape, const RnnFusedPlan
   check_rnn_array("bias", bias.size(), shape.bias_size());
   check_rnn_array("first", first.size(), shape.first_size());
   check_rnn_array("states", states.size(), shape.states_size());
+  if (plan.threads() > kRnnFusedThreads) {
+    throw std::invalid_argument(
+        "rnn_fused: a plan of " + std::to_string(plan.unit_tiles) + " unit tiles and " +
+        std::to_string(plan.splits) + " splits has " + std::to_string(plan.threads()) +
+        " threads a block; the kernel's registers leave " + std::to_string(kRnnFusedThreads));
+  }
   const RnnFusedLayout layout(shape, static_cast<int>(sizeof(Element)), plan);
   const FusedProblem<Element> p{wx.data(),
                                 weights.data(),

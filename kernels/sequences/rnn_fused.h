@@ -11,6 +11,8 @@
 
 namespace remeasure::kernels {
 
+inline constexpr int kRnnFusedThreads = 256;  ///< of a block at most: 255 registers for each
+
 /// How a layer is laid out. One block has all units of a head for 8 or 16 batch entries where it can; else
 /// the units are split over blocks that exchange h through memory and a grid barrier each step.
 struct RnnFusedPlan {
@@ -51,7 +53,7 @@ int rnn_fused_largest_dim(Cell cell, std::size_t element_bytes, bool one_block,
 
 /// Arrays as in rnn.h; dim a multiple of 16. Element: float, bfloat16. Of the states, h is rounded to Element
 /// before the next step multiplies it; the others stay f32 in registers. Throws std::invalid_argument for
-/// sizes that don't fit.
+/// sizes that don't fit and plans of more than kRnnFusedThreads.
 template <class Target, class Element>
 void rnn_fused(Stream<Target>& stream, const RnnShape& shape, const RnnFusedPlan& plan,
                DeviceSpan<Target, const Element> wx, DeviceSpan<Target, const Element> weights,

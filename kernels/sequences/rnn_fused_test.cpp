@@ -47,8 +47,8 @@ TEST_CASE("the fused layer is the double oracle for all cells: 1e-5 in f32, 2e-2
 }
 
 TEST_CASE("the fused layer takes odd batches, column pairs, and R beyond the registers", "[simt]") {
-  for (const RnnShape& shape : {RnnShape{Cell::lstm, 1, 3, 1, 48}, RnnShape{Cell::gru, 9, 3, 2, 32},
-                                RnnShape{Cell::slstm, 19, 2, 1, 16}}) {
+  for (const RnnShape& shape : {RnnShape{Cell::elman, 11, 3, 2, 32}, RnnShape{Cell::lstm, 1, 3, 1, 48},
+                                RnnShape{Cell::gru, 9, 3, 2, 32}, RnnShape{Cell::slstm, 19, 2, 1, 16}}) {
     const RnnProblem p(shape);
     for (const int columns : {1, 2}) {
       check_fused<bfloat16>(p, rnn_fused_plan(shape, 2, shape.dim / 16, 1, columns), 2e-2);
@@ -62,10 +62,12 @@ TEST_CASE("the fused layer takes odd batches, column pairs, and R beyond the reg
 
 TEST_CASE("warps that split the previous units add up to the same layer", "[simt]") {
   for (const Cell cell : kCells) {
-    const RnnProblem p({cell, 5, 4, 2, 48});
-    for (const int splits : {2, 3, 5}) {  // 3 chunks in bf16: of five warps two have none
-      check_fused<bfloat16>(p, rnn_fused_plan(p.shape, 2, 3, splits, 1), 2e-2);
-    }
+    const RnnProblem p({cell, 5, 4, 2, 48}), small({cell, 5, 4, 2, 32});
+    check_fused<bfloat16>(p, rnn_fused_plan(p.shape, 2, 3, 2, 1), 2e-2);
+    check_fused<bfloat16>(p, rnn_fused_plan(p.shape, 2, 1, 5, 1),
+                          2e-2);     // 3 chunks: of five warps two have none
+    for (const int splits : {3, 4})  // 2 chunks
+      check_fused<bfloat16>(small, rnn_fused_plan(small.shape, 2, 2, splits, 1), 2e-2);
     check_fused<float>(p, rnn_fused_plan(p.shape, 4, 3, 2, 2), 1e-5);
   }
 }
@@ -164,6 +166,13 @@ TEST_CASE("plans hold a head of 128 in a block and split larger ones; what can't
   // R of the largest layer is larger than the shared memory of all blocks, and smaller than that and their
   // registers.
   CHECK(8.0 * most * most < 132 * (227e3 + 256e3));
+}
+
+TEST_CASE("the fused layer refuses a plan of more threads than its registers leave", "[simt]") {
+  const RnnProblem p({Cell::lstm, 5, 4, 2, 48});
+  TestBench<Simt> bench;
+  CHECK_THROWS_WITH(fused<bfloat16>(bench, p, rnn_fused_plan(p.shape, 2, 3, 3, 1)),
+                    Catch::Matchers::ContainsSubstring("3 unit tiles and 3 splits has 288 threads"));
 }
 
 TEST_CASE("a GPU's fused layer is the double oracle", "[gpu]") {
