@@ -144,8 +144,10 @@ struct CellStep<Cell::slstm> {
                                       const Scalar* after, Scalar* ds, Scalar* dx, Scalar* dr) {
     const Scalar i = x[0] + r[0] + b[0], f = x[1] + r[1] + b[1];
     const Scalar z = Math::tanh(x[2] + r[2] + b[2]), o = sigmoid<Math>(x[3] + r[3] + b[3]);
-    const Scalar l = log_sigmoid<Math>(f) + before[3], m = after[3];
+    const Scalar l = log_sigmoid<Math>(f) + before[3];
     const bool from_input = before[2] == Scalar(0) || i > l;
+    // Not the stored m, whose 16 bits would put an n of exactly 1 above its limit.
+    const Scalar m = from_input ? i : l;
     const Scalar gain = Math::exp(i - m), keep = Math::exp(l - m);
     const Scalar ratio = Math::divide(after[1], after[2]);
     const Scalar dratio = ds[0] * o;

@@ -33,19 +33,25 @@ struct Found {
   std::vector<float> wx, weights, bias, first;
 };
 
-/// Forward and backward in f32, dh = sin(1), sin(2), ...
-template <class Bench>
+std::vector<float> wide_float(const auto& values) {
+  std::vector<float> result;
+  for (const auto value : values) result.push_back(static_cast<float>(value));
+  return result;
+}
+
+/// Forward and backward.
+template <class Element, class Bench>
 Found gradients(Bench& bench, const RnnProblem& p, const std::vector<float>& dh_values) {
   const RnnShape& s = p.shape;
-  const auto wx = bench.upload(p.wx), weights = bench.upload(p.weights), bias = bench.upload(p.bias),
-             first = bench.upload(p.first);
-  const auto dh = bench.upload(dh_values);
-  auto states = bench.template output<float>(s.states_size()),
-       running = bench.template output<float>(s.first_size());
-  auto products = bench.template output<float>(s.products_size()),
-       previous = bench.template output<float>(s.slot());
-  auto dwx = bench.template output<float>(s.wx_size()),
-       dweights = bench.template output<float>(s.weights_size());
+  const auto wx = bench.upload(as<Element>(p.wx)), weights = bench.upload(as<Element>(p.weights));
+  const auto bias = bench.upload(p.bias), first = bench.upload(p.first);
+  const auto dh = bench.upload(as<Element>(dh_values));
+  auto states = bench.template output<Element>(s.states_size()),
+       products = bench.template output<Element>(s.products_size()),
+       previous = bench.template output<Element>(s.slot());
+  auto running = bench.template output<float>(s.first_size());
+  auto dwx = bench.template output<Element>(s.wx_size()),
+       dweights = bench.template output<Element>(s.weights_size());
   auto dbias = bench.template output<float>(s.bias_size()),
        dfirst = bench.template output<float>(s.first_size());
   OwnRnnProducts by(bench.stream(), s, weights.span(), products.size() / static_cast<std::size_t>(s.heads));
@@ -54,30 +60,32 @@ Found gradients(Bench& bench, const RnnProblem& p, const std::vector<float>& dh_
   rnn_alternating_backward(bench.stream(), s, by, wx.span(), bias.span(), std::as_const(states).span(),
                            dh.span(), products.span(), previous.span(),
                            {dwx.span(), dweights.span(), dbias.span(), dfirst.span()});
-  return {bench.download(dwx), bench.download(dweights), bench.download(dbias), bench.download(dfirst)};
+  return {wide_float(bench.download(dwx)), wide_float(bench.download(dweights)), bench.download(dbias),
+          bench.download(dfirst)};
 }
 
 std::vector<double> wide(const std::vector<float>& values) {
   return {values.begin(), values.end()};
 }
 
-template <class Bench>
-void check_gradients(Bench& bench, const RnnShape& shape) {
+/// dh = sin(1), sin(2), ...
+template <class Element, class Bench>
+void check_gradients(Bench& bench, const RnnShape& shape, double limit) {
   const RnnProblem p(shape, 5);
   std::vector<float> dh(shape.slot() * static_cast<std::size_t>(shape.steps));
   for (std::size_t i = 0; i < dh.size(); ++i)
-    dh[i] = static_cast<float>(std::sin(static_cast<double>(i + 1)));
-  const Found found = gradients(bench, p, dh);
+    dh[i] = static_cast<float>(Element(static_cast<float>(std::sin(static_cast<double>(i + 1)))));
+  const Found found = gradients<Element>(bench, p, dh);
   const std::vector<double> wx = wide(p.wx), weights = wide(p.weights), bias = wide(p.bias),
                             first = wide(p.first);
   std::vector<double> states(shape.states_size());
   rnn_forward_reference<double>(shape, wx, weights, bias, first, states);
   const auto exact = rnn_backward_reference<double>(shape, wx, weights, bias, states, wide(dh));
   INFO(name_of(shape.cell));
-  CHECK(distance(found.wx, exact.wx, exact.wx.size()) < 2e-5);
-  CHECK(distance(found.weights, exact.weights, exact.weights.size()) < 2e-5);
-  CHECK(distance(found.bias, exact.bias, exact.bias.size()) < 2e-5);
-  CHECK(distance(found.first, exact.first, exact.first.size()) < 2e-5);
+  CHECK(distance(found.wx, exact.wx, exact.wx.size()) < limit);
+  CHECK(distance(found.weights, exact.weights, exact.weights.size()) < limit);
+  CHECK(distance(found.bias, exact.bias, exact.bias.size()) < limit);
+  CHECK(distance(found.first, exact.first, exact.first.size()) < limit);
 }
 
 }  // namespace
@@ -101,8 +109,10 @@ TEST_CASE("alternating gradients of wx, R, bias and first states are those of th
           "[simt]") {
   for (const Cell cell : kCells) {
     TestBench<Simt> bench;
-    check_gradients(bench, {cell, 3, 5, 2, 16});
-    check_gradients(bench, {cell, 1, 2, 1, 48});
+    check_gradients<float>(bench, {cell, 3, 5, 2, 16}, 2e-5);
+    check_gradients<float>(bench, {cell, 1, 2, 1, 48}, 2e-5);
+    check_gradients<bfloat16>(bench, {cell, 3, 5, 2, 16}, 2e-2);
+    check_gradients<bfloat16>(bench, {cell, 1, 2, 1, 48}, 2e-2);
   }
 }
 
@@ -161,7 +171,8 @@ TEST_CASE("a GPU's alternating layer and gradients are the double reference's", 
       const RnnProblem p({cell, 9, 32, 2, 64});
       const std::vector<double> exact = p.states();
       CHECK(distance(alternating<bfloat16>(bench, p), exact, exact.size()) < 2e-2);
-      check_gradients(bench, {cell, 3, 5, 2, 16});
+      check_gradients<float>(bench, {cell, 3, 5, 2, 16}, 2e-5);
+      check_gradients<bfloat16>(bench, {cell, 3, 5, 2, 16}, 2e-2);
     }
   });
 }
