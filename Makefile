@@ -57,10 +57,10 @@ check: ## compare the results with the recorded reference
 check-rates: build ## how often `check` is wrong: one program against itself, and planted slowdowns (minutes)
 	BUILD=$(BUILD) cmake/scripts/check_rates.sh
 
-kernels: build ## registers, spills and occupancy of every kernel, in the shapes that the tests launch it in
+kernels: build ## registers, spills and occupancy of every kernel, as the tests launch it; fails if none does
 	rm -f $(BUILD)/launches.txt
 	REMEASURE_LAUNCH_LOG=$(BUILD)/launches.txt $(BUILD)/kernels_test "[simt]" -o $(BUILD)/launches.log
-	$(BUILD)/remeasure kernels --launches $(BUILD)/launches.txt
+	$(BUILD)/remeasure kernels --launches $(BUILD)/launches.txt --all-launched
 
 mutants: build ## plant known bugs in kernels, bench and reports; every one must be caught by its named test
 	BUILD=$(BUILD) cmake/scripts/mutants.sh

@@ -101,6 +101,32 @@ std::vector<KernelFigures> used_kernel_figures(std::string_view ptxas_output,
   return all;
 }
 
+LaunchGaps launch_gaps(const std::vector<KernelFigures>& figures) {
+  struct Seen {
+    bool launched = false, fits = false;
+  };
+  std::map<std::string, Seen> kernels;
+  std::set<std::string> exempt;
+  for (const KernelFigures& it : figures) {
+    const std::string name = it.source + ": " + it.kernel;
+    if (it.source.ends_with("_cuda.cu")) {
+      exempt.insert(name);
+      continue;
+    }
+    Seen& seen = kernels[name];
+    seen.launched |= it.block_threads.has_value();
+    seen.fits |= !it.occupancy || *it.occupancy > 0;
+  }
+  LaunchGaps gaps{.exempt = exempt.size()};
+  for (const auto& [name, seen] : kernels) {
+    if (!seen.launched)
+      gaps.never.push_back(name);
+    else if (!seen.fits)
+      gaps.too_large.push_back(name);
+  }
+  return gaps;
+}
+
 std::vector<KernelLaunch> launches_of(const std::vector<KernelFigures>& figures) {
   std::set<KernelLaunch> launches;
   for (const KernelFigures& it : figures) {

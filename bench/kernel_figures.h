@@ -43,6 +43,16 @@ std::vector<reports::KernelFigures> all_kernel_figures(std::string_view ptxas_ou
 std::vector<reports::KernelFigures> used_kernel_figures(std::string_view ptxas_output,
                                                         const std::vector<KernelLaunch>& launches);
 
+/// What is left until all kernels of `figures` were launched as a GPU could launch them: "source: kernel",
+/// each once for all its architectures. A source that ends in _cuda.cu is compiled for a GPU alone, so no
+/// launch of its kernels can be known.
+struct LaunchGaps {
+  std::vector<std::string> never = {};      ///< launched in no shape
+  std::vector<std::string> too_large = {};  ///< in a shape of which no multiprocessor holds a single block
+  std::size_t exempt = 0;                   ///< kernels of a GPU alone
+};
+LaunchGaps launch_gaps(const std::vector<reports::KernelFigures>& figures);
+
 /// The launches that figures tell of: what a finished case leaves behind for a run that goes on later.
 std::vector<KernelLaunch> launches_of(const std::vector<reports::KernelFigures>& figures);
 

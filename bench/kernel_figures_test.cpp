@@ -88,6 +88,40 @@ TEST_CASE("a log of launches names kernels as the compiler's figures do", "[cpu]
   CHECK(used[0].block_threads == 96);
 }
 
+TEST_CASE("a kernel without a launch is named once, one of a GPU alone isn't", "[cpu]") {
+  const std::string text =
+      kText + "source kernels/device/gate_cuda.cu\n" + compiled("_Z4gatePf", "sm_90", 20);
+  std::vector<KernelLaunch> launches = {{.kernel = "sum<1>", .file = "sum.cu", .block_threads = 96},
+                                        {.kernel = "scan", .file = "scan.cu", .block_threads = 96}};
+  CHECK(launch_gaps(all_kernel_figures(text, launches)).never ==
+        std::vector<std::string>{"kernels/graphs/sum.cu: sum<2>", "kernels/spiking/sum.cu: other"});
+  launches.push_back({.kernel = "sum<2>", .file = "sum.cu", .block_threads = 96});
+  launches.push_back({.kernel = "other", .file = "sum.cu", .block_threads = 96});
+  const LaunchGaps gaps = launch_gaps(all_kernel_figures(text, launches));
+  CHECK(gaps.never.empty());
+  CHECK(gaps.too_large.empty());
+  CHECK(gaps.exempt == 1);
+  CHECK(launch_gaps(all_kernel_figures(text, {})).never.size() == 5);
+}
+
+TEST_CASE("a kernel is launched in too large a block if no architecture holds it", "[cpu]") {
+  const auto figures = [](const std::string& kernel, const std::string& architecture, double occupancy) {
+    return reports::KernelFigures{.kernel = kernel,
+                                  .architecture = architecture,
+                                  .source = "kernels/graphs/sum.cu",
+                                  .block_threads = 288,
+                                  .occupancy = occupancy};
+  };
+  const LaunchGaps gaps = launch_gaps({figures("sum<1>", "sm_80", 0), figures("sum<1>", "sm_90", 0),
+                                       figures("sum<2>", "sm_80", 0), figures("sum<2>", "sm_90", 0.125)});
+  CHECK(gaps.never.empty());
+  CHECK(gaps.too_large == std::vector<std::string>{"kernels/graphs/sum.cu: sum<1>"});
+  if (!kBuiltWithCuda) return;
+  const std::vector<KernelLaunch> launches = {
+      {.kernel = "scan", .file = "scan.cu", .block_threads = 1024, .shared_bytes = 228 * 1024}};
+  CHECK(launch_gaps(all_kernel_figures(kText, launches)).too_large.size() == 2);
+}
+
 TEST_CASE("figures lead back to the launches that they tell of", "[cpu]") {
   const std::vector<KernelLaunch> launches = {
       {.kernel = "sum<1>", .file = "sum.cu", .block_threads = 96, .shared_bytes = 64}};

@@ -23,6 +23,11 @@ std::string conflict(const std::string& name, const Options& options) {
       std::count(options.check.against.begin(), options.check.against.end(), "recorded") > 0) {
     return "either --against recorded or folders, not both";
   }
+  if (name == "remeasure kernels" && options.kernels.all_launched) {
+    if (options.kernels.launches.empty()) return "--all-launched is about a log: give --launches FILE";
+    if (!options.kernels.id.empty() || options.kernels.json)
+      return "--all-launched is about all kernels, and in words: leave out the experiment and --json";
+  }
   if (name == "remeasure report" && options.report.format == "all" && !options.report.output.empty()) {
     return "--format all writes into the results folder itself and takes no --output";
   }

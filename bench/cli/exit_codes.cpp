@@ -6,7 +6,8 @@ namespace remeasure::bench::cli {
 std::string exit_codes_text() {
   return R"(Exit codes:
     0  fine: all that was asked for was done
-    1  check: a regression, or a claim that no longer holds
+    1  check: a regression, or a claim that no longer holds; kernels --all-launched: a kernel
+       that nothing launched
     2  wrong usage, or the tool can't work: unknown name, a variant asked for by name that can't
        run here, unwritable folder, full disk, broken file
     3  check: nothing comparable, no reference for this device

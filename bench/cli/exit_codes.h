@@ -10,7 +10,7 @@ namespace remeasure::bench::cli {
 /// interrupted, tool error, crash, regression, nothing comparable.
 enum ExitCode : int {
   kFine = 0,
-  kRegression = 1,
+  kRegression = 1,  ///< or a kernel that nothing launched
   kUsageOrToolError = 2,
   kNothingComparable = 3,
   kIncorrect = 4,

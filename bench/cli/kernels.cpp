@@ -111,6 +111,23 @@ std::string sum(const std::vector<KernelFigures>& figures) {
                      spilling == 0 ? "none with spills" : fmt::format("{} with spills", spilling));
 }
 
+std::string list_of(const std::string& title, const std::vector<std::string>& names) {
+  return names.empty() ? "" : fmt::format("\n{}\n  {}\n", title, fmt::join(names, "\n  "));
+}
+
+/// Of the log alone: what an experiment launched, no test has checked.
+int require_all_launched(const KernelsOptions& options, const Program& program, Console& console) {
+  const LaunchGaps gaps =
+      launch_gaps(all_kernel_figures(program.ptxas_output, logged_launches(options.launches)));
+  console.print(list_of(fmt::format("Launched by nothing in {}:", options.launches), gaps.never));
+  console.print(list_of("Launched in blocks that no GPU holds:", gaps.too_large));
+  if (!gaps.never.empty() || !gaps.too_large.empty()) return kRegression;
+  console.print(
+      fmt::format("All were launched{}.\n",
+                  gaps.exempt == 0 ? "" : fmt::format(", but for {} that a GPU alone runs", gaps.exempt)));
+  return kFine;
+}
+
 }  // namespace
 
 int kernels(const KernelsOptions& options, const Program& program, Console& console) {
@@ -133,7 +150,7 @@ int kernels(const KernelsOptions& options, const Program& program, Console& cons
     console.print(fmt::format("Occupancy needs a launch: remeasure run {} --out {}\n",
                               options.id.empty() ? "--all" : options.id, options.results));
   }
-  return kFine;
+  return options.all_launched ? require_all_launched(options, program, console) : kFine;
 }
 
 }  // namespace remeasure::bench::cli

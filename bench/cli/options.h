@@ -71,6 +71,7 @@ struct KernelsOptions {
   std::string id;                   ///< empty: the kernels of all experiments
   std::string results = "results";  ///< where the launch shapes are taken from
   std::string launches;             ///< log of further launches; empty: none
+  bool all_launched = false;        ///< to fail where that log lacks a kernel
   bool json = false;
 };
 

@@ -224,6 +224,7 @@ struct Parser : Options {
     auto* kernels_command =
         add("kernels", "Registers, spills, shared memory and occupancy of the CUDA kernels; needs no GPU",
             "  remeasure kernels\n  remeasure kernels dfss\n"
+            "  remeasure kernels --launches build/launches.txt --all-launched      what `make kernels` runs\n"
             "  remeasure kernels --json | jq '.[] | select(.spill_bytes > 0)'");
     kernels_command->add_option("ID", kernels.id, "Only this experiment's, see `remeasure list`")
         ->type_name("");
@@ -237,6 +238,9 @@ struct Parser : Options {
                      "Log of more launches, as `make kernels` writes it: those of the tests")
         ->type_name("FILE")
         ->check(CLI::ExistingFile);
+    kernels_command->add_flag(
+        "--all-launched", kernels.all_launched,
+        "Fail, with their names, if that log lacks kernels, or no GPU holds their blocks");
     kernels_command->add_flag("--json", kernels.json, "For programs");
     auto* engine_command = add("engine", "Speed of the SIMT engine, which runs kernels on the CPU",
                                "  remeasure engine\n  remeasure engine --json");

@@ -65,6 +65,15 @@ TEST_CASE("kernels takes one experiment or none", "[cpu]") {
   CHECK(kernels.id == "dfss");
   CHECK(kernels.results == "r");
   CHECK(kernels.json);
+  CHECK_FALSE(kernels.all_launched);
+}
+
+TEST_CASE("whether all kernels were launched is asked of a log, and of all kernels", "[cpu]") {
+  const std::string log = "/proc/self/cmdline";  // a file that exists
+  CHECK(parsed_as<KernelsOptions>({"kernels", "--launches", log, "--all-launched"}).all_launched);
+  CHECK(starts_with(error_of({"kernels", "--all-launched"}), "--all-launched is about a log"));
+  CHECK(starts_with(error_of({"kernels", "dfss", "--launches", log, "--all-launched"}),
+                    "--all-launched is about all kernels"));
 }
 
 TEST_CASE("a budget is a duration, and divides the time itself", "[cpu]") {

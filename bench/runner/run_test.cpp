@@ -92,6 +92,27 @@ TEST_CASE("a record has the figures of the kernels it launched; a spill more fai
   CHECK(read_record(folder / "before/kernel.json").kernels.size() == 2);
 }
 
+TEST_CASE("kernels fails with the names of those that a log of launches lacks, if asked to", "[cpu]") {
+  const Folder folder;
+  const auto log = [&](const std::string& symbol) {
+    std::ofstream(folder / "launches.txt") << symbol << "\tsaxpy.cu\t256\t0\n";
+  };
+  const std::vector<std::string> look = {"kernels", "--launches", "launches.txt"};
+  std::vector<std::string> require = look;
+  require.push_back("--all-launched");
+  log("_ZN9remeasure7kernels12saxpy_kernelEifPKfPf");
+  const auto whole = run(folder, require);
+  INFO(whole.out << whole.err);
+  CHECK(whole.code == 0);
+  CHECK(contains(whole.out, "All were launched."));
+  log("_ZN9remeasure7kernels12other_kernelEifPKfPf");
+  CHECK(run(folder, look).code == 0);
+  const auto lacking = run(folder, require);
+  CHECK(lacking.code == 1);
+  CHECK(contains(lacking.out,
+                 "Launched by nothing in launches.txt:\n  kernels/device/testing/saxpy.cu: saxpy_kernel\n"));
+}
+
 TEST_CASE("a crash is one row, named by its signal, and the rest goes on", "[cpu]") {
   const Folder folder;
   const auto finished = run(folder, {"run", "abort", "crash", "exit", "oom", "fine"});
