@@ -63,9 +63,11 @@ TEST_CASE("expanding what sddmm_nm wrote gives the scores with exactly the two l
 TEST_CASE("sddmm_nm in its GPU tile keeps the same, also where tokens isn't a multiple of the tile",
           "[simt]") {
   TestBench<Simt> bench;
-  const NmProblem p = gauss_problem({1, 1, 160, 64});
-  check_exactly<bfloat16>(bench, p, NmPattern::two_of_four, NmTile::large);
-  check_exactly<float>(bench, p, NmPattern::one_of_two, NmTile::large);
+  for (const int dim : {32, 64, 128}) {  // rows of half a slab to four
+    const NmProblem p = gauss_problem({1, 1, 160, dim});
+    check_exactly<bfloat16>(bench, p, NmPattern::two_of_four, NmTile::large);
+    check_exactly<float>(bench, p, NmPattern::one_of_two, NmTile::large);
+  }
 }
 
 TEST_CASE("of tied scores sddmm_nm keeps the earlier keys", "[simt]") {

@@ -3,7 +3,11 @@
 
 #include <testing/catch.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "kernels/device/testing/test_bench.h"
+#include "kernels/learning/relaxation.h"
 #include "kernels/learning/testing/bound_problem.h"
 
 using namespace remeasure;
@@ -36,6 +40,41 @@ struct Launches {
 
 float near(double x) {
   return static_cast<float>(x);
+}
+
+struct Relaxed {
+  Relaxation relaxation;
+  double (*value)(double);
+  bool positive;  // its domain
+};
+const Relaxed kRelaxed[] = {
+    {Relaxation::relu, [](double x) { return std::fmax(x, 0.0); }, false},
+    {Relaxation::tanh, [](double x) { return std::tanh(x); }, false},
+    {Relaxation::exponential, [](double x) { return std::exp(x); }, false},
+    {Relaxation::reciprocal, [](double x) { return 1 / x; }, true},
+    {Relaxation::square_root, [](double x) { return std::sqrt(x); }, true},
+    {Relaxation::square, [](double x) { return x * x; }, false},
+};
+
+/// How far f is outside of its lines on a dense grid, and how far the lines stay from it where they are
+/// nearest.
+struct Enclosure {
+  double violation = 0, gap = 0;
+};
+Enclosure enclosure(double (*f)(double), double l, double u, const Line<double>& below,
+                    const Line<double>& above) {
+  constexpr int kGrid = 400;
+  double violation = 0, nearest_below = INFINITY, nearest_above = INFINITY;
+  for (int i = 0; i <= kGrid; ++i) {
+    const double z = l + (u - l) * i / kGrid;
+    const double under = f(z) - (below.slope * z + below.intercept),
+                 over = above.slope * z + above.intercept - f(z);
+    violation = std::fmax(violation, std::fmax(-under, -over));
+    nearest_below = std::fmin(nearest_below, under);
+    nearest_above = std::fmin(nearest_above, over);
+  }
+  const double scale = std::fmax(1, std::fmax(std::fabs(f(l)), std::fabs(f(u))));
+  return {violation / scale, std::fmax(nearest_below, nearest_above) / scale};
 }
 
 }  // namespace
@@ -103,6 +142,35 @@ TEST_CASE("unfused launches are their formulas", "[simt]") {
   sum_groups<Simt>(run.stream, 1, 1, X, a);
   add_offset<Simt>(run.stream, run.in({1, 2, 3, 4, 5, 6}), a);
   CHECK(run.get(a)[8] == Approx(x[8] + 3).margin(1e-6));
+}
+
+TEST_CASE("unfused lines enclose their function on a dense grid and touch it, for every relaxation",
+          "[simt]") {
+  // Limits as in relaxation_test.cpp: slopes and intercepts of 24 bits; touched between two points of the
+  // grid.
+  const std::size_t count = 300;
+  const std::vector<float> from = normals(count, 11), width = normals(count, 12);
+  for (const Relaxed& relaxed : kRelaxed) {
+    Launches run;
+    std::vector<float> l(count), u(count);
+    for (std::size_t i = 0; i < count; ++i) {
+      l[i] = relaxed.positive ? std::fabs(from[i]) + 0.01f : 2 * from[i];
+      u[i] = l[i] + 2 * std::fabs(width[i]);
+    }
+    const LineSpans<Simt> lines{run.out(count), run.out(count), run.out(count), run.out(count)};
+    relaxation_lines<Simt>(run.stream, relaxed.relaxation, run.in(l), run.in(u), lines);
+    const auto lower_slope = run.get(lines.lower_slope), lower_intercept = run.get(lines.lower_intercept),
+               upper_slope = run.get(lines.upper_slope), upper_intercept = run.get(lines.upper_intercept);
+    for (std::size_t i = 0; i < count; ++i) {
+      INFO("relaxation " << static_cast<int>(relaxed.relaxation) << " on [" << l[i] << ", " << u[i] << "]");
+      const Enclosure found =
+          enclosure(relaxed.value, static_cast<double>(l[i]), static_cast<double>(u[i]),
+                    {static_cast<double>(lower_slope[i]), static_cast<double>(lower_intercept[i])},
+                    {static_cast<double>(upper_slope[i]), static_cast<double>(upper_intercept[i])});
+      REQUIRE(found.violation < 3e-6);
+      REQUIRE(found.gap < 1e-3);
+    }
+  }
 }
 
 TEST_CASE("unfused lines and layer norm are those of the oracle", "[simt]") {

@@ -21,6 +21,56 @@ std::vector<float> picture_of(const LowBitShape& shape) {
   return picture;
 }
 
+/// The activations' patches as a library's product of Elements takes them, against the reference's, value by
+/// value.
+template <class Element>
+void check_patches(TestBench<Simt>& bench, const LowBitProblem& problem) {
+  const LowBitShape& shape = problem.shape;
+  const int offset = shape.activation_bits == 8 ? 128 : 0;
+  const auto codes = bench.upload(problem.activations);
+  const auto row = static_cast<std::size_t>(patch_row(shape)),
+             inner = static_cast<std::size_t>(shape.inner());
+  auto matrix = bench.output<Element>(static_cast<std::size_t>(shape.rows()) * row);
+  layer_patches<Simt, Element>(bench.stream(), shape, offset, codes, matrix);
+  const std::vector<Element> patches = bench.download(matrix);
+  std::vector<double> expected(inner), there(inner);
+  const std::vector<std::uint8_t> ones(problem.activations.size(), 1);
+  for (std::size_t i = 0; i < static_cast<std::size_t>(shape.rows()); ++i) {
+    low_bit_patch<double>(shape, problem.activations, i, expected.data());
+    low_bit_patch<double>(shape, ones, i, there.data());  // 0 beside the map alone
+    for (std::size_t k = 0; k < row; ++k) {
+      const bool inside = k < inner && there[k] != 0;
+      REQUIRE(static_cast<double>(static_cast<float>(patches[i * row + k])) ==
+              (inside ? expected[k] - offset : 0));
+    }
+  }
+}
+
+/// Codes of a product's Sums, pooled and not, against the reference's of the same sums.
+template <class Sum>
+void check_requantised(TestBench<Simt>& bench, const LowBitProblem& problem) {
+  const LowBitShape& shape = problem.shape;
+  std::vector<Sum> sums;
+  std::vector<std::int32_t> as_seen;  // half has integers up to 2^11 and then every second, fourth, ...
+  for (const std::int32_t sum : problem.oracle()) {
+    sums.push_back(static_cast<Sum>(static_cast<float>(sum)));
+    as_seen.push_back(static_cast<std::int32_t>(static_cast<float>(sums.back())));
+  }
+  for (const bool pool : {false, true}) {
+    if (pool && shape.out_width < 2) continue;
+    const Requantise to{3, pool};
+    const Scaling scaling = scaling_of(shape, to, as_seen, 8);
+    const std::vector<std::uint8_t> by_float =
+        requantised_codes<float>(shape, to, as_seen, scaling.alpha, scaling.beta);
+    CHECK(by_float == requantised_codes<double>(shape, to, as_seen, scaling.alpha, scaling.beta));
+    const auto on_device = bench.upload(sums);
+    const auto alpha = bench.upload(scaling.alpha), beta = bench.upload(scaling.beta);
+    auto out = bench.output<std::uint8_t>(by_float.size());
+    requantise_sums<Simt, Sum>(bench.stream(), shape, to, on_device, alpha, beta, out);
+    CHECK(bench.download(out) == by_float);
+  }
+}
+
 }  // namespace
 
 TEST_CASE("bit j of word i of a plane is code 32 i + j", "[cpu]") {
@@ -91,36 +141,11 @@ TEST_CASE("patches as a matrix, multiplied, are the layer's sums, and requantise
                                    low_bit_product(9, 6, 40, 1, 1, Encoding::signs)}) {
     INFO(in_words(shape));
     const LowBitProblem problem(shape);
-    const int offset = shape.activation_bits == 8 ? 128 : 0;
-    const auto codes = bench.upload(problem.activations);
-    const auto row = static_cast<std::size_t>(patch_row(shape)),
-               inner = static_cast<std::size_t>(shape.inner());
-    auto matrix = bench.output<std::int8_t>(static_cast<std::size_t>(shape.rows()) * row);
-    layer_patches<Simt, std::int8_t>(bench.stream(), shape, offset, codes, matrix);
-    const std::vector<std::int8_t> patches = bench.download(matrix);
-    std::vector<double> expected(inner), there(inner);
-    const std::vector<std::uint8_t> ones(problem.activations.size(), 1);
-    for (std::size_t i = 0; i < static_cast<std::size_t>(shape.rows()); ++i) {
-      low_bit_patch<double>(shape, problem.activations, i, expected.data());
-      low_bit_patch<double>(shape, ones, i, there.data());  // 0 beside the map alone
-      for (std::size_t k = 0; k < row; ++k) {
-        const bool inside = k < inner && there[k] != 0;
-        REQUIRE(patches[i * row + k] == (inside ? expected[k] - offset : 0));
-      }
-    }
-    const std::vector<std::int32_t> sums = problem.oracle();
-    for (const bool pool : {false, true}) {
-      if (pool && shape.out_width < 2) continue;
-      const Requantise to{3, pool};
-      const Scaling scaling = scaling_of(shape, to, sums, 8);
-      const std::vector<std::uint8_t> by_float =
-          requantised_codes<float>(shape, to, sums, scaling.alpha, scaling.beta);
-      CHECK(by_float == requantised_codes<double>(shape, to, sums, scaling.alpha, scaling.beta));
-      const auto on_device = bench.upload(sums);
-      const auto alpha = bench.upload(scaling.alpha), beta = bench.upload(scaling.beta);
-      auto out = bench.output<std::uint8_t>(by_float.size());
-      requantise_sums<Simt, std::int32_t>(bench.stream(), shape, to, on_device, alpha, beta, out);
-      CHECK(bench.download(out) == by_float);
-    }
+    check_patches<std::int8_t>(bench, problem);
+    check_patches<half>(bench, problem);
+    check_patches<float>(bench, problem);
+    check_requantised<std::int32_t>(bench, problem);
+    check_requantised<half>(bench, problem);
+    check_requantised<float>(bench, problem);
   }
 }

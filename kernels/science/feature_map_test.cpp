@@ -166,7 +166,9 @@ TEST_CASE("feature_map reduces its phases in double: angles of 16 qubits at the 
 TEST_CASE("feature_phases and a Hadamard transform by another are the feature map", "[simt]") {
   Device<Simt> device;
   for (const FeatureMapShape& shape :
-       {FeatureMapShape{300, 2}, FeatureMapShape{9, 6}, FeatureMapShape{2, 10}}) {
+       {FeatureMapShape{300, 1}, FeatureMapShape{300, 2}, FeatureMapShape{300, 3}, FeatureMapShape{9, 6},
+        FeatureMapShape{2, 10}}) {
+    INFO(shape.samples << " samples of " << shape.qubits << " qubits");
     const std::vector<double> x = random_points(shape, 9);
     Stream<Simt> stream(device);
     DeviceBuffer<Simt, double> points(device, x.size());

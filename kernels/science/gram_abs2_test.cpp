@@ -107,6 +107,15 @@ TEST_CASE("depolarising noise draws entries towards 2^-n, and shots are drawn on
     }
   }
   CHECK(different < 15);
+  const GramShape whole{70, 33, 2, false};  // of two sets of states
+  const Pair two = states_of(70, 33, 2);
+  const std::vector<double> wanted =
+      measured_gram(whole, counted, reference_gram(whole, widened(two.a), widened(two.b)));
+  const std::vector<float> both = run_gram(device, whole, counted, two.a, two.b);
+  std::size_t others = 0;
+  for (std::size_t i = 0; i < wanted.size(); ++i)
+    others += std::abs(static_cast<double>(both[i]) - wanted[i]) > 1e-6 ? 1 : 0;
+  CHECK(others < 8);
   CHECK(run_gram(device, shape, {.shots = 1000, .depolarising = 0.05, .seed = 10}, states.a, states.a) !=
         drawn);
 }

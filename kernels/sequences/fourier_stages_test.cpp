@@ -17,51 +17,88 @@ namespace {
 
 const ConvolutionShape kShape{3, 2, 100, 256};  // 1 / sqrt(256) = 1 / 16: exact
 
+template <class Element>
+std::vector<Element> rounded(const std::vector<float>& values) {
+  std::vector<Element> result;
+  for (const float value : values) result.push_back(Element(value));
+  return result;
+}
+
+/// Bit for bit: the arithmetic is float's, and rounded once on the way to memory.
+template <class Element, class Value>
+void check_stages(bool complex) {
+  TestBench<Simt> bench;
+  const std::vector<Element> values = rounded<Element>(noise(kShape.values(), 1)),
+                             gates = rounded<Element>(noise(kShape.values(), 2));
+  const auto u = bench.upload(values), gate = bench.upload(gates);
+  const auto number = [](auto value) { return static_cast<float>(value); };
+  const std::size_t stride = complex ? 2 : 1;
+  auto sequences = bench.output<Value>(6 * 256 * stride);
+  gate_and_pad<Simt, Element, Value>(bench.stream(), kShape, complex, u, gate, sequences);
+  const std::vector<Value> padded = bench.download(sequences);
+  for (std::size_t i = 0; i < 6 * 256; ++i) {
+    const std::size_t at = i / 256 * 100 + i % 256;
+    const float expected = i % 256 < 100 ? number(values[at]) * number(gates[at]) * 0.0625f : 0.0f;
+    REQUIRE(number(padded[stride * i]) == number(Value(expected)));
+    if (complex) REQUIRE(number(padded[2 * i + 1]) == 0.0f);
+  }
+  auto y = bench.output<Element>(kShape.values());
+  const auto scaled = [&](std::size_t i) {
+    return number(padded[stride * (i / 100 * 256 + i % 100)]) * 0.0625f;
+  };
+  crop_and_gate<Simt, Element, Value>(bench.stream(), kShape, complex, sequences, {}, y);
+  const std::vector<Element> cropped = bench.download(y);
+  for (std::size_t i = 0; i < cropped.size(); ++i) REQUIRE(number(cropped[i]) == number(Element(scaled(i))));
+  crop_and_gate<Simt, Element, Value>(bench.stream(), kShape, complex, sequences, gate, y);
+  const std::vector<Element> gated = bench.download(y);
+  for (std::size_t i = 0; i < gated.size(); ++i)
+    REQUIRE(number(gated[i]) == number(Element(scaled(i) * number(gates[i]))));
+}
+
+template <class Value>
+void check_products() {
+  TestBench<Simt> bench;
+  const std::size_t bins = 129;
+  const std::vector<Value> spectra = rounded<Value>(noise(6 * bins * 2, 3)),
+                           filters = rounded<Value>(noise(2 * bins * 2, 4));
+  auto x = bench.upload(spectra);
+  const auto filter = bench.upload(filters);
+  multiply_by_channel<Simt, Value>(bench.stream(), kShape, bins, filter, x);
+  const std::vector<Value> result = bench.download(x);
+  const auto number = [](Value value) { return static_cast<double>(static_cast<float>(value)); };
+  const double rounding = sizeof(Value) == 2 ? 0x1p-11 : 0;  // of a half; float's are within the 1e-5
+  for (std::size_t i = 0; i < 6 * bins; ++i) {
+    const std::complex<double> a(number(spectra[2 * i]), number(spectra[2 * i + 1])),
+        b(number(filters[2 * (i % (2 * bins))]), number(filters[2 * (i % (2 * bins)) + 1]));
+    const std::complex<double> product = a * b;
+    REQUIRE(std::abs(number(result[2 * i]) - product.real()) < 1e-5 + rounding * std::abs(product.real()));
+    REQUIRE(std::abs(number(result[2 * i + 1]) - product.imag()) <
+            1e-5 + rounding * std::abs(product.imag()));
+  }
+}
+
 }  // namespace
 
 TEST_CASE("sequences are gated, scaled and padded, real or complex, and cropped again", "[simt]") {
   for (const bool complex : {false, true}) {
-    TestBench<Simt> bench;
-    const std::vector<float> values = noise(kShape.values(), 1), gates = noise(kShape.values(), 2);
-    const auto u = bench.upload(values), gate = bench.upload(gates);
-    const std::size_t stride = complex ? 2 : 1;
-    auto sequences = bench.output<float>(6 * 256 * stride);
-    gate_and_pad<Simt, float, float>(bench.stream(), kShape, complex, u, gate, sequences);
-    const std::vector<float> padded = bench.download(sequences);
-    for (std::size_t i = 0; i < 6 * 256; ++i) {
-      const std::size_t at = i / 256 * 100 + i % 256;
-      REQUIRE(padded[stride * i] == (i % 256 < 100 ? values[at] * gates[at] * 0.0625f : 0.0f));
-      if (complex) REQUIRE(padded[2 * i + 1] == 0.0f);
-    }
-    auto y = bench.output<float>(kShape.values());
-    crop_and_gate<Simt, float, float>(bench.stream(), kShape, complex, sequences, {}, y);
-    const std::vector<float> cropped = bench.download(y);
-    for (std::size_t i = 0; i < cropped.size(); ++i)
-      REQUIRE(cropped[i] == values[i] * gates[i] * 0.0625f * 0.0625f);
-    crop_and_gate<Simt, float, float>(bench.stream(), kShape, complex, sequences, gate, y);
-    const std::vector<float> gated = bench.download(y);
-    for (std::size_t i = 0; i < gated.size(); ++i) REQUIRE(gated[i] == cropped[i] * gates[i]);
+    check_stages<float, float>(complex);
+    check_stages<half, float>(complex);
+    check_stages<half, half>(complex);
   }
 }
 
 TEST_CASE("multiply_by_channel multiplies every batch entry by its channel's spectrum", "[simt]") {
+  check_products<float>();
+  check_products<half>();
+}
+
+TEST_CASE("multiply_by_channel refuses sizes and shapes that don't fit", "[simt]") {
   TestBench<Simt> bench;
-  const std::size_t bins = 129;
-  const std::vector<float> spectra = noise(6 * bins * 2, 3), filters = noise(2 * bins * 2, 4);
-  auto x = bench.upload(spectra);
-  const auto filter = bench.upload(filters);
-  multiply_by_channel<Simt, float>(bench.stream(), kShape, bins, filter, x);
-  const std::vector<float> result = bench.download(x);
-  for (std::size_t i = 0; i < 6 * bins; ++i) {
-    const std::complex<double> a(spectra[2 * i], spectra[2 * i + 1]),
-        b(filters[2 * (i % (2 * bins))], filters[2 * (i % (2 * bins)) + 1]);
-    const std::complex<double> product = a * b;
-    REQUIRE(std::abs(static_cast<double>(result[2 * i]) - product.real()) < 1e-5);
-    REQUIRE(std::abs(static_cast<double>(result[2 * i + 1]) - product.imag()) < 1e-5);
-  }
+  auto x = bench.output<float>(6 * 129 * 2);
+  const auto filter = bench.upload(noise(2 * 129 * 2, 4));
   CHECK_THROWS_WITH((multiply_by_channel<Simt, float>(bench.stream(), kShape, 128, filter, x)),
                     ContainsSubstring("filter has 516 values; 512"));
   const ConvolutionShape windows{3, 2, 100, 256, 64};
-  CHECK_THROWS_WITH((multiply_by_channel<Simt, float>(bench.stream(), windows, bins, filter, x)),
+  CHECK_THROWS_WITH((multiply_by_channel<Simt, float>(bench.stream(), windows, 129, filter, x)),
                     ContainsSubstring("hop 64"));
 }

@@ -109,6 +109,7 @@ TEST_CASE("packed signals give what real ones give; without the mirrored frequen
         convolve<float>(bench, real, monarch_factors(real.points()), {}, problem);
     CHECK(relative_error(result, std::vector<double>(unpacked.begin(), unpacked.end())) < 1e-5);
     CHECK(error_of<half>(packed, half_size, problem) < 5e-3);
+    CHECK(error_of<bfloat16>(packed, half_size, problem) < 2e-2);
     const std::vector<float> without =
         convolve<float>(bench, packed, half_size, {}, problem, [](std::vector<float>& spectra) {
           for (std::size_t i = 0; i < spectra.size(); i += 4) spectra[i + 2] = spectra[i + 3] = 0;

@@ -18,6 +18,8 @@ namespace {
 
 const Decay kDecay{std::exp(-1.0 / 20), std::exp(-1.0 / 20)};  // 1 ms steps, 20 ms for both
 
+constexpr int kStepsOfWarps[] = {50, 100, 300};  // tiles of 4, 8 and 16 warps; 300 are two of these
+
 struct Forward {
   std::vector<float> membrane;
   std::vector<std::uint32_t> spikes;
@@ -114,19 +116,22 @@ TEST_CASE("the response to one current is the closed form, for equal decays too"
 TEST_CASE("spsn_membrane_backward is the adjoint of the membrane", "[simt]") {
   // <dm, h * x> = <adjoint dm, x> for any two, which finite differences of a linear map would only
   // approximate.
-  const SpikingShape shape{2, 300, 40};
   const Decay decay{0.9, 0.97};
-  const std::vector<float> x = noise(shape.values(), 7), dm = noise(shape.values(), 8);
   Device<Simt> device;
-  const std::vector<float> dx = backward(device, shape, decay, Spiking::none, {noise(shape.values(), 9)}, dm);
-  const std::vector<double> m = expected(shape, decay, x);
-  double left = 0, right = 0, scale = 0;
-  for (std::size_t i = 0; i < m.size(); ++i) {
-    left += static_cast<double>(dm[i]) * m[i];
-    right += static_cast<double>(dx[i]) * static_cast<double>(x[i]);
-    scale += std::abs(static_cast<double>(dm[i]) * m[i]);
+  for (const int steps : kStepsOfWarps) {
+    const SpikingShape shape{2, steps, 40};
+    INFO(steps << " steps");
+    const std::vector<float> x = noise(shape.values(), 7), dm = noise(shape.values(), 8);
+    const std::vector<float> dx = backward(device, shape, decay, Spiking::none, noise(shape.values(), 9), dm);
+    const std::vector<double> m = expected(shape, decay, x);
+    double left = 0, right = 0, scale = 0;
+    for (std::size_t i = 0; i < m.size(); ++i) {
+      left += static_cast<double>(dm[i]) * m[i];
+      right += static_cast<double>(dx[i]) * static_cast<double>(x[i]);
+      scale += std::abs(static_cast<double>(dm[i]) * m[i]);
+    }
+    CHECK(std::abs(left - right) < 1e-6 * scale);
   }
-  CHECK(std::abs(left - right) < 1e-6 * scale);
 }
 
 TEST_CASE("the gradient of a smooth loss on the membrane is its finite difference", "[cpu]") {
@@ -154,50 +159,59 @@ TEST_CASE("the gradient of a smooth loss on the membrane is its finite differenc
 }
 
 TEST_CASE("spsn_membrane_backward goes through the spikes as the forward pass drew them", "[simt]") {
-  const SpikingShape shape{2, 130, 35};
-  const std::vector<float> current = noise(shape.values(), 11, 4.0f), gradient = noise(shape.values(), 12);
   Device<Simt> device;
-  for (const Spiking spiking : {Spiking::sigmoid_bernoulli, Spiking::gumbel_softmax}) {
-    const Forward made = forward(device, shape, kDecay, spiking, current, 21);
-    const std::vector<double> m(made.membrane.begin(), made.membrane.end());
-    const std::vector<double> dm = spike_gradient_reference(shape, spiking, {21}, m, gradient);
-    std::vector<double> dx(shape.values());
-    spsn_membrane_adjoint<double>(shape, kDecay, dm, dx);
-    CHECK(relative_error(backward(device, shape, kDecay, spiking, made.membrane, gradient, 21), dx) < 1e-5);
-    if (spiking == Spiking::gumbel_softmax) {  // other noise, another slope
-      CHECK(relative_error(backward(device, shape, kDecay, spiking, made.membrane, gradient, 22), dx) > 1e-2);
+  for (const int steps : kStepsOfWarps) {
+    const SpikingShape shape{2, steps, 35};
+    const std::vector<float> current = noise(shape.values(), 11, 4.0f), gradient = noise(shape.values(), 12);
+    for (const Spiking spiking : {Spiking::sigmoid_bernoulli, Spiking::gumbel_softmax}) {
+      INFO(steps << " steps, spiking " << static_cast<int>(spiking));
+      const Forward made = forward(device, shape, kDecay, spiking, current, 21);
+      const std::vector<double> m(made.membrane.begin(), made.membrane.end());
+      const std::vector<double> dm = spike_gradient_reference(shape, spiking, {21}, m, gradient);
+      std::vector<double> dx(shape.values());
+      spsn_membrane_adjoint<double>(shape, kDecay, dm, dx);
+      CHECK(relative_error(backward(device, shape, kDecay, spiking, made.membrane, gradient, 21), dx) < 1e-5);
+      if (spiking == Spiking::gumbel_softmax) {  // other noise, another slope
+        CHECK(relative_error(backward(device, shape, kDecay, spiking, made.membrane, gradient, 22), dx) >
+              1e-2);
+      }
     }
   }
 }
 
 TEST_CASE("spikes are packed by neuron, and are the draws of (seed, batch entry, step, neuron)", "[simt]") {
-  const SpikingShape shape{2, 70, 45};
-  const std::vector<float> current = noise(shape.values(), 13, 4.0f);
   Device<Simt> device;
   for (const Spiking spiking : {Spiking::sigmoid_bernoulli, Spiking::gumbel_softmax}) {
-    const Forward result = forward(device, shape, kDecay, spiking, current, 5);
-    std::size_t i = 0, ones = 0;
-    for (std::size_t entry = 0; entry < 2; ++entry) {
-      for (int t = 0; t < shape.steps; ++t) {
-        const std::uint32_t* words = result.spikes.data() + (entry * 70 + static_cast<std::size_t>(t)) * 2;
-        for (int neuron = 0; neuron < shape.neurons; ++neuron, ++i) {
-          const bool spike = (words[neuron / 32] >> (neuron % 32) & 1) != 0;
-          const bool wanted =
-              spiking == Spiking::gumbel_softmax
-                  ? draw_spike<Spiking::gumbel_softmax>(
-                        result.membrane[i], spike_random<Spiking::gumbel_softmax>(5, entry, t, neuron), t % 2)
-                  : draw_spike<Spiking::sigmoid_bernoulli>(
-                        result.membrane[i], spike_random<Spiking::sigmoid_bernoulli>(5, entry, t, neuron),
-                        t % 4);
-          INFO("entry " << entry << ", step " << t << ", neuron " << neuron);
-          REQUIRE(spike == wanted);
-          ones += spike ? 1 : 0;
+    for (const int steps : kStepsOfWarps) {
+      const SpikingShape shape{2, steps, 45};
+      const std::vector<float> current = noise(shape.values(), 13, 4.0f);
+      const Forward result = forward(device, shape, kDecay, spiking, current, 5);
+      std::size_t i = 0, ones = 0;
+      for (std::size_t entry = 0; entry < 2; ++entry) {
+        for (int t = 0; t < shape.steps; ++t) {
+          const std::uint32_t* words =
+              result.spikes.data() +
+              (entry * static_cast<std::size_t>(steps) + static_cast<std::size_t>(t)) * 2;
+          for (int neuron = 0; neuron < shape.neurons; ++neuron, ++i) {
+            const bool spike = (words[neuron / 32] >> (neuron % 32) & 1) != 0;
+            const bool wanted =
+                spiking == Spiking::gumbel_softmax
+                    ? draw_spike<Spiking::gumbel_softmax>(
+                          result.membrane[i], spike_random<Spiking::gumbel_softmax>(5, entry, t, neuron),
+                          t % 2)
+                    : draw_spike<Spiking::sigmoid_bernoulli>(
+                          result.membrane[i], spike_random<Spiking::sigmoid_bernoulli>(5, entry, t, neuron),
+                          t % 4);
+            INFO("entry " << entry << ", step " << t << ", neuron " << neuron);
+            REQUIRE(spike == wanted);
+            ones += spike ? 1 : 0;
+          }
+          REQUIRE(words[1] >> (45 - 32) == 0);  // neurons that don't exist don't spike
         }
-        REQUIRE(words[1] >> (45 - 32) == 0);  // neurons that don't exist don't spike
       }
+      CHECK(ones > i / 5);
+      CHECK(ones < 4 * i / 5);
     }
-    CHECK(ones > i / 5);
-    CHECK(ones < 4 * i / 5);
   }
 }
 
@@ -278,16 +292,21 @@ TEST_CASE("spsn_membrane refuses sizes and decays that don't fit", "[simt]") {
 TEST_CASE("On a GPU spsn_membrane agrees with the reference, and draws the same spikes as Simt", "[gpu]") {
   if (Device<Cuda>::count() == 0) SKIP_TEST(Device<Cuda>::why_not());
   if constexpr (kBuiltWithCuda) {
-    const SpikingShape shape{8, 1000, 128};
-    const std::vector<float> current = noise(shape.values(), 16, 4.0f);
     Device<Cuda> device;
     Device<Simt> simt;
-    const Forward result = forward(device, shape, kDecay, Spiking::sigmoid_bernoulli, current);
-    CHECK(relative_error(result.membrane, expected(shape, kDecay, current)) < 1e-5);
-    const Forward checked = forward(simt, shape, kDecay, Spiking::sigmoid_bernoulli, current);
-    std::size_t different = 0;
-    for (std::size_t i = 0; i < result.spikes.size(); ++i)
-      different += std::popcount(result.spikes[i] ^ checked.spikes[i]) > 0 ? 1 : 0;
-    CHECK(different < result.spikes.size() / 10'000 + 2);  // exp differs in the last bit
+    for (const int steps : {50, 100, 1000}) {
+      for (const Spiking spiking : {Spiking::sigmoid_bernoulli, Spiking::gumbel_softmax}) {
+        const SpikingShape shape{8, steps, 128};
+        INFO(steps << " steps, spiking " << static_cast<int>(spiking));
+        const std::vector<float> current = noise(shape.values(), 16, 4.0f);
+        const Forward result = forward(device, shape, kDecay, spiking, current);
+        CHECK(relative_error(result.membrane, expected(shape, kDecay, current)) < 1e-5);
+        const Forward checked = forward(simt, shape, kDecay, spiking, current);
+        std::size_t different = 0;
+        for (std::size_t i = 0; i < result.spikes.size(); ++i)
+          different += std::popcount(result.spikes[i] ^ checked.spikes[i]) > 0 ? 1 : 0;
+        CHECK(different < result.spikes.size() / 10'000 + 2);  // exp differs in the last bit
+      }
+    }
   }
 }
