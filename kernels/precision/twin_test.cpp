@@ -179,9 +179,9 @@ TEST_CASE("softmax_twin_codes are the codes of the softmax", "[simt]") {
               packed_code(quantizer, std::exp(0.125 * static_cast<double>(row[c] - largest)) / sum, bits);
           if (code != wanted) ++differ;
           // Within one code, or on the two sides of the split.
-          REQUIRE((std::abs(code - wanted) <= 1 ||
-                   std::max(code, wanted) == (1 << (bits - 1) | ((1 << (bits - 1)) - 1) >> shift) ||
-                   std::max(code, wanted) == (1 << (bits - 1) | (((1 << (bits - 1)) - 1) >> shift) + 1)));
+          const int split = 1 << (bits - 1), last = (split - 1) >> shift;
+          REQUIRE((std::abs(code - wanted) <= 1 || std::max(code, wanted) == (split | last) ||
+                   std::max(code, wanted) == (split | (last + 1))));
         }
       }
       CHECK(differ <= 1 + scores.size() / 500);

@@ -125,9 +125,9 @@ TEST_CASE("propagation alone fixes what follows from bounds, factors and divisor
 }
 
 TEST_CASE("what can't be read is quoted, what can't be bounded is named", "[cpu]") {
-  CHECK_THROWS_WITH(Problem::parse("A <= 3; A ? 4;"), Catch::Matchers::Contains("'A ? 4'"));
-  CHECK_THROWS_WITH(Problem::parse("A % 4 == 1;"), Catch::Matchers::Contains("% without == 0"));
-  CHECK_THROWS_WITH(solve(Problem::parse("A <= B;")), Catch::Matchers::Contains("may have"));
+  CHECK_THROWS_WITH(Problem::parse("A <= 3; A ? 4;"), Catch::Matchers::ContainsSubstring("'A ? 4'"));
+  CHECK_THROWS_WITH(Problem::parse("A % 4 == 1;"), Catch::Matchers::ContainsSubstring("% without == 0"));
+  CHECK_THROWS_WITH(solve(Problem::parse("A <= B;")), Catch::Matchers::ContainsSubstring("may have"));
   CHECK(Problem::parse("# nothing\n").names.empty());
 }
 

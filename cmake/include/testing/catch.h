@@ -13,6 +13,7 @@ inline auto ContainsSubstring(const std::string& text) {
   return Contains(text);
 }
 }  // namespace Catch::Matchers
+#pragma GCC poison Contains  // v3's is about ranges
 #endif
 
 /// Ends a test that this machine can't run, and says why. v2 has no SKIP: there the reason is a warning, and
