@@ -14,7 +14,7 @@ using Catch::Matchers::ContainsSubstring;
 
 namespace {
 
-CountedVariant counted(Work work) {
+CountedVariant counted(const Work& work) {
   return {.case_name = "n=8",
           .variant = "kernel",
           .work = work,

@@ -206,11 +206,15 @@ void TrialImpl::time_on_cpu(const StopRule& rule) {
     subject.rule = rule;
     subjects.push_back(std::move(subject));
   }
+  const auto use = [&] { return options_.cpu_use ? options_.cpu_use() : std::optional<CpuUse>(); };
+  const std::optional<CpuUse> before = use();
   std::vector<Sampling> samplings = sample_on_host(subjects, control_of(timed));
+  const std::optional<CpuUse> after = use();
   for (std::size_t i = 0; i < timed.size(); ++i) {
     reports::TimeResult time;
     time.mode = "cpu";
     time.threads = timed[i]->info.threads > 0 ? timed[i]->info.threads : usable_cores();
+    if (before && after) time.disturbed = disturbance(*before, *after);
     if (samplings[i].failure.empty() && !confirmed(*timed[i])) continue;
     accept_samples(*timed[i], std::move(samplings[i]), std::move(time));
   }

@@ -17,6 +17,7 @@
 
 #include "bench/ceilings.h"
 #include "bench/experiment.h"
+#include "bench/machine_load.h"
 #include "bench/progress.h"
 #include "kernels/device/device_error.h"
 #include "reports/record.h"
@@ -74,6 +75,10 @@ struct RunOptions {
   Ceilings* ceilings = nullptr;
   Ceilings* gpu_ceilings = nullptr;  ///< the same of the GPU, for what runs there
   Progress* progress = nullptr;
+
+  /// Asked before and after CPU times are taken; what it tells of others goes into them (machine_load.h).
+  /// Empty: nobody asks.
+  std::function<std::optional<CpuUse>()> cpu_use = {};
 
   /// Where set, the case is counted instead of measured: each kernel runs once on Simt, and its counts are
   /// put here.

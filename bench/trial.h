@@ -109,6 +109,7 @@ struct Measured {
   std::optional<reports::Estimate> value = {};
   std::string on = {};  ///< device; begins with "model:" for a value from a model of hardware
   std::string missing = {};
+  std::string disturbed = {};  ///< as TimeResult's: such a value judges no claim
   Measured operator*(double factor) const;
 };
 

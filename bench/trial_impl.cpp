@@ -192,7 +192,8 @@ std::vector<double> TrialImpl::output(const std::string& variant, const std::str
 
 Measured TrialImpl::time(const std::string& variant) const {
   const Entry& entry = known(variant);
-  if (entry.result.time) return {entry.result.time->seconds, entry.result.device, {}};
+  if (entry.result.time)
+    return {entry.result.time->seconds, entry.result.device, {}, entry.result.time->disturbed};
   const std::string reason = entry.where == Where::simt && entry.result.status == Status::passed
                                  ? "a SIMT run gives no time"
                                  : entry.result.reason;
@@ -229,7 +230,8 @@ Measured TrialImpl::speedup(const std::string& variant, const std::string& base)
     }
     case_.speedups.push_back(speedup);
   }
-  Measured measured{speedup.ratio, fast.result.device, {}};
+  Measured measured{
+      speedup.ratio, fast.result.device, {}, quick.disturbed.empty() ? long_time.disturbed : quick.disturbed};
   if (fast.result.device != slow.result.device) measured.on += " against " + slow.result.device;
   if (!speedup.withheld.empty()) {
     measured.value.reset();
@@ -255,9 +257,13 @@ void TrialImpl::claim(const std::string& id, const Measured& measured) {
   static_cast<void>(known_claim(id));
   reports::ClaimSample sample;
   sample.claim = id;
-  sample.value = measured.value;
   sample.on = measured.on;
-  sample.missing = measured.missing;
+  if (measured.disturbed.empty()) {
+    sample.value = measured.value;
+    sample.missing = measured.missing;
+  } else {
+    sample.missing = measured.disturbed + " meanwhile: to be measured again on an idle machine";
+  }
   case_.claim_samples.push_back(std::move(sample));
 }
 

@@ -35,6 +35,16 @@ std::optional<int> rank(Verdict verdict) {
   return {};
 }
 
+/// Whether others kept the cores busy while a time was taken.
+bool disturbed(const Record& record) {
+  for (const CaseResult& test : record.cases) {
+    for (const VariantResult& variant : test.variants) {
+      if (variant.time && !variant.time->disturbed.empty()) return true;
+    }
+  }
+  return false;
+}
+
 /// Compares the runs of one experiment: `before_` and `after_` are the first of each side.
 class Comparison {
  public:
@@ -262,7 +272,8 @@ class Comparison {
     const std::optional<int> new_rank = rank(after->verdict);
     Judgement judgement{Outcome::same, 0, ""};
     if (!new_rank) {
-      judgement = {same_machine_ ? Outcome::worse : Outcome::unclear, 0, after->why};
+      const bool lost = same_machine_ && !(before.is_time && disturbed(after_));
+      judgement = {lost ? Outcome::worse : Outcome::unclear, 0, after->why};
     } else if (*new_rank > *old_rank) {
       judgement.outcome = Outcome::better;
     } else if (*new_rank < *old_rank) {

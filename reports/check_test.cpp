@@ -69,6 +69,48 @@ TEST_CASE("a variant that got slower is a regression", "[cpu]") {
   CHECK(std::abs(*row.change - 0.1) < 1e-9);
 }
 
+TEST_CASE("a busy machine's times are left out where there are others, and unclear where not", "[cpu]") {
+  const auto slower = [](Record& it, const char* disturbed) {
+    for (VariantResult& variant : it.cases[1].variants) {
+      if (variant.time) variant.time->disturbed = disturbed;
+    }
+    it.cases[1].variants[0].time->seconds = samples::time_of(42.1e-6 * 1.5).seconds;
+    it.cases[1].speedups[0].ratio = {1.06, 1.05, 1.07};
+  };
+  const auto outcome_of = [](const CheckResult& result, const std::string& quantity) {
+    for (const CheckRow& row : result.rows) {
+      if (row.test == "n=512" && row.variant.starts_with("kernel") && row.quantity == quantity)
+        return row.judgement.outcome;
+    }
+    throw std::logic_error("no row of " + quantity);
+  };
+  Record busy = sound(), calm = sound();
+  slower(calm, "");
+  slower(busy, "others kept 1.3 of 2 cores busy");
+  for (const char* quantity : {"time", "speedup over vendor"}) {
+    INFO(quantity);
+    CHECK(outcome_of(check({sound()}, {calm}), quantity) == Outcome::worse);
+    CHECK(outcome_of(check({sound()}, {busy}), quantity) == Outcome::unclear);
+    CHECK(outcome_of(check({busy}, {sound()}), quantity) == Outcome::unclear);
+    CHECK(outcome_of(check({sound()}, {busy, calm}), quantity) == Outcome::worse);
+    CHECK(outcome_of(check({sound()}, {sound(), busy}), quantity) == Outcome::same);
+    CHECK(outcome_of(check({sound(), sound(), sound()}, {calm, busy, busy}), quantity) == Outcome::worse);
+  }
+  const auto lost = [](Record& it) {
+    it.claims[0].verdict = Verdict::not_measured;
+    it.claims[0].measured.reset();
+    it.claims[0].why = "others kept 1.3 of 2 cores busy";
+  };
+  lost(calm);
+  lost(busy);
+  const auto has = [](const CheckResult& result, const std::string& line) {
+    const Lines lines = changes(result);
+    return std::find(lines.begin(), lines.end(), line) != lines.end();
+  };
+  CHECK(has(check({sound()}, {calm}), "verdict of attn-speedup: worse"));
+  CHECK(has(check({sound()}, {busy}), "verdict of attn-speedup: unclear"));
+}
+
 TEST_CASE("without times a slower variant is no regression, and it is said", "[cpu]") {
   Record record = sound();
   record.cases[1].variants[0].time = samples::time_of(42.1e-6 * 1.1);

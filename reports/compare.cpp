@@ -140,6 +140,9 @@ double quartile_deviation(std::vector<double> samples) {
 
 Judgement compare_times(const Evidence& before, const Evidence& after) {
   const bool few = std::min(before.runs.size(), after.runs.size()) < kFewestRepeats;
+  for (const Evidence* side : {&before, &after}) {
+    if (few && !side->disturbed.empty()) return {Outcome::unclear, 0, side->disturbed};
+  }
   const double least = few && (before.on_cpu || after.on_cpu) ? kLeastThresholdOneCpuRun : kLeastThreshold;
   const double threshold = std::max({least, typical_half_width(before.runs), typical_half_width(after.runs)});
   const Judgement judgement = few ? compare_few(hull(before.runs), hull(after.runs),

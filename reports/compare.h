@@ -32,6 +32,9 @@
 //       time / geometric mean of the others' times in the same run. They are sampled in turns, so what hits
 //       all alike is the machine (or what they share), and unclear. A case with one timed variant has no such
 //       witness.
+//  (8a) A run whose time is disturbed (others kept the cores busy) is left out where the side has calm ones,
+//       three of them if it has three runs. Of one or two runs a side, all disturbed: unclear. Of three and
+//       more the spread between them is known, and judged as above.
 //
 // Errors against the oracle, e with limit L:
 //   (9) worse:  e_after > 2 e_before   and  e_after  > L / 10
@@ -86,9 +89,10 @@ struct Evidence {
       {};                   ///< time / that of the case's other variants, one per run; empty: no witness
   double sample_noise = 0;  ///< largest quartile deviation of the runs' samples
   bool on_cpu = false;
+  std::string disturbed = {};  ///< what disturbed one of these runs; empty if they were calm
 };
 
-/// Rules 1 to 8.
+/// Rules 1 to 8a.
 Judgement compare_times(const Evidence& before, const Evidence& after);
 Judgement compare_accuracy(const Accuracy& before, const Accuracy& after);
 Judgement compare_bytes(ByteRange before, ByteRange after, double threshold = kLeastThreshold,

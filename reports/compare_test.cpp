@@ -166,6 +166,22 @@ TEST_CASE("what hits all variants of a case alike is the machine", "[cpu]") {
   CHECK(reports::compare_times(runs_of({1}, {0.5}), runs_of({2}, {1.0})).outcome == Outcome::worse);
 }
 
+TEST_CASE("times of a busy machine are neither same nor better nor worse", "[cpu]") {
+  Evidence busy = runs_of({1}), calm = runs_of({1}), slow = runs_of({9});
+  busy.disturbed = "others kept 1.3 of 2 cores busy";
+  CHECK(reports::compare_times(calm, slow).outcome == Outcome::worse);
+  for (const Judgement& it : {reports::compare_times(busy, slow), reports::compare_times(slow, busy),
+                              reports::compare_times(busy, calm)}) {
+    CHECK(it.outcome == Outcome::unclear);
+    CHECK(it.note == busy.disturbed);
+  }
+  // What three runs differ in is known.
+  Evidence many = runs_of({1, 1.01, 0.99}), more = runs_of({9, 9.1, 8.9});
+  more.disturbed = busy.disturbed;
+  CHECK(reports::compare_times(many, more).outcome == Outcome::worse);
+  CHECK(reports::compare_times(many, busy).outcome == Outcome::unclear);
+}
+
 TEST_CASE("ten percent between five noisy runs is found, and nothing where there is nothing", "[cpu]") {
   Random random(3);
   int found = 0, wrong = 0;

@@ -58,6 +58,8 @@ struct TimeResult {
   std::string stop_reason = {};             ///< which rule ended the sampling
   int threads = 1;                          ///< CPU threads in use
   bool launch_bound = false;                ///< a GPU time under 10 us
+  std::string disturbed = {};               ///< on a CPU: "others kept 1.3 of 2 cores busy"; then it is
+                                            ///< compared with nothing and judges no claim
   std::vector<double> samples = {};         ///< all of them, in the order taken
   std::vector<std::size_t> throttled = {};  ///< indices of samples taken while the clock was limited
   std::string quoted_because = {};          ///< why `mode` isn't the cold one, on a GPU

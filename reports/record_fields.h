@@ -53,6 +53,7 @@ void describe(auto& archive, Like<TimeResult> auto& it) {
   archive.always("stop_reason", it.stop_reason);
   archive.always("threads", it.threads);
   archive.unless_empty("launch_bound", it.launch_bound);
+  archive.unless_empty("disturbed", it.disturbed);
   archive.always("samples", it.samples);
   archive.unless_empty("throttled", it.throttled);
   archive.unless_empty("quoted_because", it.quoted_because);

@@ -30,6 +30,12 @@ std::optional<double> relative_time(const CaseResult& test, const VariantResult&
   return variant.time->seconds.median / std::exp(logarithms / others);
 }
 
+/// Rule 8a: whether the calm runs of a side stand for it. Of three and more the spread between them is
+/// measured, whatever disturbed them: two calm ones would know less.
+bool enough(const Evidence& calm, const Evidence& all) {
+  return !calm.runs.empty() && (calm.runs.size() >= kFewestRepeats || all.runs.size() < kFewestRepeats);
+}
+
 }  // namespace
 
 std::vector<Runs> by_experiment(const std::vector<Record>& records) {
@@ -78,21 +84,26 @@ const VariantResult* find_variant(const Runs& runs, const std::string& test, con
 }
 
 std::optional<Evidence> times_of(const Runs& runs, const std::string& test, const VariantResult& like) {
-  Evidence evidence;
+  Evidence calm, all;
   for (const Record* run : runs) {
     const CaseResult* now = find_case(*run, test);
     const VariantResult* variant = now ? find_variant(*now, like) : nullptr;
     if (!variant || !variant->time) return {};
-    evidence.runs.push_back(variant->time->seconds);
-    evidence.sample_noise = std::max(evidence.sample_noise, quartile_deviation(variant->time->samples));
-    if (const auto relative = relative_time(*now, *variant)) evidence.relative.push_back(*relative);
+    const auto add = [&](Evidence& evidence) {
+      evidence.runs.push_back(variant->time->seconds);
+      evidence.sample_noise = std::max(evidence.sample_noise, quartile_deviation(variant->time->samples));
+      if (const auto relative = relative_time(*now, *variant)) evidence.relative.push_back(*relative);
+      evidence.on_cpu = like.where == Where::cpu;
+    };
+    all.disturbed = variant->time->disturbed;
+    add(all);
+    if (all.disturbed.empty()) add(calm);
   }
-  evidence.on_cpu = like.where == Where::cpu;
-  return evidence;
+  return enough(calm, all) ? calm : all;
 }
 
 std::optional<Evidence> inverse_speedups_of(const Runs& runs, const std::string& test, const Speedup& like) {
-  Evidence evidence;
+  Evidence calm, all;
   for (const Record* run : runs) {
     const CaseResult* now = find_case(*run, test);
     if (!now) return {};
@@ -100,14 +111,21 @@ std::optional<Evidence> inverse_speedups_of(const Runs& runs, const std::string&
       return it.variant == like.variant && it.base == like.base;
     });
     if (found == now->speedups.end() || !(found->ratio.low > 0)) return {};
-    evidence.runs.push_back(inverse(found->ratio));
-    for (const VariantResult& variant : now->variants) {
-      if ((variant.name != like.variant && variant.name != like.base) || !variant.time) continue;
-      evidence.sample_noise = std::max(evidence.sample_noise, quartile_deviation(variant.time->samples));
-      evidence.on_cpu = evidence.on_cpu || variant.where == Where::cpu;
-    }
+    const auto add = [&](Evidence& evidence) {
+      evidence.runs.push_back(inverse(found->ratio));
+      for (const VariantResult& variant : now->variants) {
+        if ((variant.name != like.variant && variant.name != like.base) || !variant.time) continue;
+        evidence.sample_noise = std::max(evidence.sample_noise, quartile_deviation(variant.time->samples));
+        evidence.on_cpu = evidence.on_cpu || variant.where == Where::cpu;
+        if (!variant.time->disturbed.empty()) evidence.disturbed = variant.time->disturbed;
+      }
+    };
+    Evidence this_run;
+    add(this_run);
+    add(all);
+    if (this_run.disturbed.empty()) add(calm);
   }
-  return evidence;
+  return enough(calm, all) ? calm : all;
 }
 
 std::optional<ByteRange> host_peaks_of(const Runs& runs, const std::string& test, const VariantResult& like) {

@@ -106,6 +106,7 @@ std::vector<std::string> time_notes(const TimeResult& time) {
     }
     notes.push_back(note);
   }
+  if (!time.disturbed.empty()) notes.push_back("not to be quoted: " + time.disturbed + " meanwhile");
   if (!time.throttled.empty()) {
     const std::string share = time.throttled.size() == time.samples.size()
                                   ? fmt::format("all {}", time.samples.size())

@@ -16,17 +16,17 @@ namespace remeasure::baselines {
 namespace {
 
 struct Algorithm {
-  cusparseSpGEMMAlg_t alg;
   const char* name;
+  cusparseSpGEMMAlg_t alg;
   bool estimates_memory;  ///< ALG2 and ALG3 have cusparseSpGEMM_estimateMemory between estimation and
                           ///< computation
 };
 
 constexpr Algorithm kAlgorithms[] = {
-    {CUSPARSE_SPGEMM_DEFAULT, "CUSPARSE_SPGEMM_DEFAULT", false},
-    {CUSPARSE_SPGEMM_ALG1, "CUSPARSE_SPGEMM_ALG1", false},
-    {CUSPARSE_SPGEMM_ALG2, "CUSPARSE_SPGEMM_ALG2", true},
-    {CUSPARSE_SPGEMM_ALG3, "CUSPARSE_SPGEMM_ALG3", true},
+    {"CUSPARSE_SPGEMM_DEFAULT", CUSPARSE_SPGEMM_DEFAULT, false},
+    {"CUSPARSE_SPGEMM_ALG1", CUSPARSE_SPGEMM_ALG1, false},
+    {"CUSPARSE_SPGEMM_ALG2", CUSPARSE_SPGEMM_ALG2, true},
+    {"CUSPARSE_SPGEMM_ALG3", CUSPARSE_SPGEMM_ALG3, true},
 };
 constexpr float kChunk = 0.2f;  // of ALG3: the value of NVIDIA's own example
 

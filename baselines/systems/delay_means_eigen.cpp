@@ -10,7 +10,8 @@ void eigen_delay_means(const kernels::DelayShape& s, std::span<const float> dela
                        std::span<float> row, std::span<float> column) {
   using Matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
   const Eigen::Index n = s.ranks, cells = s.cells();
-  const float part = 1.0f / static_cast<float>(s.transfers() / s.ranks);
+  const int of_rank = s.transfers() / s.ranks;
+  const float part = 1.0f / static_cast<float>(of_rank);
   kernels::for_each_row_block(s.windows, 1, 0, [&](int window, int, int) {
     const Eigen::Index w = window;
     const Eigen::Map<const Matrix> delays(delay.data() + w * s.collectives * cells, s.collectives, cells);

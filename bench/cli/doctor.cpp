@@ -37,7 +37,7 @@ std::filesystem::path on_path(const std::string& program) {
   const char* variable = std::getenv("PATH");
   std::istringstream folders(variable == nullptr ? "" : variable);
   for (std::string folder; std::getline(folders, folder, ':');) {
-    const auto file = std::filesystem::path(folder.empty() ? "." : folder) / program;
+    auto file = std::filesystem::path(folder.empty() ? "." : folder) / program;
     if (::access(file.c_str(), X_OK) == 0 && std::filesystem::is_regular_file(file)) return file;
   }
   return {};

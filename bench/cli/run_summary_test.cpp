@@ -48,7 +48,7 @@ TEST_CASE("a reason is said once, with everything that it holds for", "[cpu]") {
   CHECK(text.find("not run: no GPU (a kernel, vendor; b vendor)\n") != std::string::npos);
   CHECK(text.find("no GPU") == text.rfind("no GPU"));
   CHECK(text.find("interrupted") == std::string::npos);
-  CHECK(text.find("\033") == std::string::npos);
+  CHECK(text.find('\033') == std::string::npos);
   for (std::size_t start = 0; start < text.size();) {
     const auto end = text.find('\n', start);
     std::size_t columns = 0;

@@ -234,6 +234,7 @@ class Worker {
     options.ceilings = ceilings_ ? &*ceilings_ : nullptr;
     options.gpu_ceilings = gpu_ceilings_ ? &*gpu_ceilings_ : nullptr;
     options.progress = &reporter_;
+    options.cpu_use = cpu_use;
     if (const auto broken = assignment_.broken.find(name); broken != assignment_.broken.end())
       options.broken = broken->second;
     options.launches = &launches_;
