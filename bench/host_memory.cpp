@@ -23,7 +23,6 @@
 
 #ifdef RM_METERS_MALLOC
 
-// NOLINTBEGIN(bugprone-reserved-identifier): glibc's names
 extern "C" {
 // glibc's own allocator under the names that it exports for replacements like ours.
 void* __libc_malloc(std::size_t size);
@@ -32,7 +31,6 @@ void* __libc_realloc(void* memory, std::size_t size);
 void* __libc_memalign(std::size_t alignment, std::size_t size);
 void __libc_free(void* memory);
 }
-// NOLINTEND(bugprone-reserved-identifier)
 
 namespace remeasure::bench {
 namespace {

@@ -42,7 +42,7 @@ struct Patient {
   std::string verify() {
     const Definition* const list[] = {&definition};
     message_of([&] { describe(file); });
-    const std::string message = message_of([&] { Store::verify(file, list); });
+    std::string message = message_of([&] { Store::verify(file, list); });
     CHECK_THAT(message, ContainsSubstring(file.string()));
     return message;
   }
@@ -117,7 +117,7 @@ TEST_CASE("a file whose arrays break the schema is refused", "[cpu]") {
     H5Dwrite(array(f, "/x"), H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, data.data());
   }),
              ContainsSubstring("/x: type big-endian float32, expected float32"));
-  const auto reshape = [](std::vector<hsize_t> shape) {
+  const auto reshape = [](const std::vector<hsize_t>& shape) {
     return [shape](hid_t f) {
       create(f, "/x", H5T_IEEE_F32LE, shape);
       const std::vector<float> data(1000, 1.0f);

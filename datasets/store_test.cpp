@@ -192,7 +192,7 @@ TEST_CASE("a generator that breaks its own schema is one clear error and leaves 
   const TemporaryFolder folder;
   Store store(folder.path());
   Definition d = small_definition();
-  const auto fault = [&](std::function<void(Writer&)> generate) {
+  const auto fault = [&](const std::function<void(Writer&)>& generate) {
     d.generate = [generate](const Parameters&, Writer& out) { generate(out); };
     const std::string message = message_of([&] { store.open(d, small_parameters(2, 3)); });
     CHECK_FALSE(fs::exists(store.path_of(d, small_parameters(2, 3))));

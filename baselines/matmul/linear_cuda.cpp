@@ -31,6 +31,7 @@ constexpr cudaDataType type_of() {
 template <class T>
 void set(cublasLtMatmulDesc_t description, cublasLtMatmulDescAttributes_t attribute, const T& value,
          const char* what) {
+  // NOLINTNEXTLINE(bugprone-sizeof-expression): of a pointer, its own bytes
   check(cublasLtMatmulDescSetAttribute(description, attribute, &value, sizeof value), what);
 }
 

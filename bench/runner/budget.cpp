@@ -18,7 +18,7 @@ bool same_class(const Candidate& a, const Candidate& b) {
   return a.experiment == b.experiment && a.priority == b.priority && a.cut_short == b.cut_short;
 }
 
-std::vector<Candidate> in_order(std::vector<Candidate> candidates) {
+std::vector<Candidate> in_order(const std::vector<Candidate>& candidates) {
   struct Key {
     bool cut_short;
     int priority;
@@ -27,12 +27,12 @@ std::vector<Candidate> in_order(std::vector<Candidate> candidates) {
   std::vector<std::string> experiments;
   std::map<std::tuple<std::string, bool, int>, std::size_t> members;
   std::vector<std::pair<Key, Candidate>> keyed;
-  for (auto& candidate : candidates) {
+  for (const Candidate& candidate : candidates) {
     const auto found = std::find(experiments.begin(), experiments.end(), candidate.experiment);
     const auto experiment = static_cast<std::size_t>(found - experiments.begin());
     if (found == experiments.end()) experiments.push_back(candidate.experiment);
     const std::size_t rank = members[{candidate.experiment, candidate.cut_short, candidate.priority}]++;
-    keyed.push_back({{candidate.cut_short, candidate.priority, rank, experiment}, std::move(candidate)});
+    keyed.push_back({{candidate.cut_short, candidate.priority, rank, experiment}, candidate});
   }
   std::stable_sort(keyed.begin(), keyed.end(), [](const auto& a, const auto& b) {
     return std::tuple(a.first.cut_short, -a.first.priority, a.first.rank, a.first.experiment) <
@@ -45,8 +45,8 @@ std::vector<Candidate> in_order(std::vector<Candidate> candidates) {
 
 }  // namespace
 
-BudgetPlan::BudgetPlan(std::vector<Candidate> candidates, double seconds)
-    : waiting_(in_order(std::move(candidates))), seconds_(seconds) {}
+BudgetPlan::BudgetPlan(const std::vector<Candidate>& candidates, double seconds)
+    : waiting_(in_order(candidates)), seconds_(seconds) {}
 
 double BudgetPlan::cap_of(const Candidate& candidate, double left) const {
   const double four = kSharesPerCase * left / static_cast<double>(waiting_.size());

@@ -64,7 +64,7 @@ class BudgetPlan {
  public:
   /// `candidates` of each experiment in their author's order; experiments in the order of their first
   /// candidate.
-  BudgetPlan(std::vector<Candidate> candidates, double seconds);
+  BudgetPlan(const std::vector<Candidate>& candidates, double seconds);
 
   /// The next turn when `spent` seconds are gone; empty when nothing fits any more.
   std::optional<Turn> next(double spent);

@@ -18,7 +18,7 @@ namespace {
 /// The record after an experiment whose second case of three is at fault: the others passed, and the fault is
 /// a row.
 Record check_fault(const Folder& folder, const std::string& id, RunState state, const std::string& reason) {
-  const Record record = read_record(folder / ("results/" + id + ".json"));
+  Record record = read_record(folder / ("results/" + id + ".json"));
   INFO(id << ": " << record.error);
   CHECK(record.state == state);
   REQUIRE(record.cases.size() == 3);

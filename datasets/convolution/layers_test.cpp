@@ -11,8 +11,8 @@ using namespace remeasure::datasets;
 namespace {
 
 double weights_of(const ConvolutionLayer& layer) {
-  return 1.0 * layer.count * layer.out_channels * (layer.in_channels / layer.groups) * layer.kernel *
-         layer.kernel;
+  const int of_group = layer.in_channels / layer.groups;
+  return 1.0 * layer.count * layer.out_channels * of_group * layer.kernel * layer.kernel;
 }
 /// Multiply-adds for one picture.
 double products_of(const ConvolutionLayer& layer) {

@@ -37,7 +37,7 @@ struct Npy {
     return read_npy(file);
   }
   std::string refusal(const std::string& bytes) {
-    const std::string message = message_of([&] { read(bytes); });
+    std::string message = message_of([&] { read(bytes); });
     CHECK_THAT(message, ContainsSubstring(file.string()));
     return message;
   }

@@ -128,7 +128,8 @@ void import(const std::filesystem::path& source, const Parameters& parameters, W
   for (std::size_t c = 0; c < channels; ++c) {
     double sum = 0, squares = 0;
     for (std::size_t i = c; i < a.x.size(); i += channels) sum += static_cast<double>(a.x[i]);
-    const double count = static_cast<double>(a.x.size() / channels), mean = sum / count;
+    const std::size_t rows = a.x.size() / channels;
+    const double count = static_cast<double>(rows), mean = sum / count;
     for (std::size_t i = c; i < a.x.size(); i += channels) {
       const double d = static_cast<double>(a.x[i]) - mean;
       squares += d * d;

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "datasets/portable_math.h"
@@ -67,7 +68,9 @@ void multiply(std::ptrdiff_t rows, std::ptrdiff_t columns, std::ptrdiff_t inner,
   typedef T Lanes __attribute__((vector_size(64)));
   static thread_local std::vector<T> packed;
   packed.resize(static_cast<std::size_t>(inner * kWidth) + 64);
-  T* const panel = reinterpret_cast<T*>((reinterpret_cast<std::uintptr_t>(packed.data()) + 63) / 64 * 64);
+  void* start = packed.data();
+  std::size_t room = packed.size() * sizeof(T);
+  T* const panel = static_cast<T*>(std::align(64, room - 64 * sizeof(T), start, room));
   for (std::ptrdiff_t first = 0; first < columns; first += kWidth) {
     const std::ptrdiff_t width = std::min(kWidth, columns - first);
     for (std::ptrdiff_t k = 0; k < inner; ++k) {

@@ -108,7 +108,7 @@ std::vector<std::uint32_t> read_order_and_weights(Reader& reader, GrokkingTask& 
   task.inputs = static_cast<int>(shape[0]);
   task.hidden = static_cast<int>(shape[1]);
   task.classes = static_cast<int>(reader.shape("/third")[0]);
-  const std::vector<std::uint32_t> order = reader.u32("/order");
+  std::vector<std::uint32_t> order = reader.u32("/order");
   std::vector<bool> seen(order.size(), false);
   for (const std::uint32_t row : order) {
     if (row >= order.size() || seen[row])

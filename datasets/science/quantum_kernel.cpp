@@ -158,8 +158,9 @@ void import_grid(const std::filesystem::path& source, const Parameters& p, Write
     Quota& quota = label > 0 ? plus : minus;
     if (label == 0 || quota.full()) continue;
     const std::size_t to = quota.next();
-    set.x[2 * to] = 2 * kPi * static_cast<double>(place / kGrid) / kGrid;
-    set.x[2 * to + 1] = 2 * kPi * static_cast<double>(place % kGrid) / kGrid;
+    const auto row = place / kGrid, column = place % kGrid;
+    set.x[2 * to] = 2 * kPi * static_cast<double>(row) / kGrid;
+    set.x[2 * to + 1] = 2 * kPi * static_cast<double>(column) / kGrid;
     set.y[to] = static_cast<std::int8_t>(label);
   }
   if (!plus.full() || !minus.full()) {

@@ -177,10 +177,10 @@ struct OnDevice {
 };
 
 template <class Element>
-VariantInfo on_device(const BlockCase& c, const std::string& name, std::string what,
+VariantInfo on_device(const BlockCase& c, const std::string& name, const std::string& what,
                       const kernels::BlockWork& work) {
   return {.name = c.named(name),
-          .what = std::move(what),
+          .what = what,
           .dtype = dtype<Element>(),
           .accept = accept<Element>(c),
           .work = {.flops = work.flops, .bytes = work.bytes, .special = work.special},

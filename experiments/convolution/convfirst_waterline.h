@@ -81,7 +81,7 @@ struct Network {
 };
 
 /// Four stages at 56, 28, 14 and 7 pixels a side (a picture of 224), channels doubling.
-inline Network network(std::string name, Block block, int batch, int channels, std::vector<int> depths,
+inline Network network(std::string name, Block block, int batch, int channels, const std::vector<int>& depths,
                        int side = 56) {
   Network network{std::move(name), block, {}};
   for (const int depth : depths) {

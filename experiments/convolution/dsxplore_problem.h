@@ -192,12 +192,12 @@ struct LayerCase {
 inline void declare_host(Trial& t, const LayerCase& c) {
   const SlidingChannelShape s = c.shape;
   const auto declare = [&](const char* name, const char* what, const char* output, std::size_t size,
-                           Work work, auto run) {
+                           const Work& work, auto run) {
     t.host({.name = name,
             .what = what,
             .dtype = "f32",
             .accept = accept(output, SlidingProduct::fma),
-            .work = std::move(work)},
+            .work = work},
            [c, output, size, run](HostBench& b) -> Run {
              const Inputs& in = c.in[b.set()];
              const auto out = b.output<float>(output, size);

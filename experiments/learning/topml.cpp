@@ -24,12 +24,12 @@ std::vector<CaseDefinition> cases(Size size) {
             {"T", fmt::format("{}", trials)}};
   };
   std::vector<CaseDefinition> all;
-  const auto sweep_case = [&](SweepCase c) {
+  const auto sweep_case = [&](const SweepCase& c) {
     all.push_back({name("sweep", c.choice, c.trials), [c](Trial& t) { run_sweep(c, t); }});
   };
   sweep_case({.choice = base, .trials = smoke ? 64 : 8});
   if (!smoke) sweep_case({.choice = base, .trials = 1000, .gpu_only = true});
-  const auto curve_case = [&](const std::string& what, RegressionChoice c, int trials) {
+  const auto curve_case = [&](const std::string& what, const RegressionChoice& c, int trials) {
     all.push_back({name(what, c, trials), [=](Trial& t) { run_curve({c, trials}, t); }});
   };
   RegressionChoice noisy = base, aligned = base, misaligned = base, dct = base;

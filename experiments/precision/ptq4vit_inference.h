@@ -173,11 +173,11 @@ inline void measure_inference(Trial& t, const BlockChoice& c, bool simt) {
                kernels::twin_gemm<Target>(stream, of.shape, of.steps, a, w, step, out);
              };
            });
-  const auto library = [&](const char* name, const char* what, const char* dtype, std::vector<Accept> limits,
-                           auto type, auto out_type, auto load) {
+  const auto library = [&](const char* name, const char* what, const char* dtype,
+                           const std::vector<Accept>& limits, auto type, auto out_type, auto load) {
     using Element = decltype(type);
     using Out = decltype(out_type);
-    t.vendor({.name = name, .what = what, .dtype = dtype, .accept = std::move(limits)},
+    t.vendor({.name = name, .what = what, .dtype = dtype, .accept = limits},
              [&in, load]<class Target>(DeviceBench<Target>& b) -> Run {
                const InferenceInputs& of = in[b.set()];
                const auto a = b.input(load(of, true)), w = b.input(load(of, false));

@@ -92,7 +92,7 @@ inline void declare_host(Trial& t, const ConvolutionCase& c) {
 
 template <class Element>
 void declare_kernel(Trial& t, const ConvolutionCase& c, const std::string& name, const char* dtype,
-                    std::vector<Accept> accept) {
+                    const std::vector<Accept>& accept) {
   const MonarchFactors factors = kernels::monarch_factors(c.shape.points());
   const kernels::MonarchCost cost = kernels::monarch_cost<Element>(c.shape, factors, {}, c.gated);
   // What sm_80 offers a block.
@@ -102,7 +102,7 @@ void declare_kernel(Trial& t, const ConvolutionCase& c, const std::string& name,
        .what = fmt::format("one launch, {} factors on tensor cores{}", factors.order(),
                            c.shape.signal == Signal::packed ? ", packed" : ""),
        .dtype = dtype,
-       .accept = std::move(accept),
+       .accept = accept,
        .work = {.flops = cost.flops, .bytes = cost.bytes, .rate = {}},
        .not_supported = fits ? "" : "two planes of f32 don't fit the shared memory of a block",
        .simt = c.simt,
@@ -125,14 +125,14 @@ void declare_kernel(Trial& t, const ConvolutionCase& c, const std::string& name,
 /// Three launches: the outer DFT, the rows, the way back.
 template <class Element>
 void declare_outer_kernel(Trial& t, const ConvolutionCase& c, const std::string& name, const char* dtype,
-                          std::vector<Accept> accept) {
+                          const std::vector<Accept>& accept) {
   const MonarchFactors factors = factors_of(c.shape);
   const kernels::MonarchOuterCost cost = kernels::monarch_outer_cost<Element>(c.shape, factors, c.gated);
   t.kernel(
       {.name = name,
        .what = fmt::format("outer DFT of {} around fused rows of {}", factors.factor(0), factors.inner(0)),
        .dtype = dtype,
-       .accept = std::move(accept),
+       .accept = accept,
        .work = {.flops = cost.flops, .bytes = cost.bytes, .special = cost.special, .rate = {}},
        .simt = c.simt,
        .simt_left_out = "longer than the SIMT engine checks in seconds; 128K is checked at smoke size",

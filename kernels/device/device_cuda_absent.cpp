@@ -84,7 +84,7 @@ double Event<Cuda>::seconds_since(Event&) {
   refuse();
 }
 
-template <>
+template <>  // NOLINTNEXTLINE(performance-unnecessary-value-param): as declared
 Graph<Cuda>::Graph(Stream<Cuda>&, std::function<void()>) {
   refuse();
 }

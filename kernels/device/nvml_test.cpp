@@ -17,7 +17,7 @@ std::string fake_library() {
 }  // namespace
 
 TEST_CASE("NVML: clocks, heat, power and settings come from the library that is there", "[cpu]") {
-  const Nvml nvml("0000:65:00.0", fake_library().c_str());
+  const Nvml nvml("0000:65:00.0", fake_library());
   REQUIRE(nvml.missing() == "");
   CHECK(nvml.sm_mhz() == 1755.0);
   CHECK(nvml.memory_mhz() == 3201.0);
@@ -40,7 +40,7 @@ TEST_CASE("NVML: a missing library or device is a reason, and nothing has a valu
   CHECK_FALSE(no_library.sm_mhz().has_value());
   CHECK(no_library.limited_by() == "");
   CHECK(no_library.settings().empty());
-  const Nvml no_device("0000:66:00.0", fake_library().c_str());
+  const Nvml no_device("0000:66:00.0", fake_library());
   CHECK_THAT(no_device.missing(), ContainsSubstring("0000:66:00.0"));
   CHECK_FALSE(no_device.watts().has_value());
   const Nvml other_library("0000:65:00.0", "libc.so.6");
