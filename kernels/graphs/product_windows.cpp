@@ -28,7 +28,7 @@ void check(const HostCsr& matrix, const char* name) {
 }  // namespace
 
 int TablePlan::slots_log2() const {
-  return std::bit_width(static_cast<unsigned>(slots)) - 1;
+  return static_cast<int>(std::bit_width(static_cast<unsigned>(slots))) - 1;
 }
 int TablePlan::products() const {
   return std::max(1, static_cast<int>(load * slots));

@@ -173,7 +173,11 @@ void bound_relax_reference(Relaxation relaxation, const BoundShape& shape, const
       const std::size_t line = (row * index(shape.inputs) + i) * channels;
       const Scalar *const lw = in.lower_weight.data() + line, *const uw = in.upper_weight.data() + line;
       Scalar *const lower = out.lower_weight.data() + line, *const upper = out.upper_weight.data() + line;
+#ifdef __clang__
+#pragma clang loop vectorize(assume_safety)
+#else
 #pragma GCC ivdep
+#endif
       for (std::size_t c = 0; c < channels; ++c) {
         const Scalar l = lw[c], u = uw[c];
         lower[c] = same_side(lower_slope[c], l, u);

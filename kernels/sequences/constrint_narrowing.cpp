@@ -122,8 +122,9 @@ class Narrowing {
   void bound(const Sum& small, const Sum& large) {
     const Wide limit = most(large), need = least(small);
     if (need > limit) return fail();
-    for (const auto& [side, other, upper] :
+    for (const auto& [side, other, above] :
          {std::tuple{&small, &large, true}, std::tuple{&large, &small, false}}) {
+      const bool upper = above;  // C++20's lambdas capture no structured binding in clang 14
       for (const Product& product : *side) {
         for (const Power& power : product.powers) {
           const int x = power.variable;

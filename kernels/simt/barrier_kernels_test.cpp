@@ -55,7 +55,7 @@ TEST_CASE("a barrier that half of the threads meet in a branch is a divergence w
 TEST_CASE("two halves at two different barriers are a divergence", "[simt]") {
   Engine engine;
   const Finding found = failing_launch(engine, {.name = "two_barriers", .grid = 1, .block = 64}, [] {
-    if (thread_number() < 32) {
+    if (thread_number() < 32) {  // NOLINT(bugprone-branch-clone): two barriers
       block_barrier();
     } else {
       block_barrier();

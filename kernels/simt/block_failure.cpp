@@ -20,9 +20,11 @@ void BlockRunner::jump_home() {
 }
 
 void BlockRunner::fail(Finding finding) {
-  if (!finding_) finding_ = std::move(finding);
-  // Nothing of this frame is destroyed after the jump: free what it owns now.
-  { const Finding moved_from = std::move(finding); }
+  // Nothing of this frame is destroyed after the jump: what it owns goes now.
+  {
+    Finding owned = std::move(finding);
+    if (!finding_) finding_ = std::move(owned);
+  }
   jump_home();
 }
 

@@ -46,7 +46,7 @@ std::vector<std::byte> ring(Engine& engine, int rounds, bool second_barrier) {
       __atomic_load(data + (block_number() + kBlocks - 1) % kBlocks, &before, __ATOMIC_RELAXED);
       __atomic_load(data + block_number(), &own, __ATOMIC_RELAXED);
       grid_barrier();
-      const unsigned sum = before + 3 * own;
+      unsigned sum = before + 3 * own;
       if (thread_number() == 7) __atomic_store(data + block_number(), &sum, __ATOMIC_RELAXED);
       if (second_barrier) grid_barrier();
     }
@@ -209,7 +209,7 @@ TEST_CASE("blocks at different grid barriers, or with unequal trip counts, are e
     Engine engine({.schedule_seed = seed});
     const Finding divergence =
         failing_cooperative(engine, {.name = "two_barriers", .grid = 3, .block = 32}, [] {
-          if (block_number() == 0) {
+          if (block_number() == 0) {  // NOLINT(bugprone-branch-clone): two barriers
             grid_barrier();
           } else {
             grid_barrier();
