@@ -90,10 +90,10 @@ class KernelComparison {
   }
 
   template <class Text>
-  void number(const char* quantity, int before, int after, Judgement judgement, Text text) {
+  void number(const char* quantity, int before, int after, const Judgement& judgement, Text text) {
     std::optional<double> change;
     if (before != 0) change = static_cast<double>(after) / before - 1;
-    row(quantity, text(before), text(after), std::move(judgement), change);
+    row(quantity, text(before), text(after), judgement, change);
   }
 
   const Record& before_;

@@ -32,7 +32,7 @@ TEST_CASE("a thread that spins on what a later thread of its block writes is a d
   const Finding found = failing_launch(engine, {.name = "spins", .grid = 2, .block = 64}, [=] {
     block_barrier();
     if (thread_number() == 3) wait_for(data);
-    const int one = 1;
+    int one = 1;
     if (thread_number() == 40) __atomic_store(data, &one, __ATOMIC_RELEASE);
   });
   CHECK(found.kind == ErrorKind::deadlock);
@@ -49,7 +49,7 @@ TEST_CASE("a block that spins on what a later block writes is a deadlock, and th
   int* data = flag.data();
   for (int round = 0; round < 2; ++round) {
     const Finding found = failing_launch(engine, {.name = "chain", .grid = 2, .block = 1}, [=] {
-      const int one = 1;
+      int one = 1;
       if (this_thread().block_index.x == 0) wait_for(data);
       if (this_thread().block_index.x == 1) __atomic_store(data, &one, __ATOMIC_RELEASE);
     });
