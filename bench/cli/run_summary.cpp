@@ -50,6 +50,25 @@ std::string experiments_table(const runner::RunReport& report, std::size_t width
 /// Reason -> experiment -> variants, so that "no CUDA device" is said once.
 using Grouped = std::map<std::pair<std::string, std::string>, std::map<std::string, std::set<std::string>>>;
 
+/// Whom a reason is about. What is merely absent (no GPU) may be most of all variants: beyond a few their
+/// number stands for their names, which the tables have. What went wrong is always named.
+std::string who(const std::string& status, const std::map<std::string, std::set<std::string>>& experiments) {
+  constexpr std::size_t kMostNames = 12, kMostExperiments = 6;
+  const bool absent = status == reports::to_string(reports::Status::not_run) ||
+                      status == reports::to_string(reports::Status::not_supported);
+  std::size_t count = 0;
+  std::vector<std::string> names, counts;
+  for (const auto& [id, variants] : experiments) {
+    count += variants.size();
+    names.push_back(fmt::format("{} {}", id, fmt::join(variants, ", ")));
+    counts.push_back(fmt::format("{} of {}", variants.size(), id));
+  }
+  if (!absent || count <= kMostNames) return fmt::format("{}", fmt::join(names, "; "));
+  if (experiments.size() <= kMostExperiments)
+    return fmt::format("{} variants: {}", count, fmt::join(counts, ", "));
+  return fmt::format("{} variants of {} experiments", count, experiments.size());
+}
+
 std::string grouped_reasons(const runner::RunReport& report, std::size_t width) {
   Grouped grouped;
   std::map<std::string, std::vector<std::string>> left_out, not_reached;
@@ -88,11 +107,7 @@ std::string grouped_reasons(const runner::RunReport& report, std::size_t width) 
     add_line(fmt::format("not run: {} ({})", reason, fmt::join(cases, "; ")));
   }
   for (const auto& [key, experiments] : grouped) {
-    std::string who;
-    for (const auto& [id, variants] : experiments) {
-      who += fmt::format("{}{} {}", who.empty() ? "" : "; ", id, fmt::join(variants, ", "));
-    }
-    add_line(fmt::format("{}: {} ({})", key.first, key.second, who));
+    add_line(fmt::format("{}: {} ({})", key.first, key.second, who(key.first, experiments)));
   }
   return text;
 }

@@ -59,6 +59,24 @@ TEST_CASE("a reason is said once, with everything that it holds for", "[cpu]") {
   }
 }
 
+TEST_CASE("what many variants lack is counted, what went wrong is named", "[cpu]") {
+  const auto many = [](int experiments, int variants, reports::Status status) {
+    runner::RunReport report;
+    for (int i = 0; i < experiments; ++i) {
+      std::vector<reports::VariantResult> rows;
+      for (int k = 0; k < variants; ++k) rows.push_back(variant("v" + std::to_string(k), status, "no GPU"));
+      report.outcomes.push_back(outcome("e" + std::to_string(i), rows));
+    }
+    return cli::run_summary(report, {.all = true}, 100, false);
+  };
+  using Catch::Matchers::ContainsSubstring;
+  CHECK_THAT(many(3, 4, kNotRun), ContainsSubstring("no GPU (e0 v0, v1, v2, v3; e1 v0, v1, v2, v3; e2 v0"));
+  CHECK_THAT(many(1, 13, kNotRun), ContainsSubstring("no GPU (13 variants: 13 of e0)"));
+  CHECK_THAT(many(6, 3, kNotRun), ContainsSubstring("no GPU (18 variants: 3 of e0, 3 of e1, 3 of e2"));
+  CHECK_THAT(many(100, 9, kNotRun), ContainsSubstring("no GPU (900 variants of 100 experiments)\n"));
+  CHECK_THAT(many(7, 2, reports::Status::failed), ContainsSubstring("e6 v0, v1"));
+}
+
 TEST_CASE("an interrupted run ends with the command that goes on", "[cpu]") {
   runner::RunReport report;
   report.interrupted = true;
