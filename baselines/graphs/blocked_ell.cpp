@@ -44,8 +44,8 @@ std::int64_t BlockedEll::bytes(const HostCsr& csr, std::int64_t block) {
 
 std::int64_t BlockedEll::bytes_without_padding(const HostCsr& csr, std::int64_t block) {
   std::int64_t blocks = 0;
-  for_block_rows(csr, block, [&](std::int64_t, const std::vector<std::int32_t>& columns) {
-    blocks += static_cast<std::int64_t>(columns.size());
+  for_block_rows(csr, block, [&](std::int64_t, const std::vector<std::int32_t>& of_row) {
+    blocks += static_cast<std::int64_t>(of_row.size());
   });
   return blocks * (4 + 4 * block * block);
 }
