@@ -104,7 +104,7 @@ void run_turns(std::span<const Registered> experiments, const RunContext& contex
     all.insert(all.end(), candidates.begin(), candidates.end());
     supervisors[entry.experiment->paper.id] = std::make_unique<Supervisor>(entry, ++number, count, context);
   }
-  BudgetPlan plan(std::move(all), *settings.budget);
+  BudgetPlan plan(all, *settings.budget);
   const auto spent = [&] {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - context.start).count();
   };
