@@ -76,7 +76,7 @@ std::vector<float> read_recurrent_input(Reader& reader) {
 std::vector<float> gate_inputs(const std::vector<float>& x, std::size_t gates, std::size_t heads,
                                std::size_t dim) {
   const std::size_t hidden = heads * dim;
-  if (hidden == 0) throw std::invalid_argument("gate_inputs: no heads, or heads of no units");
+  if (heads == 0 || dim == 0) throw std::invalid_argument("gate_inputs: no heads, or heads of no units");
   std::vector<float> result(x.size() * gates);
   for (std::size_t row = 0; row < x.size() / hidden; ++row) {
     for (std::size_t gate = 0; gate < gates; ++gate) {
