@@ -35,11 +35,16 @@ std::optional<int> rank(Verdict verdict) {
   return {};
 }
 
-/// Whether others kept the cores busy while a time was taken.
-bool disturbed(const Record& record) {
+/// Whether a claim has no value because others kept the cores busy while its times were taken.
+bool disturbed(const Record& record, const std::string& claim) {
   for (const CaseResult& test : record.cases) {
-    for (const VariantResult& variant : test.variants) {
-      if (variant.time && !variant.time->disturbed.empty()) return true;
+    for (const ClaimSample& sample : test.claim_samples) {
+      if (sample.claim != claim || sample.value || sample.holds) continue;
+      for (const VariantResult& variant : test.variants) {
+        if (variant.time && !variant.time->disturbed.empty() &&
+            sample.missing.starts_with(variant.time->disturbed))
+          return true;
+      }
     }
   }
   return false;
@@ -272,7 +277,7 @@ class Comparison {
     const std::optional<int> new_rank = rank(after->verdict);
     Judgement judgement{Outcome::same, 0, ""};
     if (!new_rank) {
-      const bool lost = same_machine_ && !(before.is_time && disturbed(after_));
+      const bool lost = same_machine_ && !(before.is_time && disturbed(after_, before.id));
       judgement = {lost ? Outcome::worse : Outcome::unclear, 0, after->why};
     } else if (*new_rank > *old_rank) {
       judgement.outcome = Outcome::better;

@@ -14,7 +14,8 @@
 //  (22) a check that passed before and now fails or is gone; an exact or tolerated metric that is gone
 //  (23) a verdict that fell (reproduced > partly > not reproduced), or that can no longer be had on the same
 //  machine;
-//       for a time it is unclear as long as the measured ranges overlap, or if a time of the run is disturbed
+//       for a time it is unclear as long as the measured ranges overlap, or if the claim lacks a value for
+//       disturbed times
 //  (24) static figures of a kernel on an architecture: check_kernels.h
 //  (25) a case that is gone from a run that says it is complete
 //  (26) data whose content changed under an unchanged seed; that case's errors and metrics are then not

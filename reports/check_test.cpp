@@ -95,6 +95,7 @@ TEST_CASE("a busy machine's times are left out where there are others, and uncle
     CHECK(outcome_of(check({sound()}, {busy, calm}), quantity) == Outcome::worse);
     CHECK(outcome_of(check({sound()}, {sound(), busy}), quantity) == Outcome::same);
     CHECK(outcome_of(check({sound(), sound(), sound()}, {calm, busy, busy}), quantity) == Outcome::worse);
+    CHECK(outcome_of(check({sound(), sound()}, {busy, busy, calm}), quantity) == Outcome::unclear);
   }
   const auto lost = [](Record& it) {
     it.claims[0].verdict = Verdict::not_measured;
@@ -108,6 +109,11 @@ TEST_CASE("a busy machine's times are left out where there are others, and uncle
     return std::find(lines.begin(), lines.end(), line) != lines.end();
   };
   CHECK(has(check({sound()}, {calm}), "verdict of attn-speedup: worse"));
+  CHECK(has(check({sound()}, {busy}), "verdict of attn-speedup: worse"));  // for another reason
+  ClaimSample withheld;
+  withheld.claim = sound().claims[0].id;
+  withheld.missing = "others kept 1.3 of 2 cores busy meanwhile";
+  busy.cases[1].claim_samples = {withheld};
   CHECK(has(check({sound()}, {busy}), "verdict of attn-speedup: unclear"));
 }
 

@@ -30,10 +30,22 @@ std::optional<double> relative_time(const CaseResult& test, const VariantResult&
   return variant.time->seconds.median / std::exp(logarithms / others);
 }
 
-/// Rule 8a: whether the calm runs of a side stand for it. Of three and more the spread between them is
-/// measured, whatever disturbed them: two calm ones would know less.
-bool enough(const Evidence& calm, const Evidence& all) {
-  return !calm.runs.empty() && (calm.runs.size() >= kFewestRepeats || all.runs.size() < kFewestRepeats);
+/// One side from its runs, by rule 8a: calm ones stand for it where there are enough. Of three and more the
+/// spread between them is measured, whatever disturbed them: two calm ones would know less.
+Evidence side_of(const std::vector<Evidence>& runs) {
+  const auto calm = static_cast<std::size_t>(
+      std::count_if(runs.begin(), runs.end(), [](const Evidence& it) { return it.disturbed.empty(); }));
+  const bool calm_alone = calm > 0 && (calm >= kFewestRepeats || runs.size() < kFewestRepeats);
+  Evidence side;
+  for (const Evidence& run : runs) {
+    if (calm_alone && !run.disturbed.empty()) continue;
+    side.runs.insert(side.runs.end(), run.runs.begin(), run.runs.end());
+    side.relative.insert(side.relative.end(), run.relative.begin(), run.relative.end());
+    side.sample_noise = std::max(side.sample_noise, run.sample_noise);
+    side.on_cpu = side.on_cpu || run.on_cpu;
+    if (!run.disturbed.empty()) side.disturbed = run.disturbed;
+  }
+  return side;
 }
 
 }  // namespace
@@ -84,26 +96,23 @@ const VariantResult* find_variant(const Runs& runs, const std::string& test, con
 }
 
 std::optional<Evidence> times_of(const Runs& runs, const std::string& test, const VariantResult& like) {
-  Evidence calm, all;
+  std::vector<Evidence> each;
   for (const Record* run : runs) {
     const CaseResult* now = find_case(*run, test);
     const VariantResult* variant = now ? find_variant(*now, like) : nullptr;
     if (!variant || !variant->time) return {};
-    const auto add = [&](Evidence& evidence) {
-      evidence.runs.push_back(variant->time->seconds);
-      evidence.sample_noise = std::max(evidence.sample_noise, quartile_deviation(variant->time->samples));
-      if (const auto relative = relative_time(*now, *variant)) evidence.relative.push_back(*relative);
-      evidence.on_cpu = like.where == Where::cpu;
-    };
-    all.disturbed = variant->time->disturbed;
-    add(all);
-    if (all.disturbed.empty()) add(calm);
+    Evidence& evidence = each.emplace_back();
+    evidence.runs = {variant->time->seconds};
+    evidence.sample_noise = quartile_deviation(variant->time->samples);
+    if (const auto relative = relative_time(*now, *variant)) evidence.relative = {*relative};
+    evidence.on_cpu = like.where == Where::cpu;
+    evidence.disturbed = variant->time->disturbed;
   }
-  return enough(calm, all) ? calm : all;
+  return side_of(each);
 }
 
 std::optional<Evidence> inverse_speedups_of(const Runs& runs, const std::string& test, const Speedup& like) {
-  Evidence calm, all;
+  std::vector<Evidence> each;
   for (const Record* run : runs) {
     const CaseResult* now = find_case(*run, test);
     if (!now) return {};
@@ -111,21 +120,16 @@ std::optional<Evidence> inverse_speedups_of(const Runs& runs, const std::string&
       return it.variant == like.variant && it.base == like.base;
     });
     if (found == now->speedups.end() || !(found->ratio.low > 0)) return {};
-    const auto add = [&](Evidence& evidence) {
-      evidence.runs.push_back(inverse(found->ratio));
-      for (const VariantResult& variant : now->variants) {
-        if ((variant.name != like.variant && variant.name != like.base) || !variant.time) continue;
-        evidence.sample_noise = std::max(evidence.sample_noise, quartile_deviation(variant.time->samples));
-        evidence.on_cpu = evidence.on_cpu || variant.where == Where::cpu;
-        if (!variant.time->disturbed.empty()) evidence.disturbed = variant.time->disturbed;
-      }
-    };
-    Evidence this_run;
-    add(this_run);
-    add(all);
-    if (this_run.disturbed.empty()) add(calm);
+    Evidence& evidence = each.emplace_back();
+    evidence.runs = {inverse(found->ratio)};
+    for (const VariantResult& variant : now->variants) {
+      if ((variant.name != like.variant && variant.name != like.base) || !variant.time) continue;
+      evidence.sample_noise = std::max(evidence.sample_noise, quartile_deviation(variant.time->samples));
+      evidence.on_cpu = evidence.on_cpu || variant.where == Where::cpu;
+      if (!variant.time->disturbed.empty()) evidence.disturbed = variant.time->disturbed;
+    }
   }
-  return enough(calm, all) ? calm : all;
+  return side_of(each);
 }
 
 std::optional<ByteRange> host_peaks_of(const Runs& runs, const std::string& test, const VariantResult& like) {
