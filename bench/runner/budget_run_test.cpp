@@ -50,12 +50,13 @@ TEST_CASE(
   REQUIRE(contains(first.out, "budget spent; "));
   CHECK(contains(first.out, "Go on with: remeasure run slow many-a --budget 1s --resume\n"));
   CHECK(contains(first.out, "not run: budget spent: run again with --resume ("));
-  CHECK(contains(first.err, "[budget] "));
   std::map<std::string, std::map<std::string, double>> before;
   for (const std::string id : {"slow", "many-a"}) {
     const auto record = read_record(folder / ("results/" + id + ".json"));
     CHECK(record.cases.size() == (id == "slow" ? 3u : 8u));
     before[id] = finished_cases(record);
+    // A machine so busy that no process began within the second has no turn to tell of.
+    if (!before[id].empty()) CHECK(contains(first.err, "[budget] "));
     if (before[id].size() < record.cases.size()) {
       CHECK(record.state != RunState::complete);
       CHECK(contains(record.error, "not reached within the budget"));

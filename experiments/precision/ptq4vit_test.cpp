@@ -3,6 +3,10 @@
 // What must hold of ptq4vit without a GPU, and that each of its checks can fail.
 #include <testing/catch.h>
 
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+
 #include "bench/test_case.h"
 #include "experiments/precision/ptq4vit_accuracy.h"
 
@@ -30,6 +34,24 @@ constexpr std::size_t kTested = 256;
 Quality quality_of(const Scales& scales, int embed_bits) {
   return evaluate(model(), std::span<const float>(model().test).first(kTested * model().image_values()),
                   std::span<const std::uint16_t>(model().test_label).first(kTested), scales, embed_bits);
+}
+
+/// Images of the test set that only the first, or only the second, classifies as labelled.
+struct RightInOne {
+  double first = 0, second = 0;
+};
+RightInOne right_in_one(const Quality& first, const Quality& second) {
+  RightInOne count;
+  constexpr std::ptrdiff_t classes = 10;
+  const auto right = [&](const Quality& quality, std::size_t image) {
+    const auto logits = quality.logits.begin() + static_cast<std::ptrdiff_t>(image) * classes;
+    return std::max_element(logits, logits + classes) - logits == model().test_label[image];
+  };
+  for (std::size_t image = 0; image < first.logits.size() / classes; ++image) {
+    count.first += right(first, image) && !right(second, image);
+    count.second += right(second, image) && !right(first, image);
+  }
+  return count;
 }
 
 }  // namespace
@@ -123,8 +145,9 @@ TEST_CASE("at 6 bit the Hessian's scales cost less than cosine's; with permuted 
   CHECK(control.cosine == summary.cosine);
 }
 
-TEST_CASE("all parts together are a point above the base at 6 bit, and nearer to the exact predictions",
-          "[cpu]") {
+TEST_CASE(
+    "all parts together are nearer to the exact predictions than the base at 6 bit, and cost no accuracy",
+    "[cpu]") {
   const Ablation &base = ablations().front(), &all = ablations().back();
   const Quality exact = evaluate(model(), model().test, model().test_label, {}, 0);
   CHECK(std::abs(divergence(exact, exact, 10)) < 1e-12);
@@ -137,8 +160,11 @@ TEST_CASE("all parts together are a point above the base at 6 bit, and nearer to
     SearchCache cache(captured);
     const Quality base6 = of(cache, base, 6), all6 = of(cache, all, 6);
     CHECK(divergence(exact, all6, 10) < 0.6 * divergence(exact, base6, 10));
-    // With 32 images it is 1.2 points, which is a single image from less than one.
-    CHECK(all6.accuracy >= base6.accuracy + (images == 8 ? 0.01 : 0.005));
+    // Of 512 images few are right in one of the two only: their signs are a coin's where nothing is lost.
+    // (The gain, a point with one compiler's model and none with another's, is less than these images can
+    // tell.)
+    const RightInOne right = right_in_one(base6, all6);
+    CHECK(right.second - right.first > -2 * std::sqrt(right.first + right.second));
     CHECK(exact.accuracy - of(cache, all, 8).accuracy < 0.01);
   }
 }

@@ -42,11 +42,12 @@ void AccessChecks::report(ErrorKind kind, const Array& array, const Request& req
   std::vector<Site> sites{request.site != nullptr ? *request.site : locate(request.place)};
   const auto offset = static_cast<std::int64_t>(request.address - array.begin);
   const auto size = static_cast<std::int64_t>(request.bytes);
-  // Rounded down: an element before the array is -1, not 0.
+  // Rounded down: an element before the array is -1, not 0. What a memcpy copies is no element.
   const std::int64_t element = offset >= 0 ? offset / size : -((-offset + size - 1) / size);
+  const std::string index = size <= 16 ? fmt::format("[{}]", element) : "";
   std::string text =
-      fmt::format("{} of {} bytes at '{}'[{}] (byte {} of {}), {}: {}", verb(request.kind), request.bytes,
-                  array.name, element, offset, array.bytes, place_of(sites.front()), what);
+      fmt::format("{} of {} bytes at '{}'{} (byte {} of {}), {}: {}", verb(request.kind), request.bytes,
+                  array.name, index, offset, array.bytes, place_of(sites.front()), what);
   if (earlier_code != 0) {
     sites.push_back(locate(expand_address(earlier_code)));
     text += fmt::format(" at {}", place_of(sites.back()));

@@ -60,6 +60,31 @@ TEST_CASE("a read of memory that nobody wrote is reported", "[simt]") {
   }
 }
 
+TEST_CASE("memcpy, memmove and memset in a kernel are reads and writes", "[simt]") {
+  RM_NEEDS_ACCESS_HOOKS();
+  Engine engine;
+  auto in = unwritten<float>(engine, 64, "in");
+  auto out = unwritten<float>(engine, 64, "out");
+  const float* from = in.data();
+  float* to = out.data();
+  constexpr std::size_t bytes = 40 * sizeof(float);
+  const auto launch = [&](const auto& body) {
+    return failing_launch(engine, {.name = "copy", .grid = 1, .block = 1}, body);
+  };
+  CHECK(mentions(launch([=] { std::memcpy(to, from, bytes); }), "read of 160 bytes at 'in' (byte 0"));
+  CHECK(mentions(launch([=] { std::memmove(to, from, bytes); }), "at 'in' (byte 0"));
+  engine.mark_initialised(from, 64 * sizeof(float));
+  CHECK(mentions(launch([=] { std::memcpy(to, from + 64, 2); }), "read of 2 bytes at 'in'[128]"));
+  engine.launch({.name = "copy", .grid = 1, .block = 1}, [=] { std::memcpy(to, from, bytes); });
+  CHECK(engine.last_launch()[Counter::global_bytes_read] == bytes);
+  CHECK(engine.last_launch()[Counter::global_bytes_written] == bytes);
+  CHECK(engine.is_initialised(to, bytes));
+  CHECK_FALSE(engine.is_initialised(to, bytes + 1));
+  engine.launch({.name = "set", .grid = 1, .block = 1}, [=] { std::memset(to, 0, bytes + sizeof(float)); });
+  CHECK(engine.is_initialised(to, bytes + sizeof(float)));
+  CHECK(mentions(launch([=] { std::memset(to + 32, 0, bytes); }), "ends 32 bytes past its end"));
+}
+
 TEST_CASE("an index outside an array is reported with thread and index", "[simt]") {
   RM_NEEDS_ACCESS_HOOKS();
   Engine engine;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <type_traits>
 
+#include "kernels/simt/checked.h"
 #include "kernels/simt/thread.h"
 
 namespace remeasure::simt {
@@ -21,11 +23,13 @@ class ThreadCursor {
     Own body = shared_body;
     while (claim_row(this_thread())) {
       do {
+        tell_hooks();
         body();
       } while (next_of_row(this_thread()));
       if (this_thread().has_leftovers) detail::finish_thread(this_thread());
     }
     while (next_permuted(this_thread())) {
+      tell_hooks();
       body();
       if (this_thread().has_leftovers) detail::finish_thread(this_thread());
     }
@@ -57,6 +61,12 @@ class ThreadCursor {
   }
 
  private:
+  /// The hooks ask whose access it is, but clang inserts them when all else is done: without a fence it would
+  /// have kept the thread's number in a register, for the whole loop.
+  static void tell_hooks() {
+    if constexpr (kChecked) std::atomic_signal_fence(std::memory_order_seq_cst);
+  }
+
   /// False when no threads are left, or when they come in permuted order.
   bool claim_row(ThreadState& state) {
     if (next_ == count_ || order_ != nullptr) return false;
