@@ -9,6 +9,7 @@
 #include <cmath>
 
 #include "baselines/learning/unfused_bounds_eigen.h"
+#include "kernels/device/testing/normal_values.h"
 #include "kernels/device/testing/test_bench.h"
 #include "kernels/learning/testing/verifier_problem.h"
 
@@ -60,8 +61,8 @@ void check_graph(Stream<Target>& stream, baselines::Products& products, double l
     UnfusedBounds<Target> graph(stream, products, form);
     const BoundArrays<float> z = random_bounds({3, 10, 24}, 2), x = random_bounds({3, 10, 24}, 3, 0.3f, 4.0f);
     const BoundArrays<double> wide_z = z.as<double>(), wide_x = x.as<double>();
-    const std::vector<float> matrix = normals(24 * 7, 5), offset = normals(7, 6), scale = normals(24, 7),
-                             shift = normals(24, 8);
+    const std::vector<float> matrix = normal_values(24 * 7, 5), offset = normal_values(7, 6),
+                             scale = normal_values(24, 7), shift = normal_values(24, 8);
     DeviceBounds<Target> of_z(stream, z), of_x(stream, x), out(stream, z.shape),
         seven(stream, z.shape.with_channels(7)), sums(stream, z.shape.with_channels(4));
     const auto m = on_device(stream, matrix), o = on_device(stream, offset), by = on_device(stream, scale),
@@ -114,7 +115,7 @@ TEST_CASE("Eigen's four and eight products are the oracle, whoever cuts the work
   for (const EigenThreads threads : {EigenThreads::own, EigenThreads::tasks}) {
     // More than a block of rows, and not whole blocks.
     const BoundArrays<float> z = random_bounds({9, 60, 24}, 2), large = random_bounds({7, 130, 150}, 4);
-    const std::vector<float> matrix = normals(24 * 7, 5), offset = normals(7, 6);
+    const std::vector<float> matrix = normal_values(24 * 7, 5), offset = normal_values(7, 6);
     BoundArrays<float> seven(z.shape.with_channels(7)), out(z.shape), relaxed(large.shape);
     baselines::unfused_matmul_eigen<float>(z.shape, 7, z.spans(), matrix, offset, seven.spans(), threads);
     CHECK(worst_error(seven, oracle::matmul(z.as<double>(), 7, wide(matrix), wide(offset))) < 1e-5);

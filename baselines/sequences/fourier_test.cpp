@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "baselines/sequences/fourier_convolution.h"
+#include "kernels/device/testing/normal_values.h"
 #include "kernels/sequences/testing/convolution_problem.h"
 
 using namespace remeasure;
@@ -17,7 +18,7 @@ using kernels::Signal;
 
 TEST_CASE("Eigen's transforms are the DFT, complex and real, and unscaled inverses", "[cpu]") {
   const std::size_t length = 24, batch = 5;
-  const std::vector<float> values = noise(2 * length * batch, 1);
+  const std::vector<float> values = normal_values(2 * length * batch, 1);
   const FourierShape complex{Fourier::complex_to_complex, length, batch},
       real{Fourier::real_to_complex, length, batch};
   std::vector<float> spectrum(complex.spectrum_values()), half_spectrum(real.spectrum_values());

@@ -5,8 +5,9 @@
 #include <cmath>
 #include <vector>
 
+#include "kernels/device/testing/normal_values.h"
+#include "kernels/device/testing/relative_error.h"
 #include "kernels/spiking/spsn_reference.h"
-#include "kernels/spiking/testing/spiking_problem.h"
 
 using namespace remeasure;
 using namespace remeasure::baselines;
@@ -19,7 +20,7 @@ const Decay kDecay{std::exp(-1.0 / 20), std::exp(-1.0 / 20)};
 TEST_CASE("LIF by steps of whole-batch arrays is the loop, with the same bits on any number of threads",
           "[cpu]") {
   const SpikingShape shape{5, 60, 33};
-  const std::vector<float> current = noise(shape.values(), 41, 3.0f);
+  const std::vector<float> current = normal_values(shape.values(), 41, 3.0f);
   std::vector<float> loop(shape.values()), membrane(shape.values()), spikes(shape.values());
   kernels::lif_reference<float>(shape, kDecay, 1.0, current, loop);
   lif_steps_eigen(shape, kDecay, 1.0f, current, membrane, spikes, 1);
@@ -43,7 +44,8 @@ TEST_CASE("On a GPU LIF by cuBLAS and membranes by cuFFT agree with the referenc
   if (Device<Cuda>::count() == 0) SKIP_TEST(Device<Cuda>::why_not());
   if constexpr (kBuiltWithCuda) {
     const SpikingShape shape{4, 200, 64};
-    const std::vector<float> current = noise(shape.values(), 42, 3.0f), gradient = noise(shape.values(), 43);
+    const std::vector<float> current = normal_values(shape.values(), 42, 3.0f),
+                             gradient = normal_values(shape.values(), 43);
     Device<Cuda> device;
     Stream<Cuda> stream(device);
     DeviceBuffer<Cuda, float> x(device, shape.values()), m(device, shape.values()), z(device, shape.values()),

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "kernels/convolution/testing/block_problem.h"
+#include "kernels/device/testing/normal_values.h"
 #include "kernels/device/testing/test_bench.h"
 #include "kernels/simt/engine.h"
 #include "kernels/simt/operation_counts.h"
@@ -18,8 +19,8 @@ namespace {
 template <class Element, class Bench>
 void check_norm(Bench& bench, int channels, int pixels, double limit) {
   const auto c = static_cast<std::size_t>(channels), size = c * static_cast<std::size_t>(pixels);
-  const std::vector<float> drawn = kernels::testing::block_values(size, 2, 1);
-  const std::vector<float> norm = kernels::testing::block_values(2 * c, 1, 2);
+  const std::vector<float> drawn = kernels::testing::normal_values(size, 1, 2);
+  const std::vector<float> norm = kernels::testing::normal_values(2 * c, 2, 1);
   std::vector<Element> x;
   std::vector<double> must;
   for (const float v : drawn) x.push_back(Element(v + 3));

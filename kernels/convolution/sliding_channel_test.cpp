@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "kernels/convolution/testing/sliding_channel_problem.h"
+#include "kernels/device/testing/normal_values.h"
 #include "kernels/device/testing/test_bench.h"
 #include "kernels/simt/engine.h"
 #include "kernels/simt/operation_counts.h"
@@ -97,10 +98,10 @@ BlockInputs block_inputs(const SlidingChannelShape& shape, int stride) {
   const auto inputs = static_cast<std::size_t>(shape.inputs);
   const std::size_t area = static_cast<std::size_t>(stride * stride);
   return {sliding_inputs(shape),
-          short_normal(shape.x_elements() * area, 7),
-          short_normal(9 * inputs, 8),
-          short_normal(inputs, 9),
-          short_normal(static_cast<std::size_t>(shape.outputs), 10),
+          normal_values<bfloat16>(shape.x_elements() * area, 7),
+          normal_values<bfloat16>(9 * inputs, 8),
+          normal_values<bfloat16>(inputs, 9),
+          normal_values<bfloat16>(static_cast<std::size_t>(shape.outputs), 10),
           stride};
 }
 template <class Target>

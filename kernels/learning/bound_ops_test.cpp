@@ -3,6 +3,7 @@
 
 #include <testing/catch.h>
 
+#include "kernels/device/testing/normal_values.h"
 #include "kernels/device/testing/test_bench.h"
 #include "kernels/learning/testing/bound_problem.h"
 #include "kernels/simt/counts.h"
@@ -115,10 +116,10 @@ std::vector<DotShape> dot_shapes() {
 
 /// For layer norm: negative scales among them.
 const std::vector<float> scales_of(int channels) {
-  return normals(static_cast<std::size_t>(channels), 8);
+  return normal_values(static_cast<std::size_t>(channels), 8);
 }
 const std::vector<float> shifts_of(int channels) {
-  return normals(static_cast<std::size_t>(channels), 9);
+  return normal_values(static_cast<std::size_t>(channels), 9);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include <testing/catch.h>
 
+#include "kernels/device/testing/normal_values.h"
 #include "kernels/learning/testing/bound_problem.h"
 
 using namespace remeasure::kernels;
@@ -32,8 +33,8 @@ void check_all(int threads) {
   const BoundArrays<Scalar> x = single.as<Scalar>(), z = other.as<Scalar>();
   const BoundArrays<double> wide_x = single.as<double>(), wide_z = other.as<double>();
 
-  const std::vector<float> matrix = normals(24 * 7, 5), offset = normals(7, 6), scale = normals(24, 7),
-                           shift = normals(24, 8);
+  const std::vector<float> matrix = normal_values(24 * 7, 5), offset = normal_values(7, 6),
+                           scale = normal_values(24, 7), shift = normal_values(24, 8);
   BoundArrays<Scalar> product_out(shape.with_channels(7));
   bound_matmul_reference<Scalar>(shape, 7, z.constant(), as<Scalar>(matrix), as<Scalar>(offset),
                                  product_out.spans(), threads);

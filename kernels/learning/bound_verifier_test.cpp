@@ -8,6 +8,7 @@
 #include <cmath>
 #include <map>
 
+#include "kernels/device/testing/normal_values.h"
 #include "kernels/learning/linear_ops.h"
 #include "kernels/learning/testing/verifier_problem.h"
 
@@ -43,13 +44,13 @@ Attack attack(const VerifierProblem& p) {
     result.most = std::fmax(result.most, margin);
   };
   for (std::uint64_t i = 0; i < 2000; ++i) {
-    const std::vector<float> direction = normals(size, 50'000 + i);
+    const std::vector<float> direction = normal_values(size, 50'000 + i);
     try_numbers(
         on_ball(p.perturbation, wide(direction), i % 2 == 0 ? 1.0 : static_cast<double>(i % 97) / 97));
   }
   for (std::uint64_t point = 0; point < 20; ++point) {
     const std::vector<double> start =
-        on_ball(p.perturbation, wide(normals(size, 90'000 + point)), static_cast<double>(point) / 20);
+        on_ball(p.perturbation, wide(normal_values(size, 90'000 + point)), static_cast<double>(point) / 20);
     const std::vector<double> down =
         steepest(p.perturbation, margin_gradient(p.model, p.label, p.embedding, p.perturbation, start));
     for (int step = 0; step < 10; ++step) {
@@ -126,7 +127,7 @@ TEST_CASE("every step of the chain encloses its values", "[cpu]") {
   for (std::uint64_t i = 0; i < 200; ++i) {
     margin_at(
         p.model, p.label, p.embedding, p.perturbation,
-        on_ball(p.perturbation, wide(normals(size, 70'000 + i)), 1),
+        on_ball(p.perturbation, wide(normal_values(size, 70'000 + i)), 1),
         [&](const std::string& name, std::span<const double> l, std::span<const double>) {
           const auto& [lower, upper] = ends.at(name);
           REQUIRE(l.size() == lower.size());

@@ -6,28 +6,23 @@
 #include "kernels/device/philox.h"
 #include "kernels/learning/small_cnn.h"
 #include "kernels/learning/testing/gradient_check.h"
+#include "kernels/learning/testing/normal_matrix.h"
 
 using namespace remeasure;
 using namespace remeasure::kernels;
 using namespace remeasure::kernels::layers;
 using remeasure::kernels::testing::gradient_error;
+using remeasure::kernels::testing::normal_matrix;
 
 namespace {
-
-template <class T>
-Matrix<T> noise(int rows, int columns, std::uint64_t seed) {
-  Matrix<T> m(rows, columns);
-  for (Eigen::Index i = 0; i < m.size(); ++i)
-    m.data()[i] = static_cast<T>(normal_double(philox(seed, static_cast<std::uint64_t>(i))).first);
-  return m;
-}
 
 template <class Layer>
 void check_layer(Layer& layer, const Pictures& pictures, int channels,
                  std::span<Parameter<double>*> parameters, const auto& forward, const auto& backward) {
-  Matrix<double> x = noise<double>(pictures.rows(), channels, 1), y, dx;
+  Matrix<double> x = normal_matrix<double>(pictures.rows(), channels, 1), y, dx;
   forward(layer, x, y);
-  const Matrix<double> weight = noise<double>(static_cast<int>(y.rows()), static_cast<int>(y.cols()), 2);
+  const Matrix<double> weight =
+      normal_matrix<double>(static_cast<int>(y.rows()), static_cast<int>(y.cols()), 2);
   backward(layer, weight, dx);
   const auto loss = [&] {
     Matrix<double> out;
@@ -49,7 +44,7 @@ TEST_CASE("a 3x3 convolution is the sum over its taps", "[cpu]") {
     const Pictures in{2, 5, 4};
     Convolution3x3<double> layer(3, 2, stride);
     layer.initialise(1, 0);
-    const Matrix<double> x = noise<double>(in.rows(), 3, 3);
+    const Matrix<double> x = normal_matrix<double>(in.rows(), 3, 3);
     Matrix<double> y;
     layer.forward(in, x, y);
     const Pictures out = layer.output(in);
@@ -106,7 +101,7 @@ TEST_CASE("a batch normalisation layer takes its sample's statistics, and infers
           "[cpu]") {
   const Pictures pictures{4, 3, 3};
   BatchNorm<double> norm(2);
-  const Matrix<double> x = noise<double>(pictures.rows(), 2, 5);
+  const Matrix<double> x = normal_matrix<double>(pictures.rows(), 2, 5);
   Matrix<double> y, inferred;
   const StatisticsSample sample = {{rows_of(shape_of(pictures, 2), {1, 2, 0, 3, 0, 3}), 1}};
   for (int step = 0; step < 200; ++step) norm.forward(pictures, x, sample, y);
@@ -134,7 +129,7 @@ TEST_CASE("the gradient of the whole network is a difference, virtual images inc
   };
   for (const Case& c : cases) {
     SmallCnn<double> network(3, 4, 3, c.normalization, 5);
-    Matrix<double> x = noise<double>(pictures.rows(), 3, 6), by_logits;
+    Matrix<double> x = normal_matrix<double>(pictures.rows(), 3, 6), by_logits;
     (void)softmax_cross_entropy<double>(network.forward(pictures, x, c.images, 7), labels, &by_logits);
     network.backward(by_logits);
     INFO("statistics from " << static_cast<int>(c.normalization.from));

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "kernels/device/philox.h"
+#include "kernels/device/testing/normal_values.h"
 #include "kernels/device/testing/relative_error.h"
 #include "kernels/device/testing/test_bench.h"
 #include "kernels/learning/testing/gradient_check.h"
@@ -15,17 +16,11 @@
 using namespace remeasure;
 using namespace remeasure::kernels;
 using Catch::Matchers::ContainsSubstring;
+using remeasure::kernels::testing::normal_values;
 using remeasure::kernels::testing::relative_error;
 using remeasure::testing::TestBench;
 
 namespace {
-
-std::vector<float> noise(std::size_t size, std::uint64_t seed, double scale = 1) {
-  std::vector<float> values(size);
-  for (std::size_t i = 0; i < size; ++i)
-    values[i] = static_cast<float>(scale * normal_double(philox(seed, i)).first);
-  return values;
-}
 
 std::size_t area(int a, int b) {
   return static_cast<std::size_t>(a) * static_cast<std::size_t>(b);
@@ -34,8 +29,8 @@ std::size_t area(int a, int b) {
 struct Operands {
   std::vector<float> a, b, mask;
   explicit Operands(const DenseProduct& p)
-      : a(noise(area(p.rows, p.inner), 1)), b(noise(area(p.inner, p.columns), 2)) {
-    if (p.epilogue == DenseEpilogue::mask) mask = noise(area(p.rows, p.columns), 3);
+      : a(normal_values(area(p.rows, p.inner), 1)), b(normal_values(area(p.inner, p.columns), 2)) {
+    if (p.epilogue == DenseEpilogue::mask) mask = normal_values(area(p.rows, p.columns), 3);
   }
 };
 
@@ -83,9 +78,9 @@ struct Training {
       labels.push_back(static_cast<std::uint16_t>((x + y) % modulus));
     }
     const auto total = static_cast<std::size_t>(shape.tensors().total());
-    weights = noise(total, 12, 0.4);
-    mean = noise(total, 13, 1e-3);
-    square = noise(total, 14, 1e-3);
+    weights = normal_values(total, 12, 0.4);
+    mean = normal_values(total, 13, 1e-3);
+    square = normal_values(total, 14, 1e-3);
     for (float& v : square) v *= v;
     segments = pair_segments(modulus, pairs);
   }
@@ -192,7 +187,7 @@ TEST_CASE("pair_embedding is the one-hot product, and its gradient the transpose
     const auto pairs = bench.upload(t.pairs);
     auto out = bench.output<float>(shape.activations());
     pair_embedding<Simt>(bench.stream(), shape, weights.span(), pairs.span(), out);
-    const std::vector<float> gradient = noise(shape.activations(), 21);
+    const std::vector<float> gradient = normal_values(shape.activations(), 21);
     const auto from = bench.upload(gradient);
     const auto begin = bench.upload(t.segments.begin), order = bench.upload(t.segments.rows);
     auto by_weights = bench.output<float>(shape.weights());

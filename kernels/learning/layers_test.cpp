@@ -5,23 +5,16 @@
 #include <cmath>
 #include <limits>
 
-#include "kernels/device/philox.h"
 #include "kernels/learning/testing/gradient_check.h"
+#include "kernels/learning/testing/normal_matrix.h"
 
 using namespace remeasure;
 using namespace remeasure::kernels::layers;
 using Catch::Matchers::ContainsSubstring;
 using remeasure::kernels::testing::gradient_error;
+using remeasure::kernels::testing::normal_matrix;
 
 namespace {
-
-template <class T>
-Matrix<T> noise(int rows, int columns, std::uint64_t seed) {
-  Matrix<T> m(rows, columns);
-  for (Eigen::Index i = 0; i < m.size(); ++i)
-    m.data()[i] = static_cast<T>(normal_double(philox(seed, static_cast<std::uint64_t>(i))).first);
-  return m;
-}
 
 std::vector<int> labels_of(int rows, int classes) {
   std::vector<int> labels;
@@ -35,7 +28,7 @@ TEST_CASE("gradients of a network are the differences of its loss", "[cpu]") {
   for (const bool with_bias : {true, false}) {
     Mlp<double> model({5, 7, 6, 4}, with_bias);
     model.initialise(3);
-    Matrix<double> x = noise<double>(9, 5, 4), by_logits, by_input;
+    Matrix<double> x = normal_matrix<double>(9, 5, 4), by_logits, by_input;
     const std::vector<int> labels = labels_of(9, 4);
     const auto loss = [&] { return softmax_cross_entropy<double>(model.forward(x), labels, nullptr); };
     softmax_cross_entropy(model.forward(x), labels, &by_logits);
@@ -59,7 +52,7 @@ TEST_CASE("float layers are those in double", "[cpu]") {
   Mlp<float> model({6, 20, 5}, true);
   exact.initialise(8);
   model.initialise(8);
-  const Matrix<double> x = noise<double>(30, 6, 9);
+  const Matrix<double> x = normal_matrix<double>(30, 6, 9);
   const Matrix<float> narrow = x.cast<float>();
   const Matrix<double> difference = model.forward(narrow).cast<double>() - exact.forward(x);
   CHECK(difference.norm() < 1e-6 * exact.forward(x).norm());

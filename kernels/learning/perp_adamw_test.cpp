@@ -4,7 +4,7 @@
 #include <testing/catch.h>
 #include <cmath>
 
-#include "kernels/device/philox.h"
+#include "kernels/device/testing/normal_values.h"
 #include "kernels/device/testing/relative_error.h"
 #include "kernels/device/testing/test_bench.h"
 #include "kernels/learning/layers.h"
@@ -13,17 +13,11 @@
 using namespace remeasure;
 using namespace remeasure::kernels;
 using Catch::Matchers::ContainsSubstring;
+using remeasure::kernels::testing::normal_values;
 using remeasure::kernels::testing::relative_error;
 using remeasure::testing::TestBench;
 
 namespace {
-
-std::vector<float> noise(std::size_t size, std::uint64_t seed, double scale = 1) {
-  std::vector<float> values(size);
-  for (std::size_t i = 0; i < size; ++i)
-    values[i] = static_cast<float>(scale * normal_double(philox(seed, i)).first);
-  return values;
-}
 
 struct Problem {
   TensorList tensors;
@@ -31,10 +25,10 @@ struct Problem {
 
   explicit Problem(const std::vector<int>& sizes) : tensors(sizes) {
     const auto total = static_cast<std::size_t>(tensors.total());
-    gradient = noise(total, 1, 1e-3);
-    weights = noise(total, 2, 0.1);
-    mean = noise(total, 3, 1e-3);
-    square = noise(total, 4, 1e-3);
+    gradient = normal_values(total, 1, 1e-3);
+    weights = normal_values(total, 2, 0.1);
+    mean = normal_values(total, 3, 1e-3);
+    square = normal_values(total, 4, 1e-3);
     for (float& v : square) v *= v;
   }
 };
@@ -109,7 +103,7 @@ TEST_CASE("the projected gradient is orthogonal to the weights and as long as be
   TestBench<Simt> bench;
   Problem p({3000, 500});
   for (const double parallel : {0.0, 0.1, 10.0, 1000.0}) {  // g = noise - parallel w: up to cos 0.99999995
-    p.gradient = noise(3500, 1);
+    p.gradient = normal_values(3500, 1);
     for (std::size_t i = 0; i < 3500; ++i) p.gradient[i] -= static_cast<float>(parallel) * p.weights[i] * 10;
     std::fill(p.mean.begin(), p.mean.end(), 0.0f);
     const std::vector<float> g = update(bench, p, {.beta1 = 0}, 1).mean;  // the gradient that Adam saw

@@ -3,6 +3,7 @@
 
 #include <testing/catch.h>
 
+#include "kernels/device/testing/normal_values.h"
 #include "kernels/device/testing/test_bench.h"
 #include "kernels/learning/testing/bound_problem.h"
 #include "kernels/simt/counts.h"
@@ -25,9 +26,9 @@ struct Problem {
 Problem problem_of(const BoundShape& shape, int columns, std::uint64_t seed = 1) {
   const float scale = 1 / std::sqrt(static_cast<float>(shape.channels));
   return {random_bounds(shape, seed), columns,
-          normals(static_cast<std::size_t>(columns) * static_cast<std::size_t>(shape.channels), seed + 100,
-                  scale),
-          normals(static_cast<std::size_t>(columns), seed + 200)};
+          normal_values(static_cast<std::size_t>(columns) * static_cast<std::size_t>(shape.channels),
+                        seed + 100, scale),
+          normal_values(static_cast<std::size_t>(columns), seed + 200)};
 }
 
 BoundArrays<double> expected(const Problem& p) {

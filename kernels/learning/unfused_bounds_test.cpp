@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/device/testing/normal_values.h"
 #include "kernels/device/testing/test_bench.h"
 #include "kernels/learning/relaxation.h"
 #include "kernels/learning/testing/bound_problem.h"
@@ -82,10 +83,11 @@ Enclosure enclosure(double (*f)(double), double l, double u, const Line<double>&
 TEST_CASE("unfused launches are their formulas", "[simt]") {
   Launches run;
   const std::size_t rows = 3, inputs = 4, channels = 6, group = 2, lines = rows * inputs;
-  const std::vector<float> x = normals(lines * channels, 1), y = normals(lines * channels, 2),
-                           slope = normals(rows * channels, 3);
-  const std::vector<float> coarse = normals(lines * channels / group, 4),
-                           coarse2 = normals(lines * channels / group, 5), icpt = normals(rows * channels, 6);
+  const std::vector<float> x = normal_values(lines * channels, 1), y = normal_values(lines * channels, 2),
+                           slope = normal_values(rows * channels, 3);
+  const std::vector<float> coarse = normal_values(lines * channels / group, 4),
+                           coarse2 = normal_values(lines * channels / group, 5),
+                           icpt = normal_values(rows * channels, 6);
   const auto X = run.in(x), Y = run.in(y), K = run.in(slope), C = run.in(coarse), C2 = run.in(coarse2),
              I = run.in(icpt);
   const auto a = run.out(x.size()), b = run.out(x.size());
@@ -149,7 +151,7 @@ TEST_CASE("unfused lines enclose their function on a dense grid and touch it, fo
   // Limits as in relaxation_test.cpp: slopes and intercepts of 24 bits; touched between two points of the
   // grid.
   const std::size_t count = 300;
-  const std::vector<float> from = normals(count, 11), width = normals(count, 12);
+  const std::vector<float> from = normal_values(count, 11), width = normal_values(count, 12);
   for (const Relaxed& relaxed : kRelaxed) {
     Launches run;
     std::vector<float> l(count), u(count);
@@ -185,7 +187,7 @@ TEST_CASE("unfused lines and layer norm are those of the oracle", "[simt]") {
 
   const BoundArrays<float> z = random_bounds({2, 3, 8}, 2);
   BoundArrays<double> nothing(z.shape);
-  const std::vector<float> scale = normals(8, 7), shift = normals(8, 8);
+  const std::vector<float> scale = normal_values(8, 7), shift = normal_values(8, 8);
   const BoundArrays<double> exact = oracle::add_normalise(z.as<double>(), nothing, wide(scale), wide(shift));
   const auto lower_mean = run.out(2), upper_mean = run.out(2), low = run.out(16), high = run.out(16);
   const auto zl = run.in(z.lower_bias), zu = run.in(z.upper_bias);

@@ -70,7 +70,8 @@ class Narrowing {
         return left_least <= right_most;
       case Relation::divisible:
         if (left_most < right_least) return false;
-        return left_least != left_most || right_least != right_most || left_least % right_least == 0;
+        return left_least != left_most || right_least != right_most ||
+               (right_least != 0 && left_least % right_least == 0);
     }
     return true;
   }

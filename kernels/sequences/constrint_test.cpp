@@ -113,6 +113,11 @@ TEST_CASE("91 is 7 times 13", "[cpu]") {
   CHECK(values_of(Problem::parse("1001 % X == 0; X % 91 == 0;"), "X") == std::vector<std::int64_t>{91, 1001});
 }
 
+TEST_CASE("nothing is a multiple of 0", "[cpu]") {
+  CHECK(solved(Problem::parse("A == 4; A % 0 == 0;")).empty());
+  CHECK(values_of(Problem::parse("A == 4; A % 0 == 0 | A <= 5;"), "A") == std::vector<std::int64_t>{4});
+}
+
 TEST_CASE("propagation alone fixes what follows from bounds, factors and divisors", "[cpu]") {
   const Problem problem =
       Problem::parse("A * B == 36; A % 9 == 0; B <= 3; C == A + 2 * B; D ^ 2 % 72 == 0; D <= 23;");

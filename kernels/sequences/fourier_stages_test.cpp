@@ -4,13 +4,14 @@
 #include <testing/catch.h>
 #include <vector>
 
+#include "kernels/device/testing/normal_values.h"
 #include "kernels/device/testing/test_bench.h"
 #include "kernels/sequences/testing/convolution_problem.h"
 
 using namespace remeasure;
 using namespace remeasure::kernels;
 using Catch::Matchers::ContainsSubstring;
-using remeasure::kernels::testing::noise;
+using remeasure::kernels::testing::normal_values;
 using remeasure::testing::TestBench;
 
 namespace {
@@ -28,8 +29,8 @@ std::vector<Element> rounded(const std::vector<float>& values) {
 template <class Element, class Value>
 void check_stages(bool complex) {
   TestBench<Simt> bench;
-  const std::vector<Element> values = rounded<Element>(noise(kShape.values(), 1)),
-                             gates = rounded<Element>(noise(kShape.values(), 2));
+  const std::vector<Element> values = rounded<Element>(normal_values(kShape.values(), 1)),
+                             gates = rounded<Element>(normal_values(kShape.values(), 2));
   const auto u = bench.upload(values), gate = bench.upload(gates);
   const auto number = [](auto value) { return static_cast<float>(value); };
   const std::size_t stride = complex ? 2 : 1;
@@ -59,8 +60,8 @@ template <class Value>
 void check_products() {
   TestBench<Simt> bench;
   const std::size_t bins = 129;
-  const std::vector<Value> spectra = rounded<Value>(noise(6 * bins * 2, 3)),
-                           filters = rounded<Value>(noise(2 * bins * 2, 4));
+  const std::vector<Value> spectra = rounded<Value>(normal_values(6 * bins * 2, 3)),
+                           filters = rounded<Value>(normal_values(2 * bins * 2, 4));
   auto x = bench.upload(spectra);
   const auto filter = bench.upload(filters);
   multiply_by_channel<Simt, Value>(bench.stream(), kShape, bins, filter, x);
@@ -95,7 +96,7 @@ TEST_CASE("multiply_by_channel multiplies every batch entry by its channel's spe
 TEST_CASE("multiply_by_channel refuses sizes and shapes that don't fit", "[simt]") {
   TestBench<Simt> bench;
   auto x = bench.output<float>(6 * 129 * 2);
-  const auto filter = bench.upload(noise(2 * 129 * 2, 4));
+  const auto filter = bench.upload(normal_values(2 * 129 * 2, 4));
   CHECK_THROWS_WITH((multiply_by_channel<Simt, float>(bench.stream(), kShape, 128, filter, x)),
                     ContainsSubstring("filter has 516 values; 512"));
   const ConvolutionShape windows{3, 2, 100, 256, 64};

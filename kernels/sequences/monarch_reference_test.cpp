@@ -5,6 +5,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "kernels/device/testing/normal_values.h"
 #include "kernels/sequences/testing/convolution_problem.h"
 
 using namespace remeasure::kernels;
@@ -30,7 +31,7 @@ TEST_CASE("a Monarch transform is the DFT in another order, and its inverse undo
        {MonarchFactors{8}, {2, 4}, {4, 2}, {16, 16}, {4, 2, 8}, {2, 2, 2, 2, 2}, {64, 64}}) {
     const std::size_t n = factors.size();
     INFO(n << " by " << factors.order());
-    const std::vector<float> values = noise(2 * n, 9);
+    const std::vector<float> values = normal_values(2 * n, 9);
     std::vector<std::complex<double>> x(n), original;
     for (std::size_t i = 0; i < n; ++i)
       x[i] = {static_cast<double>(values[2 * i]), static_cast<double>(values[2 * i + 1])};

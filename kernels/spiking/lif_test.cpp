@@ -5,10 +5,11 @@
 #include <limits>
 #include <vector>
 
+#include "kernels/device/testing/normal_values.h"
+#include "kernels/device/testing/relative_error.h"
 #include "kernels/simt/engine.h"
 #include "kernels/spiking/membrane.h"
 #include "kernels/spiking/spsn_reference.h"
-#include "kernels/spiking/testing/spiking_problem.h"
 
 using namespace remeasure;
 using namespace remeasure::kernels;
@@ -53,7 +54,7 @@ std::vector<float> backward(Device<Target>& device, const SpikingShape& shape,
 
 /// Strong enough that neurons fire every few steps.
 std::vector<float> strong_currents(const SpikingShape& shape) {
-  return noise(shape.values(), 31, 3.0f);
+  return normal_values(shape.values(), 31, 3.0f);
 }
 
 }  // namespace
@@ -112,7 +113,7 @@ TEST_CASE("lif_fused_backward is backpropagation through time in double", "[simt
   Device<Simt> device;
   for (const SpikingShape& shape :
        {SpikingShape{2, 100, 40}, SpikingShape{1, 7, 32}, SpikingShape{1, 9, 1}}) {
-    const std::vector<float> current = strong_currents(shape), gradient = noise(shape.values(), 32);
+    const std::vector<float> current = strong_currents(shape), gradient = normal_values(shape.values(), 32);
     const Forward made = forward(device, shape, 1.0f, current);
     const std::vector<double> membrane(made.membrane.begin(), made.membrane.end());
     std::vector<double> expected(shape.values());
@@ -124,7 +125,7 @@ TEST_CASE("lif_fused_backward is backpropagation through time in double", "[simt
 TEST_CASE("the LIF gradient is the finite difference of the loop where nothing fires", "[cpu]") {
   // Below the threshold m is smooth in x; the surrogate is then a given weight on dm.
   const SpikingShape shape{1, 30, 1};
-  std::vector<float> x = noise(30, 33, 0.05f), dz(30, 0.0f);
+  std::vector<float> x = normal_values(30, 33, 0.05f), dz(30, 0.0f);
   dz[20] = 1;
   dz[29] = -2;
   const auto weighted = [&] {
@@ -156,7 +157,7 @@ TEST_CASE("the LIF gradient is the finite difference of the loop where nothing f
 TEST_CASE("steps of LIF in launches of their own are the loop, forward and backward", "[simt]") {
   // The linear parts are plain loops here: on a GPU cuBLAS does them.
   const SpikingShape shape{2, 20, 5};
-  const std::vector<float> current = strong_currents(shape), gradient = noise(shape.values(), 34);
+  const std::vector<float> current = strong_currents(shape), gradient = normal_values(shape.values(), 34);
   const auto alpha = static_cast<float>(kDecay.alpha), beta = static_cast<float>(kDecay.beta),
              gain = static_cast<float>(1 - kDecay.beta);
   Device<Simt> device;

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/spiking/sequence_layout.h"
+#include "kernels/device/testing/normal_values.h"
 
 #include <testing/catch.h>
 #include <complex>
 #include <vector>
-
-#include "kernels/spiking/testing/spiking_problem.h"
 
 using namespace remeasure;
 using namespace remeasure::kernels;
@@ -17,7 +16,7 @@ TEST_CASE("layers become padded sequences, and cropped sequences layers, at size
   Stream<Simt> stream(device);
   for (const auto& [shape, length] :
        {std::pair<SpikingShape, std::size_t>{{2, 33, 31}, 66}, {{1, 32, 32}, 32}, {{3, 1, 65}, 5}}) {
-    const std::vector<float> current = noise(shape.values(), 1);
+    const std::vector<float> current = normal_values(shape.values(), 1);
     const std::size_t all = static_cast<std::size_t>(shape.batch * shape.neurons) * length;
     DeviceBuffer<Simt, float> x(device, shape.values()), sequences(device, all), back(device, shape.values());
     stream.upload(std::span<const float>(current), x.span());
@@ -47,7 +46,8 @@ TEST_CASE("multiply_spectra is the complex product, scaled", "[simt]") {
   Device<Simt> device;
   Stream<Simt> stream(device);
   constexpr std::size_t kBins = 300, kCount = 2;
-  const std::vector<float> response = noise(2 * kBins, 2), spectra = noise(2 * kBins * kCount, 3);
+  const std::vector<float> response = normal_values(2 * kBins, 2),
+                           spectra = normal_values(2 * kBins * kCount, 3);
   DeviceBuffer<Simt, float> r(device, response.size()), s(device, spectra.size());
   stream.upload(std::span<const float>(response), r.span());
   stream.upload(std::span<const float>(spectra), s.span());

@@ -4,7 +4,7 @@
 #include <testing/catch.h>
 #include <cmath>
 
-#include "kernels/spiking/testing/spiking_problem.h"
+#include "kernels/device/philox.h"
 
 using namespace remeasure;
 using namespace remeasure::kernels;

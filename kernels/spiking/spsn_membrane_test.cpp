@@ -4,11 +4,12 @@
 #include <cmath>
 #include <vector>
 
+#include "kernels/device/testing/normal_values.h"
+#include "kernels/device/testing/relative_error.h"
 #include "kernels/simt/engine.h"
 #include "kernels/spiking/membrane.h"
 #include "kernels/spiking/spike_draw.h"
 #include "kernels/spiking/spsn_reference.h"
-#include "kernels/spiking/testing/spiking_problem.h"
 
 using namespace remeasure;
 using namespace remeasure::kernels;
@@ -69,7 +70,7 @@ TEST_CASE("spsn_membrane is the recurrence in double, at lengths around its chun
     for (const SpikingShape& shape :
          {SpikingShape{1, steps, 32}, SpikingShape{2, steps, 45}, SpikingShape{1, steps, 3}}) {
       INFO(shape.batch << " x " << shape.steps << " x " << shape.neurons);
-      const std::vector<float> current = noise(shape.values(), 5);
+      const std::vector<float> current = normal_values(shape.values(), 5);
       const Forward result = forward(device, shape, kDecay, Spiking::none, current);
       REQUIRE(relative_error(result.membrane, expected(shape, kDecay, current)) < 2e-6);
     }
@@ -78,7 +79,7 @@ TEST_CASE("spsn_membrane is the recurrence in double, at lengths around its chun
 
 TEST_CASE("scan, Fourier transform and loop agree over 1000 steps", "[simt]") {
   const SpikingShape shape{2, 1000, 33};
-  const std::vector<float> current = noise(shape.values(), 6);
+  const std::vector<float> current = normal_values(shape.values(), 6);
   for (const Decay& decay : {kDecay, Decay{0.9, 0.97}, Decay{0.0, 0.5}}) {
     const std::vector<double> exact = expected(shape, decay, current);
     Device<Simt> device;
@@ -121,8 +122,9 @@ TEST_CASE("spsn_membrane_backward is the adjoint of the membrane", "[simt]") {
   for (const int steps : kStepsOfWarps) {
     const SpikingShape shape{2, steps, 40};
     INFO(steps << " steps");
-    const std::vector<float> x = noise(shape.values(), 7), dm = noise(shape.values(), 8);
-    const std::vector<float> dx = backward(device, shape, decay, Spiking::none, noise(shape.values(), 9), dm);
+    const std::vector<float> x = normal_values(shape.values(), 7), dm = normal_values(shape.values(), 8);
+    const std::vector<float> dx =
+        backward(device, shape, decay, Spiking::none, normal_values(shape.values(), 9), dm);
     const std::vector<double> m = expected(shape, decay, x);
     double left = 0, right = 0, scale = 0;
     for (std::size_t i = 0; i < m.size(); ++i) {
@@ -137,7 +139,7 @@ TEST_CASE("spsn_membrane_backward is the adjoint of the membrane", "[simt]") {
 TEST_CASE("the gradient of a smooth loss on the membrane is its finite difference", "[cpu]") {
   // loss = sum sin(m): d loss / dx through the adjoint, against central differences in double.
   const SpikingShape shape{1, 40, 3};
-  std::vector<float> x = noise(shape.values(), 10);
+  std::vector<float> x = normal_values(shape.values(), 10);
   std::vector<double> gradient(shape.values()), adjoint(shape.values());
   const std::vector<double> m = expected(shape, kDecay, x);
   for (std::size_t i = 0; i < m.size(); ++i) gradient[i] = std::cos(m[i]);
@@ -162,7 +164,8 @@ TEST_CASE("spsn_membrane_backward goes through the spikes as the forward pass dr
   Device<Simt> device;
   for (const int steps : kStepsOfWarps) {
     const SpikingShape shape{2, steps, 35};
-    const std::vector<float> current = noise(shape.values(), 11, 4.0f), gradient = noise(shape.values(), 12);
+    const std::vector<float> current = normal_values(shape.values(), 11, 4.0f),
+                             gradient = normal_values(shape.values(), 12);
     for (const Spiking spiking : {Spiking::sigmoid_bernoulli, Spiking::gumbel_softmax}) {
       INFO(steps << " steps, spiking " << static_cast<int>(spiking));
       const Forward made = forward(device, shape, kDecay, spiking, current, 21);
@@ -184,7 +187,7 @@ TEST_CASE("spikes are packed by neuron, and are the draws of (seed, batch entry,
   for (const Spiking spiking : {Spiking::sigmoid_bernoulli, Spiking::gumbel_softmax}) {
     for (const int steps : kStepsOfWarps) {
       const SpikingShape shape{2, steps, 45};
-      const std::vector<float> current = noise(shape.values(), 13, 4.0f);
+      const std::vector<float> current = normal_values(shape.values(), 13, 4.0f);
       const Forward result = forward(device, shape, kDecay, spiking, current, 5);
       std::size_t i = 0, ones = 0;
       for (std::size_t entry = 0; entry < 2; ++entry) {
@@ -246,7 +249,7 @@ TEST_CASE(
 
 TEST_CASE("spsn_membrane has the same bits under every schedule", "[simt]") {
   const SpikingShape shape{2, 300, 40};
-  const std::vector<float> current = noise(shape.values(), 14);
+  const std::vector<float> current = normal_values(shape.values(), 14);
   Device<Simt> device;
   const Forward first = forward(device, shape, kDecay, Spiking::sigmoid_bernoulli, current);
   for (const std::uint64_t seed : {1u, 2u, 3u}) {
@@ -264,7 +267,7 @@ TEST_CASE("the scan waits log2(chunks) times where a loop takes every step, and 
   for (const int steps : {64, 128, 256, 1024}) {
     const ScanPlan plan = scan_plan(steps);
     const SpikingShape shape{1, steps, 32};
-    forward(device, shape, kDecay, Spiking::none, noise(shape.values(), 15));
+    forward(device, shape, kDecay, Spiking::none, normal_values(shape.values(), 15));
     const simt::LaunchCounts& counts = device.engine().last_launch();
     INFO(steps << " steps");
     CHECK(counts[simt::Counter::barriers] == static_cast<std::uint64_t>(plan.tiles * (plan.rounds + 2)));
@@ -278,7 +281,7 @@ TEST_CASE("the scan waits log2(chunks) times where a loop takes every step, and 
 TEST_CASE("spsn_membrane refuses sizes and decays that don't fit", "[simt]") {
   using Catch::Matchers::ContainsSubstring;
   Device<Simt> device;
-  CHECK_THROWS_WITH(forward(device, {1, 4, 2}, {1.0, 0.5}, Spiking::none, noise(8, 1)),
+  CHECK_THROWS_WITH(forward(device, {1, 4, 2}, {1.0, 0.5}, Spiking::none, normal_values(8, 1)),
                     ContainsSubstring("must be in [0, 1)"));
   Stream<Simt> stream(device);
   DeviceBuffer<Simt, float> x(device, 8), m(device, 7);
@@ -298,7 +301,7 @@ TEST_CASE("On a GPU spsn_membrane agrees with the reference, and draws the same 
       for (const Spiking spiking : {Spiking::sigmoid_bernoulli, Spiking::gumbel_softmax}) {
         const SpikingShape shape{8, steps, 128};
         INFO(steps << " steps, spiking " << static_cast<int>(spiking));
-        const std::vector<float> current = noise(shape.values(), 16, 4.0f);
+        const std::vector<float> current = normal_values(shape.values(), 16, 4.0f);
         const Forward result = forward(device, shape, kDecay, spiking, current);
         CHECK(relative_error(result.membrane, expected(shape, kDecay, current)) < 1e-5);
         const Forward checked = forward(simt, shape, kDecay, spiking, current);

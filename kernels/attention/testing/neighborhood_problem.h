@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "kernels/attention/neighborhood.h"
-#include "kernels/device/philox.h"
+#include "kernels/device/testing/normal_values.h"
 
 namespace remeasure::kernels::testing {
 
@@ -17,17 +17,6 @@ inline NeighborhoodAxis axis(int length, int window, int dilation = 1, bool caus
 inline NeighborhoodShape along(int batch, int heads, int dim, NeighborhoodAxis a, NeighborhoodAxis b = {},
                                NeighborhoodAxis c = {}) {
   return {batch, heads, dim, {a, b, c}};
-}
-
-/// N(0, 1), rounded to Element and back, so that the oracle sees what the kernel does.
-template <class Element>
-std::vector<float> normal_values(std::size_t size, std::uint64_t seed) {
-  std::vector<float> values(size);
-  for (std::size_t i = 0; i < size; ++i) {
-    const Philox4 random = philox(seed, i);
-    values[i] = static_cast<float>(Element(normal_float(random.word[0], random.word[1]).first));
-  }
-  return values;
 }
 
 template <class Element>

@@ -12,7 +12,7 @@
 #include "kernels/convolution/residual_block_reference.h"
 #include "kernels/device/device.h"
 #include "kernels/device/float16.h"
-#include "kernels/device/philox.h"
+#include "kernels/device/testing/normal_values.h"
 
 namespace remeasure::kernels::testing {
 
@@ -26,33 +26,21 @@ struct BlockArrays {
   }
 };
 
-inline std::vector<float> block_values(std::size_t size, double deviation, std::uint64_t seed) {
-  std::vector<float> values(size);
-  for (std::size_t i = 0; i < size; ++i) {
-    const Philox4 random = philox(seed, i);
-    values[i] = static_cast<float>(deviation) * normal_float(random.word[0], random.word[1]).first;
-  }
-  return values;
-}
-
 /// Values that Element has: the oracle sees what a kernel does. Biases stay floats.
 template <class Element>
 BlockArrays<float> block_arrays(Block block, const BlockShape& shape, std::uint64_t seed = 1) {
   const BlockSizes sizes = block_sizes(block, shape);
   const double taps = shape.kernel * shape.kernel;
   BlockArrays<float> a;
-  a.x = block_values(shape.elements(), 1, seed);
-  a.filter = block_values(sizes.filter, std::sqrt(2 / (taps * (block == Block::convfirst ? kGroupWidth : 1))),
-                          seed + 1);
-  a.filter_bias = block_values(sizes.filter_bias, 0.3, seed + 2);
-  a.expand = block_values(sizes.dense, std::sqrt(2.0 / shape.channels), seed + 3);
-  a.expand_bias = block_values(sizes.expand_bias, 0.3, seed + 4);
-  a.project = block_values(sizes.dense, std::sqrt(2.0 / shape.hidden()), seed + 5);
-  a.project_bias = block_values(sizes.project_bias, 0.3, seed + 6);
-  a.norm = block_values(sizes.norm, 0.3, seed + 7);
-  for (auto* values : {&a.x, &a.filter, &a.expand, &a.project}) {
-    for (float& value : *values) value = static_cast<float>(Element(value));
-  }
+  a.x = normal_values<Element>(shape.elements(), seed);
+  a.filter = normal_values<Element>(sizes.filter, seed + 1,
+                                    std::sqrt(2 / (taps * (block == Block::convfirst ? kGroupWidth : 1))));
+  a.filter_bias = normal_values(sizes.filter_bias, seed + 2, 0.3);
+  a.expand = normal_values<Element>(sizes.dense, seed + 3, std::sqrt(2.0 / shape.channels));
+  a.expand_bias = normal_values(sizes.expand_bias, seed + 4, 0.3);
+  a.project = normal_values<Element>(sizes.dense, seed + 5, std::sqrt(2.0 / shape.hidden()));
+  a.project_bias = normal_values(sizes.project_bias, seed + 6, 0.3);
+  a.norm = normal_values(sizes.norm, seed + 7, 0.3);
   return a;
 }
 

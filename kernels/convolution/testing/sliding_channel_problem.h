@@ -7,20 +7,10 @@
 #include <vector>
 
 #include "kernels/convolution/sliding_channel_reference.h"
-#include "kernels/device/philox.h"
+#include "kernels/device/testing/normal_values.h"
 #include "kernels/device/testing/relative_error.h"
 
 namespace remeasure::kernels::testing {
-
-/// N(0, 1), a function of (seed, index), that bfloat16 represents.
-inline std::vector<float> short_normal(std::size_t size, std::uint64_t seed) {
-  std::vector<float> values(size);
-  for (std::size_t i = 0; i < size; ++i) {
-    const Philox4 random = philox(seed, i);
-    values[i] = static_cast<float>(bfloat16(normal_float(random.word[0], random.word[1]).first));
-  }
-  return values;
-}
 
 struct SlidingInputs {
   SlidingChannelShape shape;
@@ -28,8 +18,9 @@ struct SlidingInputs {
 };
 
 inline SlidingInputs sliding_inputs(const SlidingChannelShape& shape, std::uint64_t seed = 1) {
-  return {shape, short_normal(shape.x_elements(), seed), short_normal(shape.w_elements(), seed + 100),
-          short_normal(shape.y_elements(), seed + 200)};
+  return {shape, normal_values<bfloat16>(shape.x_elements(), seed),
+          normal_values<bfloat16>(shape.w_elements(), seed + 100),
+          normal_values<bfloat16>(shape.y_elements(), seed + 200)};
 }
 
 inline SlidingChannelShape scc(int inputs, int outputs, int height, int width, int groups, double overlap,

@@ -4,20 +4,11 @@
 #include <cmath>
 #include <vector>
 
-#include "kernels/device/philox.h"
+#include "kernels/device/testing/normal_values.h"
 #include "kernels/learning/bound_arrays.h"
 #include "kernels/learning/bound_oracle.h"
 
 namespace remeasure::kernels::testing {
-
-inline std::vector<float> normals(std::size_t size, std::uint64_t seed, float scale = 1) {
-  std::vector<float> values(size);
-  for (std::size_t i = 0; i < size; ++i) {
-    const Philox4 random = philox(seed, i);
-    values[i] = scale * normal_float(random.word[0], random.word[1]).first;
-  }
-  return values;
-}
 
 /// Bounds around N(0, 1): weights of a norm of about 1, upper above lower by `width` times another normal's
 /// size; biases shifted by `shift`, so that intervals are positive where an operation needs that.
@@ -27,8 +18,8 @@ inline BoundArrays<float> random_bounds(const BoundShape& shape, std::uint64_t s
   const float scale = 1 / std::sqrt(static_cast<float>(shape.inputs));
   const auto fill = [&](std::vector<float>& lower, std::vector<float>& upper, std::uint64_t of, float size,
                         float around) {
-    const std::vector<float> centre = normals(lower.size(), of, size),
-                             half = normals(lower.size(), of + 1, width * size);
+    const std::vector<float> centre = normal_values(lower.size(), of, size),
+                             half = normal_values(lower.size(), of + 1, width * size);
     for (std::size_t i = 0; i < lower.size(); ++i) {
       lower[i] = centre[i] - std::fabs(half[i]) + around;
       upper[i] = centre[i] + std::fabs(half[i]) + around;

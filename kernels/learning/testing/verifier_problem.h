@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "kernels/device/testing/normal_values.h"
 #include "kernels/learning/bound_verifier.h"
 #include "kernels/learning/testing/bound_problem.h"
 
@@ -31,16 +32,16 @@ inline VerifierProblem random_transformer(int rows, int hidden, int heads, int m
   };
   const auto dense = [&](int inputs, int outputs, float gain = 1) {
     DensePlace d{inputs, outputs, 0, 0};
-    d.matrix = append(normals(d.matrix_size(), ++stream, gain / std::sqrt(static_cast<float>(inputs))));
-    d.offset = append(normals(static_cast<std::size_t>(outputs), ++stream, 0.1f));
+    d.matrix = append(normal_values(d.matrix_size(), ++stream, gain / std::sqrt(static_cast<float>(inputs))));
+    d.offset = append(normal_values(static_cast<std::size_t>(outputs), ++stream, 0.1f));
     return d;
   };
   const auto norm = [&] {
-    std::vector<float> scale = normals(static_cast<std::size_t>(hidden), ++stream, 0.1f);
+    std::vector<float> scale = normal_values(static_cast<std::size_t>(hidden), ++stream, 0.1f);
     for (float& x : scale) x += 1;
     scale[0] = -scale[0];
     const std::size_t at = append(scale);
-    return NormPlace{at, append(normals(static_cast<std::size_t>(hidden), ++stream, 0.1f))};
+    return NormPlace{at, append(normal_values(static_cast<std::size_t>(hidden), ++stream, 0.1f))};
   };
   for (int i = 0; i < layers; ++i) {
     ChainLayer layer;
@@ -59,7 +60,8 @@ inline VerifierProblem random_transformer(int rows, int hidden, int heads, int m
   for (float& x : opposite) x = -x;
   m.margin[1].matrix = append(opposite);
   m.margin[1].offset = m.margin[1].matrix + static_cast<std::size_t>(hidden);
-  p.embedding = normals(static_cast<std::size_t>(rows) * static_cast<std::size_t>(hidden), ++stream, 0.5f);
+  p.embedding =
+      normal_values(static_cast<std::size_t>(rows) * static_cast<std::size_t>(hidden), ++stream, 0.5f);
   p.perturbation = perturbation;
   p.label = margin_at(m, 0, p.embedding, perturbation, {}) > 0 ? 0 : 1;
   return p;

@@ -5,7 +5,7 @@
 #include <functional>
 #include <vector>
 
-#include "kernels/device/philox.h"
+#include "kernels/device/testing/normal_values.h"
 #include "kernels/device/testing/relative_error.h"
 #include "kernels/sequences/monarch_reference.h"
 
@@ -15,22 +15,14 @@ struct Problem {
   std::vector<float> u, pregate, filters, postgate;
 };
 
-/// N(0, 1), a function of (seed, index).
-inline std::vector<float> noise(std::size_t size, std::uint64_t seed) {
-  std::vector<float> values(size);
-  for (std::size_t i = 0; i < size; ++i) {
-    const Philox4 random = philox(seed, i);
-    values[i] = normal_float(random.word[0], random.word[1]).first;
-  }
-  return values;
-}
-
 /// White signals; filters of white noise that decays to e^-2, sums of squares about 1.
 inline Problem make_problem(const ConvolutionShape& shape, int taps, bool gated) {
   Problem problem;
-  problem.u = noise(shape.values(), 1);
-  if (gated) problem.pregate = noise(shape.values(), 2), problem.postgate = noise(shape.values(), 3);
-  problem.filters = noise(static_cast<std::size_t>(shape.channels) * static_cast<std::size_t>(taps), 4);
+  problem.u = normal_values(shape.values(), 1);
+  if (gated)
+    problem.pregate = normal_values(shape.values(), 2), problem.postgate = normal_values(shape.values(), 3);
+  problem.filters =
+      normal_values(static_cast<std::size_t>(shape.channels) * static_cast<std::size_t>(taps), 4);
   for (std::size_t i = 0; i < problem.filters.size(); ++i) {
     const double phase = static_cast<double>(i % static_cast<std::size_t>(taps)) / taps;
     problem.filters[i] *= static_cast<float>(2 * std::exp(-2 * phase) / std::sqrt(taps));
