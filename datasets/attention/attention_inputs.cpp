@@ -83,11 +83,7 @@ void import(const std::filesystem::path& source, const Parameters& parameters, W
 }
 
 ArraySchema array(const char* path, const char* description) {
-  return {.path = path,
-          .type = ElementType::f32,
-          .axes = {kAxes.begin(), kAxes.end()},
-          .units = "1",
-          .description = description};
+  return {.path = path, .axes = {kAxes.begin(), kAxes.end()}, .description = description};
 }
 
 }  // namespace

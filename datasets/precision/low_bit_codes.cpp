@@ -108,14 +108,12 @@ ArraySchema codes(const char* path, std::vector<std::string> axes, const char* d
   return {.path = path,
           .type = ElementType::u8,
           .axes = std::move(axes),
-          .units = "1",
           .description = description,
           .minimum = 0,
           .maximum = 255};
 }
 ArraySchema scaling(const char* path, const char* description) {
-  return {
-      .path = path, .type = ElementType::f32, .axes = {"output"}, .units = "1", .description = description};
+  return {.path = path, .axes = {"output"}, .description = description};
 }
 
 }  // namespace

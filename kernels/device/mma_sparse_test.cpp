@@ -16,21 +16,7 @@ namespace remeasure {
 namespace {
 
 using kernels::Sparse;
-using testing::band;
-using testing::draw_integer;
-using testing::draw_real;
-using testing::encode_float;
-using testing::exact_product;
-using testing::Format;
-using testing::Inputs;
-using testing::largest_error;
-using testing::Matrix;
-using testing::pack_a;
-using testing::pack_b;
-using testing::pack_c;
-using testing::random_matrix;
-using testing::TestBench;
-using testing::Words;
+using namespace testing;
 
 struct SparseCase {
   const char* name;

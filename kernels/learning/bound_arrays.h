@@ -28,6 +28,16 @@ struct BoundArrays {
   HostBounds<const Scalar> spans() const { return {lower_weight, upper_weight, lower_bias, upper_bias}; }
   HostBounds<const Scalar> constant() const { return spans(); }
 
+  /// The bounds of row 0 alone.
+  BoundArrays first_row() const {
+    BoundArrays row({1, shape.inputs, shape.channels});
+    std::copy_n(lower_weight.begin(), row.lower_weight.size(), row.lower_weight.begin());
+    std::copy_n(upper_weight.begin(), row.upper_weight.size(), row.upper_weight.begin());
+    std::copy_n(lower_bias.begin(), row.lower_bias.size(), row.lower_bias.begin());
+    std::copy_n(upper_bias.begin(), row.upper_bias.size(), row.upper_bias.begin());
+    return row;
+  }
+
   template <class Other>
   BoundArrays<Other> as() const {
     BoundArrays<Other> result(shape);

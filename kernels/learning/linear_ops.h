@@ -71,14 +71,7 @@ struct LinearOps {
                                           threads);
     return out;
   }
-  Value first_row(const Value& z) {
-    Value out({1, z.shape.inputs, z.shape.channels});
-    std::copy_n(z.lower_weight.begin(), out.lower_weight.size(), out.lower_weight.begin());
-    std::copy_n(z.upper_weight.begin(), out.upper_weight.size(), out.upper_weight.begin());
-    std::copy_n(z.lower_bias.begin(), out.lower_bias.size(), out.lower_bias.begin());
-    std::copy_n(z.upper_bias.begin(), out.upper_bias.size(), out.upper_bias.begin());
-    return out;
-  }
+  Value first_row(const Value& z) { return z.first_row(); }
   void node(const std::string& name, const Value& z) {
     if (!hook) return;
     const auto [lower, upper] = intervals(z);
