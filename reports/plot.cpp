@@ -197,7 +197,7 @@ Drawing draw(const Plot& plot, const std::string& id, const std::string& gnuplot
   if (!anything) return {"", "there are no points to draw"};
   try {
     const TemporaryFolder folder;
-    const auto path = folder.path();
+    const auto& path = folder.path();
     // gnuplot has no option for its working folder: the names in the script become full ones.
     std::string script = plot_script(plot);
     replace_all(script, "'plot.svg'", quoted((path / "plot.svg").string()));

@@ -31,7 +31,7 @@ Operations counted(Each each) {
   Engine engine({.workers = 4});
   auto x = zeros<T>(engine, kThreads, "x");
   auto y = zeros<T>(engine, kThreads * kBlocks, "y");
-  for (unsigned i = 0; i < kThreads; ++i) x[i] = T(0.5F + static_cast<float>(i));
+  for (unsigned i = 0; i < kThreads; ++i) x[i] = T(static_cast<float>(2 * i + 1) / 2);
   const T* from = x.data();
   T* to = y.data();
   engine.launch({.name = "each", .grid = kBlocks, .block = kThreads},
