@@ -112,13 +112,13 @@ inline void declare_matmul(Trial& t, const OperationCase& c, int columns) {
              return [=] { kernels::bound_matmul_reference<float>(c.shape, columns, in, w, offset, out); };
            });
   }
-  for (const auto& [name, form] : {std::pair("kernel", kernels::SplitForm::centre),
-                                   std::pair("kernel/select", kernels::SplitForm::select)}) {
-    const char* what = form == kernels::SplitForm::centre
-                           ? "one launch, centres and radii"
-                           : "one launch, sides selected by sign, as the paper has it";
-    t.kernel(c.info(name, what, work_of(kernels::bound_matmul_work(c.shape, columns, true, form))),
-             [c, columns, after, form = form]<class Target>(DeviceBench<Target>& b) -> Run {
+  for (const auto form : {kernels::SplitForm::centre, kernels::SplitForm::select}) {
+    const bool centre = form == kernels::SplitForm::centre;
+    const char* what =
+        centre ? "one launch, centres and radii" : "one launch, sides selected by sign, as the paper has it";
+    t.kernel(c.info(centre ? "kernel" : "kernel/select", what,
+                    work_of(kernels::bound_matmul_work(c.shape, columns, true, form))),
+             [c, columns, after, form]<class Target>(DeviceBench<Target>& b) -> Run {
                const BoundSpans<Target, const float> in = input_bounds(b, c.in[b.set()].bounds);
                const auto w = b.input(c.in[b.set()].matrix), offset = b.input(c.in[b.set()].offset);
                const BoundSpans<Target, float> out = output_bounds(b, after);
@@ -128,13 +128,12 @@ inline void declare_matmul(Trial& t, const OperationCase& c, int columns) {
                };
              });
   }
-  for (const auto& [name, form] : {std::pair("vendor", baselines::UnfusedForm::four_products),
-                                   std::pair("vendor/centre", baselines::UnfusedForm::centre)}) {
-    const char* what = form == baselines::UnfusedForm::four_products
-                           ? "mask launch, four cuBLAS products, no TF32"
-                           : "centres, radii and |W| written, two cuBLAS products, no TF32";
-    t.vendor(c.info(name, what),
-             [c, columns, after, form = form]<class Target>(DeviceBench<Target>& b) -> Run {
+  for (const auto form : {baselines::UnfusedForm::four_products, baselines::UnfusedForm::centre}) {
+    const bool centre = form == baselines::UnfusedForm::centre;
+    const char* what = centre ? "centres, radii and |W| written, two cuBLAS products, no TF32"
+                              : "mask launch, four cuBLAS products, no TF32";
+    t.vendor(c.info(centre ? "vendor/centre" : "vendor", what),
+             [c, columns, after, form]<class Target>(DeviceBench<Target>& b) -> Run {
                const BoundSpans<Target, const float> in = input_bounds(b, c.in[b.set()].bounds);
                const auto w = b.input(c.in[b.set()].matrix), offset = b.input(c.in[b.set()].offset);
                const BoundSpans<Target, float> out = output_bounds(b, after);
