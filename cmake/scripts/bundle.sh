@@ -8,8 +8,7 @@ set -euo pipefail
 limit_mib=64
 
 generator=(); command -v ninja >/dev/null && generator=(-G Ninja)
-cmake -S . -B "$BUILD" "${generator[@]}" -DCMAKE_BUILD_TYPE=Release -DREMEASURE_MARCH="$MARCH" \
-  -DREMEASURE_SMALLEST=ON >/dev/null
+cmake -S . -B "$BUILD" "${generator[@]}" -DCMAKE_BUILD_TYPE=Release -DREMEASURE_MARCH="$MARCH" >/dev/null
 cmake --build "$BUILD" --parallel "$JOBS"
 
 rm -rf "$BUNDLE"
